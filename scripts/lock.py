@@ -1,0 +1,61 @@
+"""Writes requirements/*.lock from what is installed beside the Python that runs this.
+
+To change a version: install it into .venv, run the tests, then `make lock`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ["hatchling", "editables"]
+# Named by the embedded model's package for its loader, which Tunesmith does not use.
+LEFT_OUT = {"sentence-transformers"}
+# Installed first and on its own, since its build depends on the machine (scripts/install.py).
+TORCH = "torch"
+
+
+def closure(roots: list[str]) -> dict[str, str]:
+    """Each root and what it needs, as name → version."""
+    found: dict[str, str] = {}
+    waiting = [Requirement(root) for root in roots]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in LEFT_OUT or (name in found and not requirement.extras):
+            continue
+        distribution = importlib.metadata.distribution(name)
+        if name != "tunesmith":
+            found[name] = distribution.version.split("+")[0]
+        extras = {"", *requirement.extras}
+        for line in distribution.requires or []:
+            inner = Requirement(line)
+            if inner.marker is None or any(inner.marker.evaluate({"extra": e}) for e in extras):
+                waiting.append(inner)
+    return found
+
+
+def write(name: str, pins: dict[str, str]) -> None:
+    lines = [f"{package}=={version}" for package, version in sorted(pins.items())]
+    header = "# Written by `make lock`; installed by scripts/install.py without dependencies.\n"
+    (ROOT / "requirements" / f"{name}.lock").write_text(header + "\n".join(lines) + "\n")
+
+
+def main() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*extras["dependencies"], *extras["optional-dependencies"]["train"]]
+    needed += extras["optional-dependencies"]["serve"]
+    runtime = closure([*needed, *BUILD])
+    del runtime[TORCH]
+    write("runtime", runtime)
+    development = closure([n for n in extras["optional-dependencies"]["dev"] if "[all]" not in n])
+    write("dev", {k: v for k, v in development.items() if k not in runtime and k != TORCH})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Splits: shares, labels in every part, no text in two parts, whatever the order of rows."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tunesmith.data import Split, overlap, split_dataset
+from tunesmith.errors import ConfigError, DataError
+from tunesmith.types import Dataset
+
+
+def dataset(texts: list[str], targets: list | None) -> Dataset:
+    return Dataset((texts,), targets, np.arange(1, len(texts) + 1), "x.csv")
+
+
+def numbered(targets: list) -> Dataset:
+    return dataset([f"text number {n}" for n in range(len(targets))], targets)
+
+
+def parts(split: Split) -> list[Dataset]:
+    return [split.train, split.validation, *([split.test] if split.test is not None else [])]
+
+
+def texts_of(split: Split) -> list[set]:
+    return [set(part.columns[0]) for part in parts(split)]
+
+
+def test_shares_and_strata() -> None:
+    data = numbered(["a"] * 600 + ["b"] * 300 + ["c"] * 100)
+    split = split_dataset(data, validation=0.1, test=0.2, seed=0)
+    assert [Counter(part.targets) for part in parts(split)] == [
+        {"a": 420, "b": 210, "c": 70},
+        {"a": 60, "b": 30, "c": 10},
+        {"a": 120, "b": 60, "c": 20},
+    ]
+    assert all(part.source == "x.csv" for part in parts(split))
+    assert all(np.all(np.diff(part.rows) > 0) for part in parts(split))
+
+
+def test_remainders_go_round() -> None:
+    split = split_dataset(numbered(list("abcdefghij") * 7), validation=0.2, test=0.2, seed=0)
+    assert [len(part) for part in parts(split)] == [42, 14, 14]
+    assert set(Counter(split.validation.targets).values()) <= {1, 2}
+
+
+def test_parts_not_asked_for() -> None:
+    data = numbered(["a", "b"] * 20)
+    split = split_dataset(data, validation=0, test=0, seed=0)
+    assert (len(split.train), len(split.validation), split.test) == (40, 0, None)
+    split = split_dataset(data, validation=0.25, test=0, seed=0)
+    assert (len(split.train), len(split.validation), split.test) == (30, 10, None)
+    split = split_dataset(data, validation=0, test=0.25, seed=0)
+    assert split.test is not None
+    assert (len(split.train), len(split.validation), len(split.test)) == (30, 0, 10)
+
+
+def test_seeds() -> None:
+    data = numbered(["a", "b"] * 50)
+    one, again, other = (
+        split_dataset(data, validation=0.1, test=0.1, seed=seed) for seed in (1, 1, 2)
+    )
+    assert texts_of(one) == texts_of(again)
+    assert texts_of(one) != texts_of(other)
+
+
+def test_test_part_does_not_depend_on_validation() -> None:
+    data = numbered(["a", "b", "c"] * 50)
+    tests = [split_dataset(data, validation=share, test=0.2, seed=0).test for share in (0.05, 0.3)]
+    assert tests[0] is not None
+    assert tests[1] is not None
+    assert tests[0].rows.tolist() == tests[1].rows.tolist()
+
+
+def test_labels_with_three_texts_are_everywhere() -> None:
+    data = numbered(["a"] * 500 + ["rare"] * 3 + ["two"] * 2 + ["one"])
+    split = split_dataset(data, validation=0.1, test=0.1, seed=0)
+    assert [len(part) for part in parts(split)] == [404, 51, 51]
+    counts = [Counter(part.targets) for part in parts(split)]
+    assert [count["rare"] for count in counts] == [1, 1, 1]
+    assert counts[0]["one"] == 1
+    assert counts[0]["two"] >= 1
+
+
+def test_equal_texts_stay_together() -> None:
+    texts = ["Same  text", "same text ", "SAME TEXT"] * 10 + [f"other {n}" for n in range(70)]
+    data = dataset(texts, ["a"] * 50 + ["b"] * 50)
+    split = split_dataset(data, validation=0.1, test=0.1, seed=0)
+    assert [len(part) for part in parts(split)] == [80, 10, 10]
+    assert overlap(split.train, split.validation) == []
+    assert split.test is not None
+    assert overlap(split.train, split.test) == overlap(split.validation, split.test) == []
+
+
+def test_pairs_are_told_apart() -> None:
+    data = Dataset((["a"] * 20, [f"b{n}" for n in range(20)]), ["x", "y"] * 10, np.arange(20))
+    assert len(split_dataset(data, validation=0.2, test=0.2, seed=0).validation) == 4
+
+
+def test_several_labels() -> None:
+    generator = np.random.default_rng(0)
+    shares = [0.5, 0.3, 0.1, 0.02]
+    drawn = generator.random((1000, 4)) < shares
+    targets = [tuple(name for name, has in zip("abcd", row, strict=True) if has) for row in drawn]
+    split = split_dataset(numbered(targets), validation=0.1, test=0.1, seed=0)
+    assert [len(part) for part in parts(split)] == [800, 100, 100]
+    counts = Counter(label for target in targets for label in target)
+    for part in (split.validation, split.test):
+        assert part is not None
+        own = Counter(label for target in part.targets or () for label in target)
+        for label, count in counts.items():
+            assert abs(own[label] - count / 10) <= 4
+            assert own[label] >= 1
+
+
+def test_no_targets() -> None:
+    split = split_dataset(
+        dataset([f"t {n}" for n in range(50)], None), validation=0.1, test=0.1, seed=0
+    )
+    assert [len(part) for part in parts(split)] == [40, 5, 5]
+    assert split.train.targets is None
+
+
+def test_small_parts_have_two_rows() -> None:
+    split = split_dataset(numbered(["a", "b"] * 5), validation=0.1, test=0.1, seed=0)
+    assert [len(part) for part in parts(split)] == [6, 2, 2]
+
+
+@pytest.mark.parametrize("targets", [["a", "b"] * 2, ["a"], []])
+def test_too_few_rows(targets: list[str]) -> None:
+    with pytest.raises(DataError, match="are too few to split"):
+        split_dataset(numbered(targets), validation=0.1, test=0.1, seed=0)
+
+
+def test_too_few_texts() -> None:
+    with pytest.raises(DataError, match="100 rows with 1 different texts are too few"):
+        split_dataset(dataset(["same"] * 100, ["a", "b"] * 50), validation=0.1, test=0.1, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "message"),
+    [(-0.1, 0.1, "validation share is -0.1"), (0.1, 1.0, "test share is 1"), (0.5, 0.5, "leave")],
+)
+def test_shares_that_make_no_sense(validation: float, test: float, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        split_dataset(numbered(["a", "b"] * 5), validation=validation, test=test, seed=0)
+
+
+TEXTS = st.lists(st.integers(0, 60).map(lambda n: f"t{n}"), min_size=12, max_size=60)
+SHARES = st.sampled_from([0.0, 0.1, 0.25, 0.4])
+
+
+@settings(max_examples=150)
+@given(TEXTS, st.data(), SHARES, SHARES, st.integers(0, 3), st.booleans())
+def test_what_always_holds(texts, data, validation, test, seed, several) -> None:
+    assume(len(set(texts)) >= 12)
+    label = st.sampled_from("abcd")
+    target = st.frozensets(label).map(lambda s: tuple(sorted(s))) if several else label
+    # One label a text, so that the promise for labels with three texts holds without exception.
+    by_text = {text: data.draw(target) for text in sorted(set(texts))}
+    everything = dataset(texts, [by_text[text] for text in texts])
+    try:
+        split = split_dataset(everything, validation=validation, test=test, seed=seed)
+    except DataError as error:
+        assert "too few" in str(error)
+        return
+    rows = [row for part in parts(split) for row in part.rows.tolist()]
+    assert sorted(rows) == everything.rows.tolist()
+    sets = texts_of(split)
+    assert sum(map(len, sets)) == len(set().union(*sets))
+    known = {one for part in [split.train] for t in part.targets or () for one in t}
+    assert known == {one for t in by_text.values() for one in t}
+    if not several:
+        wide = [one for one, count in Counter(by_text.values()).items() if count >= 3]
+        asked = [split.validation] * (validation > 0) + [split.test] * (test > 0)
+        assert all(one in (part.targets or ()) for one in wide for part in asked if part)
+    heaviest = max(Counter(texts).values())
+    for part, share in ((split.validation, validation), (split.test, test)):
+        assert (
+            len(part or ()) <= max(len(texts) * share + 1, 2, 4 * heaviest) if share else not part
+        )
+
+    order = data.draw(st.permutations(range(len(texts))))
+    moved = split_dataset(everything.take(order), validation=validation, test=test, seed=seed)
+    assert texts_of(moved) == sets
+
+
+def test_a_hundred_thousand_rows_take_seconds() -> None:
+    texts = [f"Some text, as long as most of them are, with a number: {n}" for n in range(100_000)]
+    data = dataset(texts, [f"label {n * n % 97}" for n in range(100_000)])
+    start = time.process_time()
+    split = split_dataset(data, validation=0.1, test=0.1, seed=0)
+    assert time.process_time() - start < 8
+    assert [len(part) for part in parts(split)] == [80_000, 10_000, 10_000]

@@ -1,0 +1,90 @@
+"""A small runtime that keeps the contract without a model: words are hashed and added up."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from tunesmith.runtimes import Runtime
+from tunesmith.serving import LOOPBACK_HOSTS, Limits, create_app
+from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassification
+from tunesmith.types import Inputs, Outputs, Prediction
+
+LABELS = ("billing", "delivery", "praise", "refund")
+ONE_LABEL = TextClassification((Field("text"),), LABELS)
+MANY_LABELS = MultiLabelClassification((Field("text"),), LABELS)
+PAIRS = TextClassification((Field("question"), Field("answer")), LABELS)
+
+
+@dataclass
+class HashRuntime:
+    """Scores the sum of its words' hashed weights; a word is a token.
+
+    Attributes:
+        batches: how many texts each call of `predict` was given.
+        gate: where set, each call waits until it opens.
+        fault: where set, `predict` raises it.
+    """
+
+    task: Task = ONE_LABEL
+    max_length: int = 16
+    name: str = "hash-fp32"
+    version: str = "0123456789ab"
+    batches: list[list[Inputs]] = field(default_factory=list)
+    gate: threading.Event | None = None
+    fault: Exception | None = None
+    started: threading.Event = field(default_factory=threading.Event)
+    running: int = 0
+    most_running: int = 0
+
+    def tokens(self, inputs: Inputs) -> list[str]:
+        return [
+            f"{place}:{word}" for place, text in enumerate(inputs) for word in str(text).split()
+        ]
+
+    def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
+        scores = np.zeros((len(inputs), len(self.task.labels)), dtype=np.float32)
+        for row, one in enumerate(inputs):
+            for token in self.tokens(one)[: self.max_length]:
+                for column in range(scores.shape[1]):
+                    hashed = zlib.crc32(f"{column}/{token}".encode())
+                    scores[row, column] += hashed / 2**31 - 1.0
+        return Outputs(scores=scores)
+
+    def count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
+        return [len(self.tokens(one)) for one in inputs]
+
+    def predict(self, items: Sequence[object]) -> list[Prediction]:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            self.started.set()
+            if self.gate is not None:
+                assert self.gate.wait(20)
+            if self.fault is not None:
+                raise self.fault
+            inputs = [self.task.read(item) for item in items]
+            self.batches.append(inputs)
+            return self.task.decode(self.outputs(inputs))
+        finally:
+            self.running -= 1
+
+
+def make_app(runtime: Runtime, limits: Limits | None = None, **changes: object) -> FastAPI:
+    """The app as the tests' client reaches it, by the name "testserver"."""
+    settings = {"name": "Tickets", "allowed_hosts": (*LOOPBACK_HOSTS, "testserver"), **changes}
+    return create_app(runtime, limits=limits or Limits(), **settings)  # type: ignore[arg-type]
+
+
+def wait_until_ready(client: TestClient) -> None:
+    for _ in range(500):
+        if client.get("/readyz").status_code == 200:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("never ready")

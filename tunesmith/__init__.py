@@ -1,0 +1,150 @@
+"""A file of labelled texts in; a fine-tuned, evaluated and served language model out.
+
+    run = tunesmith.train("tickets.csv", target="team")
+    run.report                                   # shows itself in a notebook
+    model = tunesmith.load(run.bundle)
+    model.predict(["the screen stays black"])
+    tunesmith.serve(run.bundle)
+
+Importing this module is quick: torch and its kin are imported by the first call that needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunesmith.errors import TunesmithError
+
+if TYPE_CHECKING:
+    from tunesmith.bundles import Bundle
+    from tunesmith.recipes import Evaluation, Listener, Run
+    from tunesmith.runtimes import Runtime
+
+__version__ = "0.1.0"
+
+__all__ = ["TunesmithError", "__version__", "evaluate", "load", "resume", "serve", "train"]
+
+
+def train(
+    data: str | Path,
+    *,
+    target: str | None = None,
+    text: str | Sequence[str] | None = None,
+    base: str | Path | Bundle | None = None,
+    method: str | None = None,
+    validation: str | Path | None = None,
+    test: str | Path | None = None,
+    output: str | Path | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    drop_missing: bool | None = None,
+    config: str | Path | None = None,
+    settings: Mapping[str, object] | None = None,
+    listener: Listener | None = None,
+) -> Run:
+    """Fine-tunes a base model on labelled rows, judges it, and writes a bundle.
+
+    Args:
+        data: csv, tsv, jsonl, parquet, xlsx or `datasets` folder.
+        target: the label's column; guessed where there is only one sensible choice.
+        text: one or two columns to read; guessed likewise.
+        base: "minilm" (the default, built in), a folder, a bundle, or a hub id.
+        method: auto, probe or full.
+        validation, test: files; rows of `data` are held out where they are None.
+        output: a new or empty folder; None: a new one under `runs/`.
+        drop_missing: leave out rows without text or label, rather than refuse them.
+        config: a YAML file with settings.
+        settings: any setting by dotted name, such as {"training.batch_size": 16}.
+        listener: hears of the progress; None: lines on standard error.
+
+    Raises:
+        InputError: something given cannot be used; the message says what, where and the mend.
+        Interrupted: the user stopped it; `resume` goes on.
+    """
+    from tunesmith import config as config_module
+    from tunesmith import recipes
+
+    named = {
+        "data.source": str(data),
+        "data.target": target,
+        "data.text": (text,) if isinstance(text, str) else text,
+        "data.validation": str(validation) if validation is not None else None,
+        "data.test": str(test) if test is not None else None,
+        "data.drop_missing": drop_missing,
+        "base.id": str(base) if base is not None else None,
+        "training.method": method,
+        "training.epochs": epochs,
+        "output": str(output) if output is not None else None,
+        "seed": seed,
+    }
+    chosen = config_module.load(
+        Path(config) if config is not None else None, (), {**(settings or {}), **named}
+    )
+    return recipes.train(chosen, listener or _console())
+
+
+def resume(folder: str | Path, *, listener: Listener | None = None) -> Run:
+    """Goes on with the interrupted run in `folder`.
+
+    Raises:
+        InputError: there is nothing to resume, or the data changed since.
+    """
+    from tunesmith import recipes
+
+    return recipes.resume(Path(folder), listener or _console())
+
+
+def evaluate(
+    bundle: str | Path | Bundle,
+    data: str | Path,
+    *,
+    target: str | None = None,
+    drop_missing: bool = False,
+) -> Evaluation:
+    """Judges a bundle on labelled rows that it has not seen.
+
+    Raises:
+        InputError: the bundle or the data cannot be used.
+    """
+    from tunesmith import recipes
+
+    return recipes.evaluate(bundle, data, target=target, drop_missing=drop_missing)
+
+
+def load(bundle: str | Path | Bundle) -> Runtime:
+    """Verifies a bundle and loads it; `.predict(["…"])` answers.
+
+    Raises:
+        BundleError: it is no bundle, or was changed after it was written.
+    """
+    from tunesmith import runtimes
+
+    return runtimes.load(bundle)
+
+
+def serve(
+    bundle: str | Path | Bundle,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    insecure: bool = False,
+) -> None:
+    """Serves a bundle over HTTP until interrupted.
+
+    Raises:
+        OutputError: the address cannot or may not be listened on.
+        BundleError: it is no bundle, or was changed.
+    """
+    from tunesmith import serving
+
+    print(f"http://{host}:{port}/")  # noqa: T201 - where a notebook's user must go
+    serving.serve(bundle, host=host, port=port, insecure=insecure)
+
+
+def _console() -> Listener:
+    from tunesmith.cli._console import ConsoleListener
+    from tunesmith.cli._output import errors
+
+    return ConsoleListener(errors)

@@ -1,0 +1,70 @@
+"""Base models: find one, check it, open it, put a head on it.
+
+Only `Base` and `find_base` are light; the rest brings torch and is imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.bases._find import EMBEDDED, Base, Pooling, find_base
+
+if TYPE_CHECKING:
+    from tunesmith.bases._classifier import Classifier, Precision, load_classifier, new_classifier
+    from tunesmith.bases._inference import extract_features, score
+    from tunesmith.bases._machine import (
+        available_cores,
+        choose_device,
+        choose_precision,
+        matrix_rate,
+        set_threads,
+    )
+    from tunesmith.bases._tokens import TokenBatch, TokenizedDataset, load_tokenizer, tokenize
+
+__all__ = [
+    "EMBEDDED",
+    "Base",
+    "Classifier",
+    "Pooling",
+    "Precision",
+    "TokenBatch",
+    "TokenizedDataset",
+    "available_cores",
+    "choose_device",
+    "choose_precision",
+    "extract_features",
+    "find_base",
+    "load_classifier",
+    "load_tokenizer",
+    "matrix_rate",
+    "new_classifier",
+    "score",
+    "set_threads",
+    "tokenize",
+]
+
+_HEAVY = {
+    "Classifier": "_classifier",
+    "load_classifier": "_classifier",
+    "new_classifier": "_classifier",
+    "Precision": "_classifier",
+    "available_cores": "_machine",
+    "choose_device": "_machine",
+    "choose_precision": "_machine",
+    "matrix_rate": "_machine",
+    "set_threads": "_machine",
+    "extract_features": "_inference",
+    "score": "_inference",
+    "TokenBatch": "_tokens",
+    "TokenizedDataset": "_tokens",
+    "load_tokenizer": "_tokens",
+    "tokenize": "_tokens",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HEAVY:
+        import importlib
+
+        return getattr(importlib.import_module(f"tunesmith.bases.{_HEAVY[name]}"), name)
+    raise AttributeError(name)

@@ -1,0 +1,185 @@
+"""A base model with a linear head on its pooled states."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tunesmith.bases._find import Pooling
+from tunesmith.bases._tokens import TokenBatch
+from tunesmith.errors import BaseModelError, BundleError
+
+__all__ = ["Classifier", "Precision", "load_classifier", "new_classifier"]
+
+Precision: TypeAlias = Literal["fp32", "bf16"]
+
+HEAD_FILE = "head.safetensors"
+
+
+class Classifier(nn.Module):
+    """Backbone → pooled states [n, hidden] → linear head → scores [n, labels].
+
+    Pooling and head work in float32 whatever the backbone's precision: they are small, and their
+    sums decide.
+    """
+
+    def __init__(self, backbone: nn.Module, pooling: Pooling, hidden_size: int, size: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pooling: Pooling = pooling
+        self.head = nn.Linear(hidden_size, size)
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The part of the backbone that reads; all of it but for encoder-decoder models."""
+        config: Any = self.backbone.config
+        if getattr(config, "is_encoder_decoder", False):
+            encoder: nn.Module = self.backbone.get_encoder()  # type: ignore[operator]
+            return encoder
+        return self.backbone
+
+    def features(self, batch: TokenBatch) -> Tensor:
+        """The pooled states of a batch of n examples, float32 [n, hidden]."""
+        states = self.encoder(**batch).last_hidden_state
+        return pool(states, batch.get("attention_mask"), self.pooling)
+
+    def forward(self, batch: TokenBatch) -> Tensor:
+        """The scores of a batch of n examples, float32 [n, labels]."""
+        scores: Tensor = self.head(self.features(batch))
+        return scores
+
+    def at(self, precision: Precision) -> Classifier:
+        """A copy whose backbone computes in `precision`; the model itself where it does so now."""
+        if precision == "fp32":
+            return self
+        other = copy.deepcopy(self)
+        other.backbone.to(torch.bfloat16)
+        return other
+
+    def freeze_unused(self, *, embeddings: bool) -> None:
+        """Excludes from training what the scores do not depend on, and the embeddings if asked."""
+        used = {id(parameter) for parameter in self.encoder.parameters()}
+        for name, parameter in self.backbone.named_parameters():
+            if id(parameter) not in used or name.startswith("pooler."):
+                parameter.requires_grad_(False)
+        if embeddings:
+            table = self.backbone.get_input_embeddings()  # type: ignore[operator]
+            for parameter in table.parameters():
+                parameter.requires_grad_(False)
+
+    def save(self, folder: Path) -> None:
+        """Writes config.json, model.safetensors and the head into `folder`."""
+        backbone: Any = self.backbone
+        backbone.save_pretrained(str(folder))
+        head = {name: value.detach().cpu() for name, value in self.head.state_dict().items()}
+        save_file(head, str(folder / HEAD_FILE))
+
+
+def pool(states: Tensor, mask: Tensor | None, pooling: Pooling) -> Tensor:
+    """One vector for each example, float32 [n, hidden], of states [n, length, hidden].
+
+    Args:
+        states: the backbone's last states.
+        mask: int64 [n, length], 1 where a token is real; None where all are.
+        pooling: mean of the real tokens, the first token, or the last real token (filled up on the
+            right).
+    """
+    states = states.float()
+    if pooling == "first":
+        return states[:, 0]
+    if pooling == "last":
+        if mask is None:
+            return states[:, -1]
+        last = mask.sum(dim=1) - 1
+        return states[torch.arange(len(states), device=states.device), last]
+    if mask is None:
+        return states.mean(dim=1)
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def new_classifier(
+    folder: Path, pooling: Pooling, size: int, *, dropout: float = 0.0
+) -> Classifier:
+    """A base with a new head of `size` labels, all zeros until it is fitted.
+
+    Raises:
+        BaseModelError: the folder's model cannot be opened, or weights are missing in it.
+    """
+    backbone = _load_backbone(folder, dropout)
+    config: Any = backbone.config
+    model = Classifier(backbone, pooling, int(config.get_text_config().hidden_size), size)
+    nn.init.zeros_(model.head.weight)
+    nn.init.zeros_(model.head.bias)
+    return model.eval()
+
+
+def load_classifier(folder: Path, pooling: Pooling, size: int) -> Classifier:
+    """The model that `Classifier.save` wrote.
+
+    Raises:
+        BundleError: the head is missing, or of another size than the task.
+    """
+    model = new_classifier(folder, pooling, size)
+    try:
+        model.head.load_state_dict(load_file(str(folder / HEAD_FILE)))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BundleError(f"the head does not fit the task: {error}", where=str(folder)) from error
+    return model
+
+
+def _load_backbone(folder: Path, dropout: float) -> nn.Module:
+    from transformers import AutoConfig, AutoModel
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        if dropout:
+            config = _with_dropout(config, dropout)
+        backbone, loaded = AutoModel.from_pretrained(
+            str(folder),
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            attn_implementation=_attention(),
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        raise BaseModelError(
+            f"cannot be opened ({str(error).strip().splitlines()[0][:300]})", where=str(folder)
+        ) from error
+    missing = sorted(name for name in loaded["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise BaseModelError(
+            f"lacks {len(missing)} of its weights, which would be random (first: {missing[0]})",
+            where=str(folder),
+            mend="get the folder again, whole",
+        )
+    module: nn.Module = backbone
+    return module
+
+
+def _attention() -> str:
+    """On processors plain attention: the backward pass of the fused one is 2 to 4 times slower.
+
+    `benchmarks/attention.py` measures it.
+    """
+    return "sdpa" if torch.cuda.is_available() else "eager"
+
+
+def _with_dropout(config: Any, dropout: float) -> Any:
+    config = copy.deepcopy(config)
+    for name, value in config.to_dict().items():
+        if isinstance(value, float) and ("dropout" in name or name.endswith("pdrop")):
+            setattr(config, name, dropout)
+    return config

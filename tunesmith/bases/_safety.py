@@ -1,0 +1,77 @@
+"""What is looked at before any library opens a model's folder.
+
+Python files, `auto_map` and pickled weights run code of the folder's author when they are opened
+(CWE-502); a folder that has them is refused here, by name, and nothing in it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tunesmith.errors import BaseModelError
+
+__all__ = ["check_folder", "read_json"]
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.msgpack", "*.h5")
+_WITHOUT_CODE = "use a model that needs no code of its own"
+
+
+def check_folder(folder: Path) -> dict[str, Any]:
+    """Checks that `folder` is a Hugging Face model that can be opened safely.
+
+    Returns:
+        Its `config.json`.
+
+    Raises:
+        BaseModelError: it is not a model, wants to run code, or has pickled weights only.
+    """
+    where = str(folder)
+    if not (folder / "config.json").is_file():
+        raise BaseModelError(
+            "is not a model: there is no config.json",
+            where=where,
+            mend="give a folder in Hugging Face layout (config.json, model.safetensors, tokenizer)",
+        )
+    config = read_json(folder / "config.json")
+    scripts = sorted(path.name for path in folder.rglob("*.py"))
+    if scripts:
+        raise BaseModelError(
+            f"brings code of its own ({scripts[0]})", where=where, mend=_WITHOUT_CODE
+        )
+    for name in ("config.json", "tokenizer_config.json"):
+        if (folder / name).is_file() and "auto_map" in read_json(folder / name):
+            raise BaseModelError(
+                f"{name} asks to run code (auto_map)", where=where, mend=_WITHOUT_CODE
+            )
+    if not (
+        (folder / "model.safetensors").is_file()
+        or (folder / "model.safetensors.index.json").is_file()
+    ):
+        pickled = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+        if pickled:
+            raise BaseModelError(
+                f"has pickled weights only ({pickled[0]}), which can run code when opened",
+                where=where,
+                mend="convert them with `model.save_pretrained(folder)` where you trust them",
+            )
+        raise BaseModelError("has no weights (model.safetensors)", where=where)
+    if "model_type" not in config:
+        raise BaseModelError("config.json names no model_type", where=where)
+    return config
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON file that must hold an object.
+
+    Raises:
+        BaseModelError: it does not.
+    """
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BaseModelError(f"cannot be read: {error}", where=str(file)) from error
+    if not isinstance(values, dict):
+        raise BaseModelError("must hold a JSON object", where=str(file))
+    return values

@@ -1,0 +1,123 @@
+"""The immutable folder that is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunesmith import storage
+from tunesmith.bundles._manifest import MANIFEST, Manifest, file_digest
+from tunesmith.errors import BundleError
+from tunesmith.tasks import Task, from_dict
+
+__all__ = ["Bundle", "is_bundle", "open_bundle", "write_bundle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle on disk."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def task(self) -> Task:
+        """What the model does."""
+        return from_dict(self.manifest.task)
+
+    @property
+    def model_path(self) -> Path:
+        """The Hugging Face folder, and the head beside it."""
+        return self.path / "model"
+
+    @property
+    def version(self) -> str:
+        """The first 12 hexadecimal digits of the digest."""
+        return self.manifest.digest[:12]
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether `folder` claims to be a bundle; `open_bundle` verifies the claim."""
+    return (folder / MANIFEST).is_file()
+
+
+def write_bundle(
+    final: Path,
+    manifest: Manifest,
+    write_parts: Callable[[Path], None],
+    *,
+    check: Callable[[Bundle], None],
+) -> Bundle:
+    """Writes a bundle whole or not at all.
+
+    Args:
+        final: the bundle's folder; absent or empty.
+        manifest: all but `files` and `digest`, which are filled in here.
+        write_parts: writes `model/`, `report/` … into the folder it is given.
+        check: raises where the bundle, whole but not yet in its place, must not be promoted.
+
+    Raises:
+        OutputError: `final` is taken, or the disk is full.
+    """
+    with storage.new_folder(final) as temporary:
+        write_parts(temporary)
+        files = {
+            str(file.relative_to(temporary).as_posix()): file_digest(file)
+            for file in temporary.rglob("*")
+            if file.is_file()
+        }
+        storage.write_bytes(temporary / MANIFEST, manifest.sealed(files).to_bytes())
+        check(open_bundle(temporary))
+    return open_bundle(final, verify=False)
+
+
+def open_bundle(folder: Path | str, *, verify: bool = True) -> Bundle:
+    """Opens a bundle, or a run folder that holds one.
+
+    Args:
+        folder: the bundle.
+        verify: whether to read every file and compare its digest with the manifest's.
+
+    Raises:
+        BundleError: it is no bundle; or a file is missing, foreign or changed, each named.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise BundleError("no such bundle", where=str(path), mend="give a bundle's folder")
+    if not is_bundle(path) and is_bundle(path / "bundle"):
+        path = path / "bundle"
+    manifest = Manifest.read(path / MANIFEST)
+    bundle = Bundle(path, manifest)
+    if verify:
+        _verify(bundle)
+    return bundle
+
+
+def _verify(bundle: Bundle) -> None:
+    listed = bundle.manifest.files
+    found = {
+        file.relative_to(bundle.path).as_posix(): file
+        for file in bundle.path.rglob("*")
+        if file.is_symlink() or not file.is_dir()
+    }
+    found.pop(MANIFEST, None)
+    faults = [f"{name}: is missing" for name in listed if name not in found]
+    faults += [f"{name}: does not belong to the bundle" for name in found if name not in listed]
+    faults += [
+        f"{name}: was changed or damaged after it was written"
+        for name, file in found.items()
+        if name in listed and (file.is_symlink() or file_digest(file) != listed[name])
+    ]
+    if faults:
+        raise BundleError(
+            "; ".join(faults),
+            where=str(bundle.path),
+            mend="restore the bundle from a copy, or train it again",
+        )

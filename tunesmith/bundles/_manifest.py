@@ -1,0 +1,105 @@
+"""What a bundle says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tunesmith.errors import BundleError
+
+__all__ = ["FORMAT_VERSION", "MANIFEST", "Manifest", "file_digest"]
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+class BaseFacts(BaseModel):
+    """The base model that training started from, and how its states become one vector."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    digest: str
+    family: str
+    pooling: Literal["mean", "first", "last"]
+    max_length: int
+
+
+class Manifest(BaseModel):
+    """`manifest.json`: what was trained, from what, on which data, how good it is, and every file.
+
+    `files` maps each other file's path to its sha256; `digest` is the sha256 of the manifest itself
+    without that field, so that it stands for the whole bundle.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    created: str
+    task: dict[str, Any]
+    base: BaseFacts
+    parent: str | None = None
+    data: dict[str, Any]
+    config: dict[str, Any]
+    versions: dict[str, str]
+    metrics: dict[str, Any]
+    calibration: dict[str, Any] | None = None
+    files: dict[str, str] = {}
+    digest: str = ""
+
+    def sealed(self, files: dict[str, str]) -> Manifest:
+        """The same manifest over these files, with its digest."""
+        unsealed = self.model_copy(update={"files": dict(sorted(files.items())), "digest": ""})
+        digest = hashlib.sha256(unsealed.to_bytes()).hexdigest()
+        return unsealed.model_copy(update={"digest": digest})
+
+    def to_bytes(self) -> bytes:
+        """The one canonical form, which is what the file holds, byte for byte."""
+        values = self.model_dump(mode="json")
+        return (json.dumps(values, ensure_ascii=False, indent=2) + "\n").encode()
+
+    @classmethod
+    def read(cls, file: Path) -> Manifest:
+        """Reads and verifies a manifest.
+
+        Raises:
+            BundleError: it is missing, of a later format, or was changed.
+        """
+        changed = BundleError(
+            "was changed or damaged after it was written",
+            where=str(file),
+            mend="restore the bundle from a copy, or train it again",
+        )
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"is not a bundle (no {MANIFEST})",
+                where=str(file.parent),
+                mend="name the folder 'bundle' inside a run folder",
+            ) from error
+        try:
+            values = json.loads(content)
+            if values["format_version"] > FORMAT_VERSION:
+                raise BundleError(
+                    f"has format {values['format_version']}; this Tunesmith reads {FORMAT_VERSION}",
+                    where=str(file),
+                    mend="upgrade Tunesmith",
+                )
+            manifest = cls.model_validate(values)
+        except (ValueError, KeyError, TypeError, ValidationError) as error:
+            raise changed from error
+        if manifest.to_bytes() != content or manifest.sealed(manifest.files) != manifest:
+            raise changed
+        return manifest
+
+
+def file_digest(file: Path) -> str:
+    """The sha256 of a file's bytes, hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

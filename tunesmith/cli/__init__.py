@@ -1,0 +1,69 @@
+"""The command line: arguments → config → recipe or service; no logic."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+__all__ = ["app", "main"]
+
+# Libraries that report home or talk over ours are told not to before any of them is imported.
+_QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+for _name, _value in _QUIET.items():
+    os.environ.setdefault(_name, _value)
+
+import typer  # noqa: E402 - after the environment is set
+
+from tunesmith.cli.demo import demo  # noqa: E402
+from tunesmith.cli.doctor import doctor  # noqa: E402
+from tunesmith.cli.evaluate import evaluate  # noqa: E402
+from tunesmith.cli.info import info  # noqa: E402
+from tunesmith.cli.predict import predict  # noqa: E402
+from tunesmith.cli.serve import serve  # noqa: E402
+from tunesmith.cli.train import train  # noqa: E402
+
+app = typer.Typer(
+    name="tunesmith",
+    help="From a labelled file to a fine-tuned, evaluated and served model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for _command in (train, evaluate, predict, serve, info, doctor, demo):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Runs a command; every expected failure is a message and an exit code, never a traceback."""
+    from tunesmith.errors import TunesmithError
+
+    try:
+        app()
+    except TunesmithError as error:
+        _explain(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away (`… | head`): that is no failure of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _explain(error: Exception) -> None:
+    from rich.text import Text
+
+    from tunesmith.cli._output import errors
+    from tunesmith.errors import Interrupted
+
+    style = "yellow" if isinstance(error, Interrupted) else "bold red"
+    word = "stopped" if isinstance(error, Interrupted) else "error"
+    errors.print(Text.assemble((f"{word}: ", style), str(error)), soft_wrap=True)
+    for note in getattr(error, "__notes__", ()):
+        errors.print(Text(note), soft_wrap=True)

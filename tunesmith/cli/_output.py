@@ -1,0 +1,67 @@
+"""Results on standard output: tables for people, one JSON object for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tunesmith.types import Estimate, LabelMetrics
+
+__all__ = ["candidates_table", "errors", "facts_table", "labels_table", "out", "print_json"]
+
+out = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """One object, one line."""
+    print(json.dumps(values, ensure_ascii=False))  # noqa: T201 - this is the command's output
+
+
+def percent(estimate: Estimate) -> str:
+    """A share with its interval: "93.4 % (92.5–94.2)"."""
+    low, high = 100 * estimate.low, 100 * estimate.high
+    return f"{100 * estimate.value:.1f} % ({low:.1f}–{high:.1f})"
+
+
+def candidates_table(
+    candidates: Sequence[tuple[str, Mapping[str, Estimate], float]], metrics: Sequence[str]
+) -> Table:
+    """The comparison: a row a model (name, figures, seconds), the last one the result."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model")
+    for metric in metrics:
+        table.add_column(metric.replace("_", "-"), justify="right", no_wrap=True)
+    table.add_column("seconds", justify="right")
+    for name, values, seconds in candidates:
+        last = name == candidates[-1][0]
+        cells = [percent(values[metric]) for metric in metrics]
+        table.add_row(name, *cells, f"{seconds:.1f}", style="bold" if last else None)
+    return table
+
+
+def labels_table(labels: Mapping[str, LabelMetrics]) -> Table:
+    """Precision, recall and F1 of each label."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("label", "precision", "recall", "F1", "rows"):
+        table.add_column(title, justify="left" if title == "label" else "right")
+    for label, own in labels.items():
+        figures = (percent(own.precision), percent(own.recall), percent(own.f1))
+        table.add_row(Text(label), *figures, f"{own.support:,}")
+    return table
+
+
+def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
+    """Names and values, a line each."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, value in facts:
+        table.add_row(Text(name), Text(value))
+    return table

@@ -1,0 +1,42 @@
+"""`tunesmith predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli._options import AsJson, BundleArgument
+
+
+def predict(
+    bundle: BundleArgument,
+    data: Annotated[str, typer.Argument(help="Rows with the text columns; - is standard input.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="csv, tsv, jsonl or parquet, by its suffix.")
+    ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output file if it exists.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a label and its probability to every row of a file.
+
+    Example: tunesmith predict runs/tickets/bundle new.csv -o labelled.csv
+    """
+    from rich.text import Text
+
+    from tunesmith import recipes
+    from tunesmith.cli._console import ConsoleListener
+    from tunesmith.cli._output import errors, out, print_json
+
+    listener = ConsoleListener(errors)
+    try:
+        result = recipes.predict(bundle, data, output, overwrite=overwrite, listener=listener)
+    finally:
+        listener.close()
+    if as_json:
+        print_json({"output": str(output), "num_rows": result.num_rows})
+    else:
+        out.print(Text(f"{result.num_rows:,} rows written to {output}"))

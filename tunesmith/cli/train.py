@@ -1,0 +1,84 @@
+"""`tunesmith train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli._options import AsJson, DropMissing
+from tunesmith.errors import ConfigError
+
+
+def train(
+    data: Annotated[
+        str | None,
+        typer.Argument(help="Labelled rows: csv, tsv, jsonl, parquet, xlsx, datasets folder."),
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="Column to read; give it twice for pairs of texts.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="minilm (built in), a folder, a bundle, or a hub id.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="auto, probe or full.")] = None,
+    validation: Annotated[str | None, typer.Option(help="File with validation rows.")] = None,
+    test: Annotated[str | None, typer.Option(help="File with test rows.")] = None,
+    output: Annotated[str | None, typer.Option(help="Folder for the run; new or empty.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of split and training.")] = None,
+    drop_missing: DropMissing = False,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="YAML file with settings.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting, as section.name=value.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the interrupted run in this folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune a base model on labelled rows; ends with a report and a bundle.
+
+    Example: tunesmith train tickets.csv --target team
+    """
+    from tunesmith import config
+
+    settings = {
+        "data.source": data,
+        "data.target": target,
+        "data.text": tuple(text) if text else None,
+        "data.validation": validation,
+        "data.test": test,
+        "data.drop_missing": drop_missing or None,
+        "base.id": base,
+        "training.method": method,
+        "training.epochs": epochs,
+        "output": output,
+        "seed": seed,
+    }
+    given = [name for name, value in settings.items() if value is not None]
+    if resume is not None and (given or overrides or config_file):
+        raise ConfigError(
+            f"goes on with the run's own settings, and {given or ['others']} were given too",
+            where="--resume",
+            mend=f"tunesmith train --resume {resume}",
+        )
+    chosen = config.load(config_file, overrides or (), settings)
+    if resume is None and not chosen.data.source:
+        raise ConfigError("no data file was given", mend="tunesmith train tickets.csv")
+
+    from tunesmith import recipes
+    from tunesmith.cli._console import ConsoleListener
+    from tunesmith.cli._output import errors
+    from tunesmith.cli._results import print_run
+
+    listener = ConsoleListener(errors)
+    try:
+        run = recipes.resume(resume, listener) if resume else recipes.train(chosen, listener)
+    finally:
+        listener.close()
+    print_run(run, as_json=as_json)

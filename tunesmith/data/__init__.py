@@ -1,0 +1,34 @@
+"""Read a file of examples, find its columns, make a dataset of it, and split it.
+
+    table = read_table("tickets.csv")
+    loaded = build_dataset(table, choose_columns(table))
+    check_trainable(loaded)
+    split = split_dataset(loaded.dataset, validation=0.1, test=0.1, seed=0)
+
+Everything the user gave wrong is a `DataError` that says where, and how to mend it.
+"""
+
+from __future__ import annotations
+
+from tunesmith.data._build import LoadedData, build_dataset, check_trainable
+from tunesmith.data._columns import Columns, choose_columns
+from tunesmith.data._content import fingerprint, overlap
+from tunesmith.data._read import read_table
+from tunesmith.data._split import Split, split_dataset
+from tunesmith.data._table import Table
+from tunesmith.data._write import write_table
+
+__all__ = [
+    "Columns",
+    "LoadedData",
+    "Split",
+    "Table",
+    "build_dataset",
+    "check_trainable",
+    "choose_columns",
+    "fingerprint",
+    "overlap",
+    "read_table",
+    "split_dataset",
+    "write_table",
+]

@@ -1,0 +1,219 @@
+"""Comma-, semicolon-, tab- and pipe-separated text.
+
+RFC 4180 as the csv module reads it; that module, so that errors can name rows and lines.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import pyarrow as pa
+
+from tunesmith.data._suggest import listed
+from tunesmith.data._table import Table, check_names
+from tunesmith.errors import DataError, Fault
+
+__all__ = ["header_names", "parse_delimited", "parse_lines"]
+
+_DELIMITERS = ",;\t|"
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_SAMPLE_CHARACTERS = 1 << 18
+_SAMPLE_ROWS = 200
+_LARGEST_FIELD = 1 << 28
+_MOST_FAULTS = 5
+_QUOTES_MEND = 'put the value in double quotes and write each quote inside it twice: "a ""b"" c"'
+
+
+def parse_delimited(text: str, source: str, preferred: str = ",") -> Table:
+    """The table that delimited text with a header line holds; its values are text or null.
+
+    Args:
+        text: the whole file.
+        source: the file's name, for errors.
+        preferred: the delimiter that the suffix speaks for. ".tsv" needs no guess where its first
+            line holds a tab; for all others the likeliest of comma, semicolon, tab and pipe.
+
+    Raises:
+        DataError: no rows, faulty names, rows of differing length, a quote that is never closed.
+    """
+    if csv.field_size_limit() < _LARGEST_FIELD:
+        csv.field_size_limit(_LARGEST_FIELD)
+    delimiter = _sniff(text, preferred)
+    notes = [] if delimiter == preferred else [f"columns are separated by {_NAMES[delimiter]}s"]
+    try:
+        header, rows = _rows(text, delimiter, source, csv.QUOTE_MINIMAL)
+    except DataError:
+        # Tab-separated files are mostly written without quoting: a quote is then a character.
+        if delimiter != "\t" or '"' not in text:
+            raise
+        header, rows = _rows(text, delimiter, source, csv.QUOTE_NONE)
+        notes.append("quotes are read as ordinary characters")
+    if not header:
+        raise DataError("the file is empty", where=source)
+    if not rows:
+        raise DataError(
+            "there are no rows below the column names",
+            where=source,
+            mend=f"the first line was read as names: {listed(header)}",
+        )
+    columns = [[value or None for value in column] for column in zip(*rows, strict=True)]
+    names, kept, more = header_names(header, columns, source)
+    _check_header(names, kept, source)
+    arrays = [pa.array(values, pa.string()) for values in kept]
+    return Table(pa.table(arrays, names=names), source, (*notes, *more))
+
+
+def parse_lines(text: str, source: str) -> Table:
+    """A text file: a tab-separated table, or one text a line where the first line holds no tab."""
+    first = text.lstrip("\r\n").partition("\n")[0]
+    if "\t" in first:
+        return parse_delimited(text, source, "\t")
+    lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    lines = [line for line in lines if line]
+    if lines and lines[0].casefold() == "text":
+        lines = lines[1:]
+    if not lines:
+        raise DataError("the file is empty", where=source)
+    table = pa.table({"text": pa.array(lines, pa.string())})
+    return Table(table, source, ("read as one text a line, column 'text'",))
+
+
+def header_names(
+    header: Sequence[object], columns: Sequence[Sequence[object]], source: str
+) -> tuple[list[str], list[Sequence[object]], list[str]]:
+    """Column names without white space around them; nameless columns that say nothing are left out.
+
+    A nameless column says nothing where it is empty or counts the rows (as pandas writes its
+    index).
+
+    Returns:
+        The names, the columns kept, and notes for the user.
+
+    Raises:
+        DataError: a name is missing or taken twice.
+    """
+    names, kept, notes = [], [], []
+    for place, (name, column) in enumerate(zip(header, columns, strict=True), start=1):
+        stripped = str(name).strip()
+        if not stripped and _says_nothing(column):
+            notes.append(f"column {place} is left out: it has no name and only counts the rows")
+            if all(value is None for value in column):
+                notes[-1] = f"column {place} is left out: it has no name and is empty"
+            continue
+        if stripped != str(name):
+            notes.append(f"white space around the column name {stripped!r} was removed")
+        names.append(stripped)
+        kept.append(column)
+    check_names(names, source)
+    return names, kept, notes
+
+
+def _says_nothing(column: Sequence[object]) -> bool:
+    if all(value is None for value in column):
+        return True
+    return any(
+        all(str(value) in (str(n), f"{n}.0") for n, value in enumerate(column, start=start))
+        for start in (0, 1)
+    )
+
+
+def _sniff(text: str, preferred: str) -> str:
+    """The delimiter under which most rows have as many fields as the header, and more than one."""
+    sample = text[:_SAMPLE_CHARACTERS]
+    if preferred == "\t" and "\t" in sample.lstrip("\r\n").partition("\n")[0]:
+        return "\t"
+    best, best_score = preferred, (0.0, 1)
+    for delimiter in sorted(_DELIMITERS, key=lambda each: each != preferred):
+        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+        rows = [row for row in islice(reader, _SAMPLE_ROWS) if row]
+        if len(sample) < len(text) and len(rows) > 2:
+            rows.pop()  # the sample's end may have cut it
+        if not rows or len(rows[0]) == 1:
+            continue
+        share = sum(len(row) == len(rows[0]) for row in rows[1:]) / max(1, len(rows) - 1)
+        if (share, len(rows[0])) > best_score:
+            best, best_score = delimiter, (share, len(rows[0]))
+        elif best_score[1] == 1:
+            best, best_score = delimiter, (0.0, len(rows[0]))
+    return best
+
+
+def _rows(
+    text: str, delimiter: str, source: str, quoting: int
+) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows, all of the header's length."""
+    numbered = _numbered(text, delimiter, source, quoting)
+    _, header = next(numbered, (0, []))
+    rows: list[list[str]] = []
+    ragged: list[tuple[int, int, int]] = []
+    for line, row in numbered:
+        if len(row) != len(header):
+            if len(row) == 1 and not row[0].strip():
+                continue
+            ragged.append((len(rows) + 1, line, len(row)))
+        rows.append(row)
+    if ragged:
+        raise _ragged(ragged, header, delimiter, source)
+    return header, rows
+
+
+def _numbered(
+    text: str, delimiter: str, source: str, quoting: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Each row that is not blank, with the line that it begins on."""
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quoting=quoting,  # type: ignore[arg-type]
+        strict=True,
+    )
+    num_rows, line = -1, 1
+    try:
+        for row in reader:
+            if row:
+                num_rows += 1
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        what = str(error)
+        if "unexpected end" in what:
+            what = "a quoted value begins here and is never closed"
+        elif "expected after" in what:
+            what = "text follows directly on a quoted value"
+        where = f"{source}, row {num_rows + 1} (line {line})" if num_rows >= 0 else source
+        raise DataError(what, where=where, mend=_QUOTES_MEND) from error
+
+
+def _ragged(
+    ragged: Sequence[tuple[int, int, int]], header: Sequence[str], delimiter: str, source: str
+) -> DataError:
+    names = f"{len(header)} ({listed(header, 5)})"
+    faults = [
+        Fault(f"{found} fields found, {names} expected", f"{source}, row {row} (line {line})")
+        for row, line, found in ragged[:_MOST_FAULTS]
+    ]
+    mend = f"put values that hold a {_NAMES[delimiter]} or a line break in double quotes"
+    if len(ragged) > _MOST_FAULTS:
+        mend = f"{len(ragged) - _MOST_FAULTS:,} more rows are like these; {mend}"
+    last = faults[-1]
+    faults[-1] = Fault(last.what, last.where, mend)
+    return DataError.of(faults)
+
+
+def _check_header(names: Sequence[str], columns: Sequence[Sequence[object]], source: str) -> None:
+    """Refuses a first line that is plainly data: a sentence beside a value of its own column."""
+    sentences = [name for name in names if len(name.split()) >= 4]
+    repeated = [
+        name
+        for name, column in zip(names, columns, strict=True)
+        if name not in sentences and name in column
+    ]
+    if sentences and repeated:
+        raise DataError(
+            "the first line looks like data, not like column names",
+            where=source,
+            mend="put a line with names above it, such as text,label with the file's delimiter",
+        )

@@ -1,0 +1,112 @@
+"""JSON lines and JSON arrays of objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tunesmith.data._table import Table, check_names, table_of
+from tunesmith.errors import DataError, Fault
+
+__all__ = ["parse_json", "parse_json_lines"]
+
+_MOST_FAULTS = 5
+_KINDS = {str: "text", list: "a list", bool: "true or false", type(None): "null"}
+
+
+def parse_json_lines(text: str, source: str) -> Table:
+    """The table that one JSON object a line holds; keys that a line lacks are null.
+
+    Raises:
+        DataError: lines that are no JSON objects, by number; or no lines at all.
+    """
+    if text.lstrip().startswith("["):
+        return parse_json(text, source)
+    rows: list[dict[str, Any]] = []
+    faults: list[Fault] = []
+    # str.splitlines would also cut at characters that JSON allows inside a string (U+2028).
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            faults.append(Fault(f"not JSON: {_reason(error)}", f"{source}, line {number}"))
+        else:
+            if isinstance(value, dict):
+                rows.append(value)
+            else:
+                what = f"holds {_kind(value)}, not an object"
+                faults.append(Fault(what, f"{source}, line {number}"))
+        if len(faults) == _MOST_FAULTS:
+            break
+    if faults:
+        raise _with_mend(faults, 'each line must be an object: {"text": "…", "label": "…"}')
+    return _table(rows, source)
+
+
+def parse_json(text: str, source: str) -> Table:
+    """The table that a JSON array of objects holds, or an object whose only list is one.
+
+    A file that holds one object a line is read as JSON lines, whatever its suffix.
+
+    Raises:
+        DataError: not JSON, or no list of objects.
+    """
+    if not text.strip():
+        raise DataError("the file is empty", where=source)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+            table = parse_json_lines(text, source)
+            return Table(table.arrow, source, ("read as JSON lines: one object a line",))
+        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise DataError(f"not JSON: {_reason(error)}", where=f"{source}{line}") from error
+    value, notes = _unwrap(value)
+    mend = 'give a list of objects: [{"text": "…", "label": "…"}, …]'
+    if not isinstance(value, list):
+        raise DataError(f"holds {_kind(value)}, not a list of objects", where=source, mend=mend)
+    faults = [
+        Fault(f"is {_kind(item)}, not an object", f"{source}, item {number}")
+        for number, item in enumerate(value, start=1)
+        if not isinstance(item, dict)
+    ]
+    if faults:
+        raise _with_mend(faults[:_MOST_FAULTS], mend)
+    return _table(value, source, notes)
+
+
+def _unwrap(value: Any) -> tuple[Any, list[str]]:
+    if isinstance(value, dict):
+        lists = [key for key, inner in value.items() if isinstance(inner, list)]
+        if len(lists) == 1 and all(isinstance(item, dict) for item in value[lists[0]]):
+            return value[lists[0]], [f"rows are read from the list {lists[0]!r}"]
+        return [value], []
+    return value, []
+
+
+def _table(rows: list[dict[str, Any]], source: str, notes: Iterable[str] = ()) -> Table:
+    if not rows:
+        raise DataError("there are no rows", where=source)
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    check_names(names, source)
+    if not names:
+        raise DataError("the objects are empty", where=source)
+    return table_of(names, ([row.get(name) for row in rows] for name in names), source, notes)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.colno}"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _kind(value: object) -> str:
+    return "an object" if isinstance(value, Mapping) else _KINDS.get(type(value), "a number")
+
+
+def _with_mend(faults: list[Fault], mend: str) -> DataError:
+    last = faults[-1]
+    return DataError.of([*faults[:-1], Fault(last.what, last.where, mend)])

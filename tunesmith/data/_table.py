@@ -1,0 +1,138 @@
+"""A table as it was read: columns with names, before it is known what they mean."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from tunesmith.data._suggest import did_you_mean, listed
+from tunesmith.errors import DataError, Fault
+from tunesmith.tasks import label_text
+
+__all__ = ["Table", "check_names", "column_array", "missing_column", "table_of"]
+
+_MOST_COLUMNS = 2000
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns with names, held as Arrow.
+
+    Attributes:
+        arrow: the columns; a null is a value that is missing.
+        source: where the table comes from, as the user named it.
+        notes: what the user should be told of the reading: encoding, delimiter, sheet.
+    """
+
+    arrow: pa.Table
+    source: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows; the header is not counted."""
+        return int(self.arrow.num_rows)
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns' names, in the order of the file."""
+        return [str(name) for name in self.arrow.column_names]
+
+    def column(self, name: str) -> list[object]:
+        """The n values of one column; None where a value is missing.
+
+        Raises:
+            DataError: there is no such column.
+        """
+        if name not in self.column_names:
+            raise DataError.of([missing_column(name, self)])
+        return list(self.arrow.column(name).to_pylist())
+
+    def with_columns(self, columns: Mapping[str, Sequence[object]]) -> Table:
+        """The same table with columns replaced (where the name is taken) or added at the end."""
+        arrow = self.arrow
+        for name, values in columns.items():
+            array = column_array(values)
+            if name in arrow.column_names:
+                arrow = arrow.set_column(arrow.column_names.index(name), name, array)
+            else:
+                arrow = arrow.append_column(name, array)
+        return replace(self, arrow=arrow)
+
+
+def missing_column(name: str, table: Table) -> Fault:
+    """The fault of naming a column that `table` does not have."""
+    names = table.column_names
+    guess = did_you_mean(name, names)
+    return Fault(
+        f"column {name!r} does not exist",
+        table.source,
+        f"{guess + ' ' if guess else ''}the columns are {listed(names, 30)}",
+    )
+
+
+def check_names(names: Sequence[str], source: str) -> None:
+    """Refuses columns that have no name, share one, or are too many to be columns.
+
+    Raises:
+        DataError: with every such fault.
+    """
+    if len(names) > _MOST_COLUMNS:
+        raise DataError(
+            f"{len(names):,} columns are more than the {_MOST_COLUMNS:,} that a table may have",
+            where=source,
+            mend="give one row an example, with the same names in every row",
+        )
+    faults = [
+        Fault(f"column {place} has no name", source, "write its name into the first line")
+        for place, name in enumerate(names, start=1)
+        if not name
+    ]
+    doubled = sorted({name for name in names if name and names.count(name) > 1})
+    if doubled:
+        what = f"column names occur more than once: {listed(doubled)}"
+        faults.append(Fault(what, source, "give each column a name of its own"))
+    if faults:
+        raise DataError.of(faults)
+
+
+def table_of(
+    names: Sequence[str],
+    columns: Iterable[Sequence[object]],
+    source: str,
+    notes: Iterable[str] = (),
+) -> Table:
+    """A table of Python values."""
+    arrays = [column_array(values) for values in columns]
+    return Table(pa.table(arrays, names=list(names)), source, tuple(notes))
+
+
+def column_array(values: Sequence[object]) -> pa.Array:
+    """Python values as one Arrow column; values of mixed types become text.
+
+    Where lists and single values are mixed, every value becomes a list of texts.
+    """
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+        pass
+    if any(isinstance(value, list) for value in values):
+        lists = [value if isinstance(value, list | None) else [value] for value in values]
+        texts = [None if one is None else [_text(value) for value in one] for one in lists]
+        return pa.array(texts, pa.list_(pa.string()))
+    return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: object) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else label_text(value)
+    return _HALF_CHARACTER.sub("\ufffd", text)

@@ -1,0 +1,165 @@
+"""A column of answers as targets: one label a row, or a set of labels a row."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tunesmith.data._suggest import listed, rows_text
+from tunesmith.data._table import Table
+from tunesmith.errors import DataError
+from tunesmith.tasks import label_text
+from tunesmith.types import Target
+
+__all__ = ["Targets", "is_missing", "read_targets"]
+
+_SEPARATORS = "|;"
+_WHOLE_FLOAT = re.compile(r"[+-]?\d+\.0+")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A target column, read.
+
+    Attributes:
+        values: n targets; None where the value is missing.
+        multi_label: whether each target is a set of labels.
+        notes: what was decided without being told.
+    """
+
+    values: list[Target | None]
+    multi_label: bool
+    notes: tuple[str, ...] = ()
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is null, not a number (NaN), empty or white space only."""
+    if isinstance(value, str):
+        return not value or value.isspace()
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def read_targets(
+    table: Table, name: str, *, multi_label: bool | None, label_separator: str | None
+) -> Targets:
+    """The targets of column `name`; see `build_dataset` for the arguments.
+
+    Raises:
+        DataError: the column holds something else than labels.
+    """
+    values = [None if is_missing(value) else value for value in table.column(name)]
+    _refuse_objects(values, name, table.source)
+    lists = _lists(values, from_text=multi_label is not False)
+    notes: list[str] = []
+    if lists is None and label_separator is None and multi_label is not False:
+        label_separator = _find_separator(values, told=multi_label is True)
+        if label_separator:
+            notes.append(
+                f"column {name!r} holds several labels a row, separated by {label_separator!r} "
+                "(guessed; --set data.multi_label=false reads one)"
+            )
+    if lists is None and label_separator:
+        lists = [
+            None if one is None else [*label_text(one).split(label_separator)] for one in values
+        ]
+    if lists is None and multi_label:
+        lists = [None if one is None else [one] for one in values]
+    if lists is None:
+        return Targets(list(_labels(values)), False, tuple(notes))
+    if multi_label is False:
+        return Targets(list(_labels(_only(lists, name, table.source))), False, tuple(notes))
+    return Targets(_label_sets(lists), True, tuple(notes))
+
+
+def _refuse_objects(values: Sequence[object], name: str, source: str) -> None:
+    rows = [row for row, value in enumerate(values, start=1) if isinstance(value, dict | bytes)]
+    if rows:
+        raise DataError(
+            f"column {name!r} holds objects or bytes, not labels",
+            where=f"{source}, {rows_text(rows)}",
+            mend="name another column with --target",
+        )
+
+
+def _lists(values: Sequence[object], *, from_text: bool) -> list[list[object] | None] | None:
+    """The values as lists, where all are lists or (if allowed) JSON arrays as text; else None."""
+    lists: list[list[object] | None] = []
+    for value in values:
+        one = value
+        if from_text and isinstance(value, str) and value.lstrip().startswith("["):
+            try:
+                one = json.loads(value)
+            except ValueError:
+                return None
+        if one is not None and not isinstance(one, list):
+            return None
+        lists.append(one)
+    return None if all(one is None for one in lists) else lists
+
+
+def _find_separator(values: Sequence[object], *, told: bool) -> str | None:
+    """The separator that explains the values, or None.
+
+    It does where splitting leaves fewer labels than there were values, and most of those labels
+    also stand alone. Where the user told that rows have several labels, any of these
+    characters that occurs is taken, the commonest first.
+    """
+    present = [value for value in values if value is not None]
+    if not all(isinstance(value, str) for value in present):
+        return None
+    distinct = {str(value).strip() for value in present}
+    if told:
+        counts = {each: sum(each in value for value in distinct) for each in _SEPARATORS}
+        best = max(_SEPARATORS, key=lambda each: counts[each])
+        return best if counts[best] else None
+    for separator in _SEPARATORS:
+        alone = {value for value in distinct if separator not in value}
+        parts = {part.strip() for value in distinct for part in value.split(separator)}
+        if "" not in parts and len(parts) < len(distinct) and 2 * len(alone) > len(parts):
+            return separator
+    return None
+
+
+def _labels(values: Sequence[object]) -> list[str | None]:
+    """Values as labels, alike for every file format: text that only says "True" or "2.0" too."""
+    labels = [None if value is None else label_text(value) for value in values]
+    distinct = {label for label in labels if label is not None}
+    if distinct and all(label.casefold() in ("true", "false") for label in distinct):
+        return [None if label is None else label.casefold() for label in labels]
+    # What pandas writes for whole numbers when a value of their column is missing.
+    if distinct and all(_WHOLE_FLOAT.fullmatch(label) for label in distinct):
+        return [None if label is None else str(int(label.partition(".")[0])) for label in labels]
+    return labels
+
+
+def _label_sets(lists: Sequence[Sequence[object] | None]) -> list[Target | None]:
+    flat = [one for values in lists for one in values or () if not is_missing(one)]
+    labels = iter(_labels(flat))
+    sets: list[Target | None] = []
+    for values in lists:
+        if values is None:
+            sets.append(None)
+        else:
+            own = {next(labels) for one in values if not is_missing(one)}
+            sets.append(tuple(sorted(label for label in own if label is not None)))
+    return sets
+
+
+def _only(lists: Sequence[Sequence[object] | None], name: str, source: str) -> list[object]:
+    """Each list's one label.
+
+    Raises:
+        DataError: a list holds none, or several.
+    """
+    rows = [row for row, one in enumerate(lists, start=1) if one is not None and len(one) != 1]
+    if rows:
+        example = lists[rows[0] - 1] or []
+        raise DataError(
+            f"column {name!r} holds {len(example)} labels ({listed(example, 5)}), not one",
+            where=f"{source}, {rows_text(rows)}",
+            mend="leave out --set data.multi_label=false",
+        )
+    return [None if one is None or is_missing(one[0]) else one[0] for one in lists]

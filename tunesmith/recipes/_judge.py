@@ -1,0 +1,160 @@
+"""The model beside its baselines, on test rows that nothing was fitted or chosen on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.bases import score
+from tunesmith.config import RunConfig
+from tunesmith.evaluation import (
+    Baseline,
+    Candidate,
+    MajorityBaseline,
+    TfidfBaseline,
+    choose_thresholds,
+    evaluate,
+    paired_difference,
+)
+from tunesmith.recipes._learn import Model, Probe, TokenizedSplit, Tuned, decide
+from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._prepare import PreparedData
+from tunesmith.tasks import MultiLabelClassification, Task
+from tunesmith.types import Estimate, Outputs
+
+__all__ = ["FINE_TUNED", "PROBE", "Judged", "judge_candidates"]
+
+PROBE = "frozen encoder + linear head"
+FINE_TUNED = "fine-tuned model"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The comparison on the test rows.
+
+    Attributes:
+        task: the task with the decision rule that is shipped.
+        candidates: baselines first, the shipped model last.
+        chosen: the name of the shipped model.
+        targets, probabilities: of the test rows, as the task encodes them; the shipped model's.
+        advantage: the leading metric's gain over the best other candidate, paired row by row.
+        advantage_over: that candidate's name.
+    """
+
+    task: Task
+    candidates: tuple[Candidate, ...]
+    chosen: str
+    targets: NDArray[Any]
+    probabilities: NDArray[np.float64]
+    advantage: Estimate
+    advantage_over: str
+
+
+def judge_candidates(
+    model: Model,
+    probe: Probe,
+    tuned: Tuned,
+    tokens: TokenizedSplit,
+    data: PreparedData,
+    config: RunConfig,
+    listener: Listener,
+) -> Judged:
+    """Judges baselines, probe and model alike: fitted on train, decided on validation."""
+    judging = _Judging(data, config)
+    listener.stage("baselines")
+    for baseline in (
+        MajorityBaseline(data.task.labels),
+        TfidfBaseline(data.task.labels, seed=config.seed),
+    ):
+        judging.add_baseline(baseline)
+    probe_task = decide(data.task, data.split.validation, probe.validation_scores)
+    judging.add(PROBE, probe_task, _probabilities(probe_task, probe.test_scores), probe.seconds)
+    if tuned.best_epoch == 0 and tuned.settings is not None:
+        listener.warn(
+            "fine-tuning was no better than the frozen encoder on the validation rows: "
+            "the frozen encoder with its linear head is kept"
+        )
+    chosen = PROBE if tuned.best_epoch == 0 else FINE_TUNED
+    listener.stage("testing the model", len(tokens.test) + len(tokens.validation))
+    # In float32, as it is served; the probe's features may have been made in another precision.
+    started = time.monotonic()
+    validation = score(model.classifier, tokens.validation, on_rows=listener.advance)
+    task = decide(data.task, data.split.validation, validation)
+    test = score(model.classifier, tokens.test, on_rows=listener.advance)
+    seconds = tuned.seconds + time.monotonic() - started
+    judging.add(chosen, task, _probabilities(task, test), seconds)
+    return judging.judged(chosen, task)
+
+
+class _Judging:
+    """Collects candidates on one set of test rows."""
+
+    def __init__(self, data: PreparedData, config: RunConfig) -> None:
+        self._data = data
+        self._config = config
+        self._targets = data.task.encode(data.test.targets or [])
+        self._candidates: dict[str, Candidate] = {}
+        self._tasks: dict[str, Task] = {}
+        self._probabilities: dict[str, NDArray[np.float64]] = {}
+
+    def add_baseline(self, baseline: Baseline) -> None:
+        started = time.monotonic()
+        data = self._data
+        baseline.fit(data.split.train, data.task.encode(data.split.train.targets or []))
+        task = data.task
+        if isinstance(task, MultiLabelClassification):
+            validation = data.split.validation
+            targets = task.encode(validation.targets or [])
+            task = task.with_thresholds(
+                choose_thresholds(targets, baseline.probabilities(validation))
+            )
+        probabilities = baseline.probabilities(data.test)
+        self.add(baseline.name, task, probabilities, time.monotonic() - started)
+
+    def add(
+        self, name: str, task: Task, probabilities: NDArray[np.float64], seconds: float
+    ) -> None:
+        metrics = evaluate(
+            task,
+            self._targets,
+            probabilities,
+            confidence=self._config.evaluation.confidence,
+            resamples=self._config.evaluation.resamples,
+            seed=self._config.seed,
+        )
+        self._candidates[name] = Candidate(name, metrics, seconds)
+        self._tasks[name] = task
+        self._probabilities[name] = probabilities
+
+    def judged(self, chosen: str, task: Task) -> Judged:
+        leading = task.default_metrics[0]
+        rivals = [name for name in self._candidates if name != chosen]
+        best = max(rivals, key=lambda name: self._candidates[name].metrics[leading].value)
+        advantage = paired_difference(
+            task,
+            self._targets,
+            self._probabilities[chosen],
+            self._probabilities[best],
+            task_b=self._tasks[best],
+            metric=leading,
+            confidence=self._config.evaluation.confidence,
+            resamples=self._config.evaluation.resamples,
+            seed=self._config.seed,
+        )
+        return Judged(
+            task=task,
+            candidates=tuple(self._candidates.values()),
+            chosen=chosen,
+            targets=self._targets,
+            probabilities=self._probabilities[chosen],
+            advantage=advantage,
+            advantage_over=best,
+        )
+
+
+def _probabilities(task: Task, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(task.probabilities(Outputs(scores=scores)), dtype=np.float64)

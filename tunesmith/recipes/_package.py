@@ -1,0 +1,142 @@
+"""The report, and the bundle that is served."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from pathlib import Path
+
+import numpy as np
+
+from tunesmith.bases import Base, available_cores
+from tunesmith.bundles import BaseFacts, Bundle, Manifest, write_bundle
+from tunesmith.config import RunConfig
+from tunesmith.errors import BundleError
+from tunesmith.evaluation import Report, confusion_matrix, most_confident_mistakes
+from tunesmith.recipes._judge import Judged
+from tunesmith.recipes._learn import Model, Tuned
+from tunesmith.recipes._prepare import PreparedData
+from tunesmith.runtimes import load
+from tunesmith.types import Outputs
+
+__all__ = ["make_report", "package"]
+
+_LIBRARIES = ("tunesmith", "torch", "transformers", "tokenizers", "numpy", "scikit-learn")
+_ROWS_CHECKED = 64
+_TOLERANCE = 1e-4
+
+
+def make_report(
+    config: RunConfig,
+    base: Base,
+    data: PreparedData,
+    model: Model,
+    tuned: Tuned,
+    judged: Judged,
+    seconds: float,
+) -> Report:
+    """Everything that a reader of the result may want to know."""
+    split = data.split
+    return Report(
+        title=Path(config.data.source).name,
+        task=dict(judged.task.as_dict()),
+        created=_now(),
+        candidates=judged.candidates,
+        chosen=judged.chosen,
+        metrics=next(c.metrics for c in judged.candidates if c.name == judged.chosen),
+        advantage=judged.advantage,
+        advantage_over=judged.advantage_over,
+        split_sizes={
+            "train": len(split.train),
+            "validation": len(split.validation),
+            "test": len(data.test),
+        },
+        split_source=data.split_source,
+        data=dict(data.facts),
+        notes=tuple(data.facts["notes"]),
+        history=tuple(record.as_dict() for record in tuned.history),
+        confusion=confusion_matrix(judged.task, judged.targets, judged.probabilities),
+        mistakes=most_confident_mistakes(
+            judged.task, data.test, judged.targets, judged.probabilities
+        ),
+        config=config.model_dump(mode="json"),
+        base={
+            "id": base.id,
+            "family": base.family,
+            "digest": base.digest,
+            "pooling": model.pooling,
+            "max_length": model.max_length,
+            "precision": model.precision,
+        },
+        versions=_versions(),
+        seconds=seconds,
+        machine=f"{platform.system()} {platform.machine()}, {available_cores()} cores",
+    )
+
+
+def package(
+    folder: Path,
+    config: RunConfig,
+    base: Base,
+    data: PreparedData,
+    model: Model,
+    judged: Judged,
+    report: Report,
+) -> Bundle:
+    """Writes the bundle, then checks that what was written answers as what was judged.
+
+    Raises:
+        OutputError: the disk is full, or the folder is taken.
+        BundleError: the bundle's answers differ from the trained model's.
+    """
+    manifest = Manifest(
+        name=Path(config.data.source).name.split(".")[0] or "model",
+        created=report.created,
+        task=dict(judged.task.as_dict()),
+        base=BaseFacts(
+            id=base.id,
+            digest=base.digest,
+            family=base.family,
+            pooling=model.pooling,
+            max_length=model.max_length,
+        ),
+        parent=base.parent,
+        data=dict(data.facts),
+        config=config.model_dump(mode="json"),
+        versions=_versions(),
+        metrics=report.metrics.as_dict(),
+    )
+
+    def write_parts(temporary: Path) -> None:
+        (temporary / "model").mkdir()
+        model.classifier.save(temporary / "model")
+        model.tokenizer.save_pretrained(str(temporary / "model"))
+        report.write(temporary / "report")
+
+    return write_bundle(
+        folder, manifest, write_parts, check=lambda bundle: _check_answers(bundle, data, judged)
+    )
+
+
+def _check_answers(bundle: Bundle, data: PreparedData, judged: Judged) -> None:
+    """The loaded bundle must give the probabilities that were judged."""
+    rows = min(len(data.test), _ROWS_CHECKED)
+    sample = data.test.take(np.arange(rows))
+    outputs: Outputs = load(bundle).outputs(sample.inputs)
+    gap = np.abs(judged.task.probabilities(outputs) - judged.probabilities[:rows]).max()
+    if not gap <= _TOLERANCE:
+        raise BundleError(
+            f"the written model's probabilities differ from the trained model's by up to {gap:.2g}",
+            where=str(bundle.path),
+            mend="this is a fault of Tunesmith or of a library: please report it",
+        )
+
+
+def _versions() -> dict[str, str]:
+    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), **versions}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,124 @@
+"""One execution and its folder: settings, log, checkpoints, report, bundle."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith import config as config_module
+from tunesmith import storage
+from tunesmith.bundles import Bundle, is_bundle
+from tunesmith.config import RunConfig
+from tunesmith.errors import InputError, OutputError
+from tunesmith.evaluation import Report
+from tunesmith.types import Metrics
+
+__all__ = ["Run", "RunFolder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: settings, log, report and bundle.
+        bundle: what can be evaluated, predicted with and served.
+        report: how good it is; shows itself in a notebook.
+        seconds: from the start to the bundle.
+    """
+
+    folder: Path
+    bundle: Bundle
+    report: Report
+    seconds: float
+
+    @property
+    def metrics(self) -> Metrics:
+        """The model's figures on the test rows."""
+        return self.report.metrics
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "bundle": str(self.bundle.path),
+            "run": str(self.folder),
+            "metrics": self.metrics.as_dict(),
+            "seconds": round(self.seconds, 2),
+        }
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where a run keeps its things."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, config: RunConfig) -> RunFolder:
+        """A new folder for a run, with its settings in it.
+
+        Raises:
+            OutputError: the folder holds something, or cannot be written.
+        """
+        stem = Path(config.data.source).name.split(".")[0] or "run"
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = Path(config.output) if config.output else Path("runs") / f"{stem}-{stamp}"
+        storage.require_empty(path)
+        storage.write_bytes(path / "config.yaml", config_module.dump(config).encode())
+        return cls(path)
+
+    @classmethod
+    def reopen(cls, path: Path) -> tuple[RunFolder, RunConfig]:
+        """The folder of a run that was interrupted, and its settings.
+
+        Raises:
+            OutputError: it is no such folder, or its run has finished.
+        """
+        if not (path / "config.yaml").is_file():
+            raise OutputError(
+                "is no run that can be resumed (no config.yaml)",
+                where=str(path),
+                mend="give the run folder that the interrupted command named",
+            )
+        folder = cls(path)
+        if is_bundle(folder.bundle):
+            raise OutputError(
+                "this run has finished", where=str(path), mend=f"its bundle is {folder.bundle}"
+            )
+        return folder, config_module.load(path / "config.yaml")
+
+    @property
+    def bundle(self) -> Path:
+        return self.path / "bundle"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def metrics_log(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def pin(self, facts: dict[str, Any], *, resumed: bool) -> None:
+        """Keeps what a resumed run must find unchanged, or checks that it is.
+
+        Raises:
+            InputError: something differs; says what.
+        """
+        file = self.path / "pinned.json"
+        if not (resumed and file.is_file()):
+            storage.write_bytes(file, json.dumps(facts, indent=1).encode())
+            return
+        before = json.loads(file.read_text(encoding="utf-8"))
+        changed = [name for name in facts if facts[name] != before.get(name)]
+        if changed:
+            raise InputError(
+                f"cannot be resumed: {', '.join(changed)} changed since it was interrupted",
+                where=str(self.path),
+                mend="put it back as it was, or start a new run",
+            )

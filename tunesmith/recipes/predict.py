@@ -1,0 +1,89 @@
+"""A file in, the same file with predictions out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from tunesmith.bundles import Bundle
+from tunesmith.data import Table, choose_columns, read_table, write_table
+from tunesmith.errors import DataError, OutputError
+from tunesmith.recipes._listener import Listener, Silent
+from tunesmith.recipes._predictions import outputs_in_chunks
+from tunesmith.runtimes import load
+from tunesmith.types import Inputs, LabelPrediction, Prediction
+
+__all__ = ["predict"]
+
+
+def predict(
+    bundle: Bundle | Path | str,
+    source: Path | str,
+    output: Path | None = None,
+    *,
+    overwrite: bool = False,
+    listener: Listener | None = None,
+) -> Table:
+    """Predicts every row of a file; the input's columns are kept.
+
+    Added are `label` and `probability`; for several labels a row `labels` and, as JSON,
+    `probabilities`. An input column of such a name is kept as `input_label` and so on. Rows
+    without text get no prediction.
+
+    Args:
+        source: a file with the bundle's text columns, or "-" for standard input.
+        output: csv, tsv, jsonl or parquet, by its suffix; None: nothing is written.
+
+    Raises:
+        BundleError, DataError, OutputError: the bundle, the file or the output cannot be used.
+    """
+    listener = listener or Silent()
+    if output is not None and output.exists() and not overwrite:
+        raise OutputError("exists already", where=str(output), mend="--overwrite replaces it")
+    table = read_table(source)
+    runtime = load(bundle)
+    columns = choose_columns(
+        table, text=[field.name for field in runtime.task.fields], with_target=False
+    )
+    for note in table.notes:
+        listener.say(note)
+    rows, inputs = _rows_with_text(table, columns.text)
+    empty = table.num_rows - len(rows)
+    if not rows:
+        raise DataError("no row has text", where=table.source)
+    if empty:
+        listener.warn(f"{empty:,} rows have no text and get no prediction")
+    predictions = runtime.task.decode(outputs_in_chunks(runtime, inputs, listener))
+    result = _with_predictions(table, rows, predictions)
+    if output is not None:
+        write_table(result, output, overwrite=overwrite)
+    return result
+
+
+def _rows_with_text(table: Table, names: tuple[str, ...]) -> tuple[list[int], list[Inputs]]:
+    columns = [table.column(name) for name in names]
+    rows: list[int] = []
+    inputs: list[Inputs] = []
+    for row, values in enumerate(zip(*columns, strict=True)):
+        texts = tuple("" if value is None else str(value) for value in values)
+        if all(text.strip() for text in texts):
+            rows.append(row)
+            inputs.append(texts)
+    return rows, inputs
+
+
+def _with_predictions(table: Table, rows: list[int], predictions: list[Prediction]) -> Table:
+    single = isinstance(predictions[0], LabelPrediction)
+    names = ("label", "probability") if single else ("labels", "probabilities")
+    added: dict[str, list[object]] = {name: [None] * table.num_rows for name in names}
+    for row, prediction in zip(rows, predictions, strict=True):
+        values: tuple[object, object]
+        if isinstance(prediction, LabelPrediction):
+            values = (prediction.label, prediction.probability)
+        else:
+            values = (list(prediction.labels), json.dumps(dict(prediction.probabilities)))
+        for name, value in zip(names, values, strict=True):
+            added[name][row] = value
+    kept = [f"input_{name}" if name in names else name for name in table.column_names]
+    return replace(table, arrow=table.arrow.rename_columns(kept)).with_columns(added)

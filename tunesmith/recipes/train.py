@@ -1,0 +1,71 @@
+"""From a labelled file to a bundle: the main job, top to bottom."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tunesmith import storage
+from tunesmith.bases import find_base
+from tunesmith.config import RunConfig
+from tunesmith.errors import OutputError
+from tunesmith.recipes._judge import judge_candidates
+from tunesmith.recipes._learn import build_model, fine_tune, fit_probe, tokenize_split
+from tunesmith.recipes._listener import Listener, Silent
+from tunesmith.recipes._package import make_report, package
+from tunesmith.recipes._prepare import prepare_data
+from tunesmith.recipes._run import Run, RunFolder
+from tunesmith.training import Checkpoints
+
+__all__ = ["resume", "train"]
+
+
+def train(config: RunConfig, listener: Listener | None = None) -> Run:
+    """Checks the data, fine-tunes the base, judges the result, and writes report and bundle.
+
+    Raises:
+        InputError: data, base, settings or output folder cannot be used; nothing was written.
+        Interrupted: the user stopped it; `resume` goes on.
+        TrainingError: the loss is not a number any more.
+    """
+    if config.output:
+        storage.require_empty(Path(config.output))
+    return _run(config, listener or Silent(), None)
+
+
+def resume(folder: Path, listener: Listener | None = None) -> Run:
+    """Goes on with a run that was interrupted; the result is that of an undisturbed run.
+
+    Raises:
+        OutputError: there is nothing to resume in `folder`.
+        InputError: the data or the base changed since.
+    """
+    run_folder, config = RunFolder.reopen(folder)
+    return _run(config, listener or Silent(), run_folder)
+
+
+def _run(config: RunConfig, listener: Listener, resumed: RunFolder | None) -> Run:
+    started = time.monotonic()
+    base = find_base(config.base.id)
+    data = prepare_data(config.data, config.seed, listener)
+    model = build_model(base, config, data.task, listener)
+    tokens = tokenize_split(model, data, listener)
+    folder = resumed or RunFolder.create(config)
+    folder.pin({"data": data.facts["fingerprint"], "base": base.digest}, resumed=bool(resumed))
+    checkpoints = Checkpoints(folder.checkpoints)
+    try:
+        probe = fit_probe(model, tokens, data, listener)
+        tuned = fine_tune(
+            model, probe, tokens, data, config, listener,
+            log=folder.metrics_log, checkpoints=checkpoints, resume=resumed is not None,
+        )  # fmt: skip
+        judged = judge_candidates(model, probe, tuned, tokens, data, config, listener)
+        seconds = time.monotonic() - started
+        report = make_report(config, base, data, model, tuned, judged, seconds)
+        bundle = package(folder.bundle, config, base, data, model, judged, report)
+    except OutputError as error:
+        error.add_note(f"what was trained so far is kept in {folder.checkpoints}")
+        raise
+    report.write(folder.path)
+    checkpoints.remove()
+    return Run(folder.path, bundle, report, time.monotonic() - started)

@@ -1,0 +1,45 @@
+"""What every runtime must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from tunesmith.tasks import Task
+from tunesmith.types import Inputs, Outputs, Prediction
+
+__all__ = ["Runtime"]
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """A loaded bundle on one backend.
+
+    Calls are safe from several threads; each uses all of the machine's cores, so that running them
+    one after the other is as fast as side by side.
+    """
+
+    @property
+    def name(self) -> str:
+        """The backend and precision, such as "torch-fp32"."""
+
+    @property
+    def task(self) -> Task:
+        """What the model does."""
+
+    @property
+    def max_length(self) -> int:
+        """The most tokens read of one example; the rest is cut."""
+
+    @property
+    def version(self) -> str:
+        """The first 12 hexadecimal digits of the bundle's digest."""
+
+    def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
+        """The model's raw outputs for n inputs, in their order."""
+
+    def count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
+        """How many tokens each of n inputs has before anything is cut."""
+
+    def predict(self, items: Sequence[object]) -> list[Prediction]:
+        """The decoded answers for n items, in their order; see `Task.read` for what an item is."""

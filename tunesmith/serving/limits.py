@@ -1,0 +1,42 @@
+"""What one request, and all of them together, may ask of the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from tunesmith.errors import ConfigError, Fault
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The caps that keep one client from taking the whole machine.
+
+    Attributes:
+        max_body_bytes: the largest request body; counted as it arrives, whatever its header says.
+        max_texts: the most texts in one request.
+        max_characters: the most characters in one text.
+        max_queue: the most requests that are answered or waiting at once; further ones are refused.
+        timeout_s: the longest that a request's body, and then its answer, may take.
+        batch_texts: the most texts that go through the model at once.
+        batch_tokens: the most tokens, padding included, that go through the model at once. Small
+            batches let short requests in between the parts of a long one.
+    """
+
+    max_body_bytes: int = 2 * 1024 * 1024
+    max_texts: int = 1_000
+    max_characters: int = 100_000
+    max_queue: int = 64
+    timeout_s: float = 60.0
+    batch_texts: int = 32
+    batch_tokens: int = 4_096
+
+    def __post_init__(self) -> None:
+        faults = [
+            Fault(f"must be above zero, and is {getattr(self, field.name)}", where=field.name)
+            for field in fields(self)
+            if not getattr(self, field.name) > 0
+        ]
+        if faults:
+            raise ConfigError.of(faults)

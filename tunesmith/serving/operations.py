@@ -1,0 +1,85 @@
+"""The routes that are for those who run the server: alive, ready, metrics, and what is served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from tunesmith.serving.data_plane import DataPlane
+from tunesmith.serving.metrics import ServingMetrics
+from tunesmith.serving.problems import responses
+from tunesmith.serving.refusals import Overloaded
+
+__all__ = ["router"]
+
+
+class Status(BaseModel):
+    """That all is well."""
+
+    status: str
+
+
+class Info(BaseModel):
+    """What is served, and within which limits."""
+
+    model: dict[str, str]
+    task: dict[str, Any]
+    runtime: str
+    max_length: int
+    limits: dict[str, int | float]
+    details: dict[str, Any]
+
+
+def router(
+    plane: DataPlane, metrics: ServingMetrics, *, name: str, details: Mapping[str, object]
+) -> APIRouter:
+    """The routes of operation."""
+    routes = APIRouter(tags=["operation"], responses=responses(403))
+    described = to_json(_info(plane, name, details), inf_nan_mode="null")
+
+    @routes.get("/healthz", summary="Alive", response_model=Status)
+    async def healthz() -> Status:
+        """200 for as long as the process answers at all."""
+        return Status(status="alive")
+
+    @routes.get("/readyz", summary="Ready", response_model=Status, responses=responses(503))
+    async def readyz() -> Status:
+        """200 once the model is warm; 503 before that, and while the server stops."""
+        if not plane.ready:
+            raise Overloaded("not_ready", "the model is warming up", retry_after_s=1)
+        return Status(status="ready")
+
+    @routes.get(
+        "/metrics",
+        summary="Metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format"}},
+    )
+    async def prometheus() -> Response:
+        """Counts and times, for Prometheus."""
+        return Response(metrics.render(), headers={"content-type": metrics.content_type})
+
+    @routes.get("/v1/info", summary="What is served", response_model=Info)
+    async def information() -> Response:
+        """The model, its task and labels, its measured quality, and the limits of a request."""
+        return Response(described, media_type="application/json")
+
+    return routes
+
+
+def _info(plane: DataPlane, name: str, details: Mapping[str, object]) -> Info:
+    runtime = plane.runtime
+    return Info(
+        model={"name": name, "version": runtime.version},
+        task=dict(runtime.task.as_dict()),
+        runtime=runtime.name,
+        max_length=runtime.max_length,
+        limits=asdict(plane.limits),
+        details=dict(details),
+    )

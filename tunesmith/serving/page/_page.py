@@ -1,0 +1,88 @@
+"""Renders the pages once, and serves them from memory: no request ever reaches the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tunesmith.runtimes import Runtime
+from tunesmith.serving.page import _facts
+from tunesmith.serving.page._operations import operations
+
+__all__ = ["router"]
+
+_FOLDER = Path(__file__).parent
+_ASSETS = {
+    "docs.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+}
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_FOLDER / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def router(
+    app: FastAPI, runtime: Runtime, *, name: str, details: Mapping[str, object]
+) -> APIRouter:
+    """The page at `/`, the documentation at `/docs`, and what both need under `/static`."""
+    routes = APIRouter(include_in_schema=False, default_response_class=Response)
+    assets = {file: (_FOLDER / "static" / file).read_bytes() for file in _ASSETS}
+    digest = hashlib.sha256(b"".join(assets.values())).hexdigest()[:12]
+    shared = {"name": name, "version": runtime.version, "assets": digest}
+    index = _TEMPLATES.get_template("index.html").render(_index(runtime, details), **shared)
+
+    @routes.get("/")
+    async def page() -> Response:
+        return Response(index, media_type="text/html")
+
+    @routes.get("/docs")
+    async def documentation() -> Response:
+        listed = operations(app.openapi())
+        text = _TEMPLATES.get_template("docs.html").render(operations=listed, **shared)
+        return Response(text, media_type="text/html")
+
+    for file, content in assets.items():
+        _add_asset(routes, file, content)
+    return routes
+
+
+def _add_asset(routes: APIRouter, file: str, content: bytes) -> None:
+    # The address holds the content's digest, so that a copy never goes stale.
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
+
+    @routes.get(f"/static/{file}", name=file)
+    async def asset() -> Response:
+        return Response(content, media_type=_ASSETS[file], headers=headers)
+
+
+def _index(runtime: Runtime, details: Mapping[str, object]) -> dict[str, Any]:
+    task = runtime.task
+    metrics = details.get("metrics")
+    measured = metrics if isinstance(metrics, Mapping) else {}
+    held_out, confidence = measured.get("num_examples"), measured.get("confidence")
+    return {
+        "base": _facts.base_name(details),
+        "examples": _facts.examples(details, task),
+        "fields": [field.name for field in task.fields],
+        "figures": _facts.figures(details),
+        "labels": task.labels,
+        "level": round(100 * confidence) if isinstance(confidence, float) else None,
+        "max_length": runtime.max_length,
+        "num_examples": held_out if isinstance(held_out, int) else None,
+        "purpose": _facts.purpose(task),
+        "runtime": runtime.name,
+    }

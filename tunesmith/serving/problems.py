@@ -1,0 +1,125 @@
+"""Refusals as HTTP answers: one JSON shape for every status, and the only place that maps codes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.types import Scope
+
+from tunesmith.serving.refusals import Code, Overloaded, Refused
+
+__all__ = ["Problem", "add_handlers", "problem", "refusal", "responses", "state_of"]
+
+_STATUSES: Mapping[Code, int] = {
+    "bad_content_length": 400,
+    "not_json": 400,
+    "cross_origin": 403,
+    "host_not_allowed": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "body_too_slow": 408,
+    "body_too_large": 413,
+    "text_too_long": 413,
+    "too_many_texts": 413,
+    "unsupported_encoding": 415,
+    "unsupported_media_type": 415,
+    "empty_text": 422,
+    "invalid_request": 422,
+    "invalid_text": 422,
+    "client_gone": 499,
+    "internal": 500,
+    "not_ready": 503,
+    "overloaded": 503,
+    "timed_out": 503,
+}
+_TITLES = {
+    400: "The body is not JSON, or its length is not what the header says",
+    403: "Another site's page, or a host name that this server does not answer to",
+    404: "No such route",
+    405: "The route knows other methods; see the Allow header",
+    408: "The body did not arrive in time",
+    413: "The body, the list or a text is too long",
+    415: "The body is not declared as application/json, or is compressed",
+    422: "The JSON is not what the route reads",
+    500: "The server failed; its log knows the request id",
+    503: "The server is busy or not ready; see the Retry-After header",
+}
+_MAX_MESSAGE = 500
+
+
+class ProblemDetail(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(description="The fault's stable name, for programs", examples=["empty_text"])
+    message: str = Field(description="What is wrong, where, and how to mend it")
+    request_id: str = Field(description="Also in the x-request-id header and the server's log")
+
+
+class Problem(BaseModel):
+    """The one shape of every error."""
+
+    error: ProblemDetail
+
+
+def state_of(scope: Scope) -> dict[str, Any]:
+    """What the server notes of a request: its id, and the code it was refused with."""
+    state: dict[str, Any] = scope.setdefault("state", {})
+    return state
+
+
+def problem(
+    scope: Scope, code: Code, message: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer to a request that is refused, noted for the log and the metrics."""
+    state = state_of(scope)
+    state["code"] = code
+    shown = message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
+    error = {"code": code, "message": shown, "request_id": state.get("request_id", "")}
+    return JSONResponse({"error": error}, _STATUSES[code], headers)
+
+
+def refusal(scope: Scope, error: Refused) -> Response:
+    """The answer that a `Refused` stands for."""
+    wait = error.retry_after_s if isinstance(error, Overloaded) else None
+    return problem(
+        scope, error.code, error.message, None if wait is None else {"retry-after": str(wait)}
+    )
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Makes every refusal, and every error of the web framework, a `Problem`."""
+    app.add_exception_handler(Refused, _handle_refused)
+    app.add_exception_handler(HTTPException, _handle_http)
+
+
+async def _handle_refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return refusal(request.scope, error)
+
+
+async def _handle_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return problem(request.scope, "not_found", "there is nothing here; GET /docs lists routes")
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        message = f"{request.scope['path']} does not know this method; use {allowed or 'another'}"
+        return problem(request.scope, "method_not_allowed", message, error.headers)
+    return problem(request.scope, "invalid_request", "the request cannot be understood")
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route, for the OpenAPI document."""
+    codes: dict[int, list[str]] = defaultdict(list)
+    for code, status in _STATUSES.items():
+        codes[status].append(f"`{code}`")
+    return {
+        status: {"model": Problem, "description": f"{_TITLES[status]} ({', '.join(codes[status])})"}
+        for status in statuses
+    }

@@ -1,0 +1,114 @@
+"""The native protocol's JSON, as models for reading and as schemas for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunesmith.serving.limits import Limits
+from tunesmith.tasks import MultiLabelClassification, Task
+
+__all__ = ["PredictRequest", "request_body", "response_model"]
+
+
+class PredictRequest(BaseModel):
+    """A request as far as it is alike for all tasks; `Task.read` knows what an item may be."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    texts: list[Any] = Field(min_length=1)
+    top_k: int | None = Field(None, ge=1)
+
+
+class LabelAnswer(BaseModel):
+    """The likeliest label; the probabilities of all labels sum to 1."""
+
+    label: str
+    probability: float = Field(ge=0, le=1)
+    probabilities: dict[str, float]
+
+
+class LabelsAnswer(BaseModel):
+    """Every label whose probability reaches its threshold, the likeliest first."""
+
+    labels: list[str]
+    probabilities: dict[str, float]
+
+
+class ModelName(BaseModel):
+    """Which model answered."""
+
+    name: str
+    version: str = Field(description="The first 12 hexadecimal digits of the bundle's digest")
+
+
+Answer = TypeVar("Answer", LabelAnswer, LabelsAnswer)
+
+
+class PredictResponse(BaseModel, Generic[Answer]):
+    """One prediction for each text, in the order of the texts."""
+
+    predictions: list[Answer]
+    model: ModelName
+    warnings: list[str] = Field(
+        default_factory=list,
+        description="Texts of which only the beginning was read; absent where there are none",
+    )
+
+
+def response_model(task: Task) -> type[BaseModel]:
+    """What a task's answers look like."""
+    if isinstance(task, MultiLabelClassification):
+        return PredictResponse[LabelsAnswer]
+    return PredictResponse[LabelAnswer]
+
+
+def request_body(task: Task, limits: Limits) -> dict[str, Any]:
+    """The OpenAPI description of a request for this task, under these limits."""
+    schema = {
+        "type": "object",
+        "required": ["texts"],
+        "additionalProperties": False,
+        "properties": {
+            "texts": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": limits.max_texts,
+                "items": _item(task, limits),
+                "description": "What to answer. A text may not be blank.",
+            },
+            "top_k": {
+                "anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}],
+                "description": "Give the probabilities of only so many labels, the likeliest.",
+            },
+        },
+    }
+    example = {"texts": [_example(task)]}
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": schema, "example": example}},
+    }
+
+
+def _item(task: Task, limits: Limits) -> dict[str, Any]:
+    text = {"type": "string", "minLength": 1, "maxLength": limits.max_characters}
+    names = [field.name for field in task.fields]
+    forms: list[dict[str, Any]] = [
+        {
+            "type": "array",
+            "items": text,
+            "minItems": len(names),
+            "maxItems": len(names),
+            "description": f"In this order: {', '.join(names)}.",
+        },
+        {"type": "object", "required": names, "properties": dict.fromkeys(names, text)},
+    ]
+    return {"anyOf": [text, *forms] if len(names) == 1 else forms}
+
+
+def _example(task: Task) -> object:
+    names = [field.name for field in task.fields]
+    if len(names) == 1:
+        return "What the model should read"
+    return {name: f"What the model should read as {name}" for name in names}

@@ -1,0 +1,129 @@
+"""Files that are either whole or absent.
+
+A result is written beside its final place under a temporary name, flushed to the disk, and then
+renamed, so that a reader, a crash or a full disk never meets half of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from tunesmith.errors import OutputError
+
+__all__ = ["new_folder", "require_empty", "require_space", "write_bytes"]
+
+_FULL = ("the disk is full", "free some space, or choose another disk")
+
+
+def require_empty(folder: Path, *, mend: str = "choose another with --output") -> None:
+    """Checks that `folder` is absent or empty.
+
+    Raises:
+        OutputError: it holds something, or is a file.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        kind = "a file" if folder.is_file() else "not empty"
+        raise OutputError(f"the output folder is {kind}", where=str(folder), mend=mend)
+
+
+def require_space(folder: Path, size_bytes: int) -> None:
+    """Checks that the disk that holds `folder` has `size_bytes` to spare.
+
+    Raises:
+        OutputError: it has less; says how much is needed and free.
+    """
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free < size_bytes:
+        raise OutputError(
+            f"the disk is too full: about {size_bytes / 1e6:,.0f} MB are needed, "
+            f"{free / 1e6:,.0f} MB are free",
+            where=str(folder),
+            mend="free some space, or choose a folder on another disk with --output",
+        )
+
+
+@contextmanager
+def new_folder(final: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `final` when the block ends well, and vanishes when not.
+
+    Raises:
+        OutputError: `final` holds something already, or the disk is full or may not be written.
+    """
+    require_empty(final)
+    with _readable_failures(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            if final.is_dir():
+                final.rmdir()
+            temporary.rename(final)
+            _flush(final.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_bytes(final: Path, content: bytes) -> None:
+    """Writes a file whole or not at all; an older one of the name is replaced in one step.
+
+    Raises:
+        OutputError: the disk is full or may not be written.
+    """
+    with _readable_failures(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{final.name}.", dir=final.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(final)
+            _flush(final.parent)
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def _flush(folder: Path) -> None:
+    """Makes a rename in `folder` last through a power cut, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _readable_failures(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except SafetensorError as error:
+        # safetensors reports a failed write as its own error, with the system's words in it.
+        if "No space left" not in str(error):
+            raise
+        raise OutputError(_FULL[0], where=str(place), mend=_FULL[1]) from error
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: _FULL,
+            errno.EDQUOT: ("your disk quota is used up", "free some space, or choose another disk"),
+            errno.EACCES: ("may not be written", "choose a folder that is yours"),
+            errno.EPERM: ("may not be written", "choose a folder that is yours"),
+            errno.EROFS: ("the disk is read-only", "choose a folder on another disk"),
+        }
+        if error.errno not in reasons:
+            raise
+        what, mend = reasons[error.errno]
+        raise OutputError(what, where=str(place), mend=mend) from error

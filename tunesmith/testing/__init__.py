@@ -1,0 +1,14 @@
+"""Contract suites: what every task and every runtime must pass, ours and yours.
+
+A suite is a class for pytest; subclass it, and give it what it asks for as a fixture:
+
+    class TestMyRuntime(RuntimeContract):
+        @pytest.fixture
+        def runtime(self):
+            return MyRuntime(...)
+"""
+
+from tunesmith.testing.runtime_contract import RuntimeContract
+from tunesmith.testing.task_contract import TaskContract
+
+__all__ = ["RuntimeContract", "TaskContract"]

@@ -1,0 +1,80 @@
+"""What every runtime must hold."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tunesmith.errors import DataError
+from tunesmith.runtimes import Runtime
+from tunesmith.types import Inputs
+
+__all__ = ["RuntimeContract"]
+
+_WORDS = "card delivery refund late password broken invoice parcel screen help".split()
+
+
+class RuntimeContract:
+    """Give a fixture `runtime`; `tolerance` is the largest difference of a score by batching."""
+
+    tolerance = 1e-4
+
+    @pytest.fixture
+    def inputs(self, runtime: Runtime) -> list[Inputs]:
+        generator = np.random.default_rng(0)
+        texts = [
+            [" ".join(generator.choice(_WORDS, size)) for size in generator.integers(1, 60, 12)]
+            for _ in runtime.task.fields
+        ]
+        return list(zip(*texts, strict=True))
+
+    def test_is_a_runtime(self, runtime: Runtime) -> None:
+        assert isinstance(runtime, Runtime)
+        assert runtime.name
+        assert len(runtime.version) == 12
+
+    def test_answers_in_order_alone_or_together(
+        self, runtime: Runtime, inputs: list[Inputs]
+    ) -> None:
+        together = runtime.outputs(inputs).scores
+        assert together is not None
+        assert together.shape == (len(inputs), runtime.task.head.size)
+        for place, one in enumerate(inputs):
+            alone = runtime.outputs([one]).scores
+            assert alone is not None
+            assert np.abs(alone[0] - together[place]).max() <= self.tolerance
+
+    def test_same_call_same_answer(self, runtime: Runtime, inputs: list[Inputs]) -> None:
+        first, second = runtime.outputs(inputs).scores, runtime.outputs(inputs).scores
+        assert first is not None
+        assert second is not None
+        assert np.array_equal(first, second)
+
+    def test_long_and_odd_texts_are_answered(self, runtime: Runtime) -> None:
+        width = len(runtime.task.fields)
+        for text in ("word " * 5000, "", " ", "\u4f60\u597d", "\U0001f600" * 50, "\x00", "a" * 9999):
+            scores = runtime.outputs([(text,) * width]).scores
+            assert scores is not None
+            assert np.isfinite(scores).all()
+
+    def test_counts_tokens_before_the_cut(self, runtime: Runtime) -> None:
+        width = len(runtime.task.fields)
+        short, long = runtime.count_tokens([("word",) * width, ("word " * 5000,) * width])
+        assert short < runtime.max_length < long
+
+    def test_threads_do_not_disturb_each_other(
+        self, runtime: Runtime, inputs: list[Inputs]
+    ) -> None:
+        alone = [runtime.predict([list(one)])[0] for one in inputs]
+        with ThreadPoolExecutor(4) as pool:
+            at_once = list(pool.map(lambda one: runtime.predict([list(one)])[0], inputs))
+        assert at_once == alone
+
+    def test_no_items_no_answers(self, runtime: Runtime) -> None:
+        assert runtime.predict([]) == []
+
+    def test_refuses_what_is_no_text(self, runtime: Runtime) -> None:
+        with pytest.raises(DataError):
+            runtime.predict([{"no such field": 1}])

@@ -1,0 +1,71 @@
+"""Resumable training state on disk: written whole or not at all, checked when read, never served.
+
+A checkpoint is a folder `step-NNNNNNNN` with `tensors.safetensors` and `state.json`, which holds
+the tensors' sha256. Nothing in it is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tunesmith import storage
+
+__all__ = ["Checkpoints"]
+
+
+class Checkpoints:
+    """The checkpoints of one run; the newest `keep` stay."""
+
+    def __init__(self, folder: Path, *, keep: int = 2) -> None:
+        self.folder = folder
+        self._keep = keep
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
+        """Writes a checkpoint, then removes all but the newest.
+
+        Raises:
+            OutputError: the disk is full; the older checkpoints are as they were.
+        """
+        final = self.folder / f"step-{step:08d}"
+        if final.exists():
+            shutil.rmtree(final)
+        with storage.new_folder(final) as temporary:
+            file = temporary / "tensors.safetensors"
+            save_file({name: value.contiguous() for name, value in tensors.items()}, str(file))
+            content = {**state, "tensors_sha256": _digest(file)}
+            storage.write_bytes(temporary / "state.json", json.dumps(content, indent=1).encode())
+        for old in self._folders()[: -self._keep]:
+            shutil.rmtree(old)
+        return final
+
+    def load_newest(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The newest checkpoint that is whole, or None where there is none."""
+        for folder in reversed(self._folders()):
+            try:
+                state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+                if state["tensors_sha256"] == _digest(folder / "tensors.safetensors"):
+                    return load_file(str(folder / "tensors.safetensors")), state
+            except (OSError, ValueError, KeyError, SafetensorError):
+                continue
+        return None
+
+    def remove(self) -> None:
+        """Removes all of them, once the bundle is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _folders(self) -> list[Path]:
+        return sorted(self.folder.glob("step-*")) if self.folder.is_dir() else []
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

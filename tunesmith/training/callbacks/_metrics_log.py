@@ -1,0 +1,43 @@
+"""`metrics.jsonl`: one line a step or epoch, for plots and for machines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO, Any
+
+from tunesmith.training.callbacks._callback import EpochRecord
+
+__all__ = ["MetricsLog"]
+
+_STEPS_A_LINE = 10
+
+
+class MetricsLog:
+    """Writes every tenth step and every epoch; a resumed run appends."""
+
+    def __init__(self, file: Path) -> None:
+        self._path = file
+        self._file: IO[str] | None = None
+
+    def on_start(self, total_steps: int, first_step: int) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("a", encoding="utf-8")
+        self._write({"event": "start", "step": first_step, "total_steps": total_steps})
+
+    def on_step(self, step: int, loss: float, rate: float) -> None:
+        if step % _STEPS_A_LINE == 0:
+            self._write({"event": "step", "step": step, "train_loss": loss, "rate": rate})
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self._write({"event": "epoch", **record.as_dict()})
+
+    def on_end(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
