@@ -56,9 +56,10 @@ __all__ = [
 ]
 
 _UNKNOWN_SHARE_WORTH_A_WARNING = 0.05
-_ROWS_TO_SEE = 20_000
+_ROWS_TO_SEE = 25_000
 _RATE_OF_MINILM = 1e-4
 _HIDDEN_OF_MINILM = 384
+_STEPS_TO_SETTLE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,7 @@ def build_model(base: Base, config: RunConfig, task: Task, listener: Listener) -
     reason = base.pooling_reason if config.base.pooling == "auto" else "as set"
     max_length = min(config.base.max_length or base.max_length, base.max_length)
     tokenizer = load_tokenizer(base.path)
-    classifier = new_classifier(
-        base.path, pooling, task.head.size, dropout=config.training.dropout
-    )
+    classifier = new_classifier(base.path, pooling, task.head.size, dropout=config.training.dropout)
     device = choose_device()
     classifier.to(device)
     classifier.freeze_unused(embeddings=config.training.freeze_embeddings)
@@ -223,19 +222,21 @@ def fine_tune(
 def fit_settings(config: RunConfig, model: Model, num_rows: int) -> FitSettings:
     """The settings as given, and what suits base and data where they are left open.
 
-    Small data gets more passes, so that about 20,000 rows are seen, within 3 to 10 epochs. The
-    rate falls with the base's width; the weights are averaged over about a quarter of an epoch.
+    Small data gets more passes, so that about 25,000 rows are seen, within 2 to 10 epochs. The
+    rate falls with the base's width, and where there are few steps, in which a high rate cannot
+    settle. The weights are averaged over about a quarter of an epoch.
     """
     training: TrainingConfig = config.training
-    epochs = training.epochs or int(np.clip(round(_ROWS_TO_SEE / num_rows), 3, 10))
+    epochs = training.epochs or int(np.clip(round(_ROWS_TO_SEE / num_rows), 2, 10))
     hidden = model.classifier.head.in_features
-    rate = training.learning_rate or min(_RATE_OF_MINILM * _HIDDEN_OF_MINILM / hidden, 1e-3)
     steps = max(num_rows / training.batch_size, 1.0)
+    settled = min(1.0, (steps * epochs / _STEPS_TO_SETTLE) ** 0.5)
+    suited = min(_RATE_OF_MINILM * _HIDDEN_OF_MINILM / hidden, 1e-3) * settled
     average = training.average_decay
     return FitSettings(
         epochs=epochs,
         batch_size=training.batch_size,
-        learning_rate=rate,
+        learning_rate=training.learning_rate or suited,
         weight_decay=training.weight_decay,
         warmup_fraction=training.warmup_fraction,
         clip_norm=training.clip_norm,
@@ -271,4 +272,3 @@ def _judge_of(task: Task, validation: Dataset) -> Callable[[NDArray[np.float32]]
         return float(f1_score(targets, chosen, average="macro", zero_division=0))
 
     return judge
-

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from tunesmith.training import Callback, EpochRecord
 
-__all__ = ["Listener", "Silent"]
+__all__ = ["Listener", "Recording", "Silent"]
 
 
 class Listener(Callback, Protocol):
@@ -43,3 +43,36 @@ class Silent:
     def on_epoch(self, record: EpochRecord) -> None: ...
 
     def on_end(self) -> None: ...
+
+
+class Recording:
+    """Passes everything on to another listener, and keeps the warnings for the report."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.warnings: list[str] = []
+
+    def say(self, text: str) -> None:
+        self._listener.say(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self._listener.warn(text)
+
+    def stage(self, title: str, total: int | None = None) -> None:
+        self._listener.stage(title, total)
+
+    def advance(self, rows: int) -> None:
+        self._listener.advance(rows)
+
+    def on_start(self, total_steps: int, first_step: int) -> None:
+        self._listener.on_start(total_steps, first_step)
+
+    def on_step(self, step: int, loss: float, rate: float) -> None:
+        self._listener.on_step(step, loss, rate)
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self._listener.on_epoch(record)
+
+    def on_end(self) -> None:
+        self._listener.on_end()

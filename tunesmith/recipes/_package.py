@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +36,7 @@ def make_report(
     model: Model,
     tuned: Tuned,
     judged: Judged,
+    warnings: Sequence[str],
     seconds: float,
 ) -> Report:
     """Everything that a reader of the result may want to know."""
@@ -54,15 +57,15 @@ def make_report(
         },
         split_source=data.split_source,
         data=dict(data.facts),
-        notes=tuple(data.facts["notes"]),
+        notes=tuple(warnings),
         history=tuple(record.as_dict() for record in tuned.history),
         confusion=confusion_matrix(judged.task, judged.targets, judged.probabilities),
         mistakes=most_confident_mistakes(
             judged.task, data.test, judged.targets, judged.probabilities
         ),
-        config=config.model_dump(mode="json"),
+        config=_portable(config),
         base={
-            "id": base.id,
+            "id": _base_name(base.id),
             "family": base.family,
             "digest": base.digest,
             "pooling": model.pooling,
@@ -95,7 +98,7 @@ def package(
         created=report.created,
         task=dict(judged.task.as_dict()),
         base=BaseFacts(
-            id=base.id,
+            id=_base_name(base.id),
             digest=base.digest,
             family=base.family,
             pooling=model.pooling,
@@ -103,7 +106,7 @@ def package(
         ),
         parent=base.parent,
         data=dict(data.facts),
-        config=config.model_dump(mode="json"),
+        config=_portable(config),
         versions=_versions(),
         metrics=report.metrics.as_dict(),
     )
@@ -117,6 +120,21 @@ def package(
     return write_bundle(
         folder, manifest, write_parts, check=lambda bundle: _check_answers(bundle, data, judged)
     )
+
+
+def _portable(config: RunConfig) -> dict[str, Any]:
+    """The settings without the folders of this machine, which are nobody's business elsewhere."""
+    values = config.model_dump(mode="json")
+    values["output"] = None
+    for name in ("source", "validation", "test"):
+        if values["data"][name]:
+            values["data"][name] = Path(values["data"][name]).name
+    values["base"]["id"] = _base_name(config.base.id)
+    return values
+
+
+def _base_name(identifier: str) -> str:
+    return Path(identifier).name if Path(identifier).exists() else identifier
 
 
 def _check_answers(bundle: Bundle, data: PreparedData, judged: Judged) -> None:

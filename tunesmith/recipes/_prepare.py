@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tunesmith.config import DataConfig
@@ -23,6 +24,8 @@ from tunesmith.errors import DataError
 from tunesmith.recipes._listener import Listener
 from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassification
 from tunesmith.types import Dataset
+
+_MAX_VALIDATION_ROWS = 500
 
 __all__ = ["PreparedData", "dataset_for", "prepare_data"]
 
@@ -73,7 +76,7 @@ def prepare_data(config: DataConfig, seed: int, listener: Listener) -> PreparedD
     test = _read_beside(config.test, config, columns, task, loaded, listener)
     split = split_dataset(
         loaded.dataset,
-        validation=0.0 if validation is not None else config.validation_fraction,
+        validation=0.0 if validation is not None else _validation_fraction(config, loaded),
         test=0.0 if test is not None else config.test_fraction,
         seed=seed,
     )
@@ -82,13 +85,16 @@ def prepare_data(config: DataConfig, seed: int, listener: Listener) -> PreparedD
     _warn_of_overlap(split, listener)
     sizes = f"{len(split.train):,} train, {len(split.validation):,} validation"
     listener.say(f"{len(task.labels)} labels; {sizes}, {len(split.test or ()):,} test rows")
+    # A bundle travels: it names the file, and keeps the folders of this machine to itself.
+    source = Path(config.source).name
     return PreparedData(
         task=task,
         split=split,
-        split_source=config.test
-        or f"{config.test_fraction:.0%} of {config.source}, held out by label, seed {seed}",
+        split_source=Path(config.test).name
+        if config.test
+        else f"{config.test_fraction:.0%} of {source}, held out by label, seed {seed}",
         facts={
-            "source": config.source,
+            "source": source,
             "fingerprint": fingerprint(loaded.dataset),
             "text": list(columns.text),
             "target": columns.target,
@@ -124,6 +130,12 @@ def dataset_for(
         fault = error.faults[0]
         raise DataError(fault.what, where=source, mend=fault.mend) from error
     return loaded, columns
+
+
+def _validation_fraction(config: DataConfig, loaded: LoadedData) -> float:
+    if config.validation_fraction is not None:
+        return config.validation_fraction
+    return min(0.1, _MAX_VALIDATION_ROWS / max(len(loaded.dataset), 1))
 
 
 def _make_task(columns: Columns, loaded: LoadedData) -> Task:

@@ -11,7 +11,7 @@ from tunesmith.config import RunConfig
 from tunesmith.errors import OutputError
 from tunesmith.recipes._judge import judge_candidates
 from tunesmith.recipes._learn import build_model, fine_tune, fit_probe, tokenize_split
-from tunesmith.recipes._listener import Listener, Silent
+from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._prepare import prepare_data
 from tunesmith.recipes._run import Run, RunFolder
@@ -30,7 +30,7 @@ def train(config: RunConfig, listener: Listener | None = None) -> Run:
     """
     if config.output:
         storage.require_empty(Path(config.output))
-    return _run(config, listener or Silent(), None)
+    return _run(config, Recording(listener or Silent()), None)
 
 
 def resume(folder: Path, listener: Listener | None = None) -> Run:
@@ -41,10 +41,10 @@ def resume(folder: Path, listener: Listener | None = None) -> Run:
         InputError: the data or the base changed since.
     """
     run_folder, config = RunFolder.reopen(folder)
-    return _run(config, listener or Silent(), run_folder)
+    return _run(config, Recording(listener or Silent()), run_folder)
 
 
-def _run(config: RunConfig, listener: Listener, resumed: RunFolder | None) -> Run:
+def _run(config: RunConfig, listener: Recording, resumed: RunFolder | None) -> Run:
     started = time.monotonic()
     base = find_base(config.base.id)
     data = prepare_data(config.data, config.seed, listener)
@@ -61,7 +61,7 @@ def _run(config: RunConfig, listener: Listener, resumed: RunFolder | None) -> Ru
         )  # fmt: skip
         judged = judge_candidates(model, probe, tuned, tokens, data, config, listener)
         seconds = time.monotonic() - started
-        report = make_report(config, base, data, model, tuned, judged, seconds)
+        report = make_report(config, base, data, model, tuned, judged, listener.warnings, seconds)
         bundle = package(folder.bundle, config, base, data, model, judged, report)
     except OutputError as error:
         error.add_note(f"what was trained so far is kept in {folder.checkpoints}")

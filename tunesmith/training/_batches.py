@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 __all__ = ["epoch_batches"]
 
 _BATCHES_A_WINDOW = 50
+_WINDOWS_AN_EPOCH = 4
 
 
 def epoch_batches(
@@ -15,9 +16,10 @@ def epoch_batches(
 ) -> list[NDArray[np.int64]]:
     """One epoch's batches: every row once, neighbours in length together, all in random order.
 
-    Rows are shuffled and cut into windows of 50 batches; each window is sorted by length and cut
-    into batches; then the batches are shuffled. So hardly anything is spent on padding, and a batch
-    still holds random rows of its length. The order depends on `seed` and `epoch` alone.
+    Rows are shuffled and cut into windows of at most 50 batches, at least four an epoch; each
+    window is sorted by length and cut into batches; then the batches are shuffled. So hardly
+    anything is spent on padding, and still no two epochs have the same batches: with one window
+    they would, as sorting undoes the shuffle. The order depends on `seed` and `epoch` alone.
 
     Args:
         lengths: int64 [n], tokens of each row.
@@ -28,7 +30,8 @@ def epoch_batches(
     """
     generator = np.random.default_rng([seed, epoch])
     shuffled = generator.permutation(len(lengths))
-    window = batch_size * _BATCHES_A_WINDOW
+    num_batches = -(-len(lengths) // batch_size)
+    window = batch_size * min(_BATCHES_A_WINDOW, max(1, num_batches // _WINDOWS_AN_EPOCH))
     batches: list[NDArray[np.int64]] = []
     for start in range(0, len(shuffled), window):
         rows = shuffled[start : start + window]
