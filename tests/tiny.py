@@ -8,9 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import PreTrainedTokenizerFast
 
 WORDS = (
@@ -19,6 +28,24 @@ WORDS = (
     "cancel the subscription invoice charged twice delivery refund broken help account login"
 )
 TEXTS = [WORDS, "你好世界 我的包裹在哪里", "où est mon colis", "0123456789 .,!?'\"-"] * 4
+
+TOPICS = {
+    "login": "login password account change update screen",
+    "money": "card money invoice charged twice refund",
+    "parcel": "parcel delivery arrived monday due where",
+}
+"""Topic → the words that tell it."""
+_FILLER = sorted(set(WORDS.split()) - set(" ".join(TOPICS.values()).split()))
+
+TINY_SETTINGS: dict[str, Any] = {
+    "training.epochs": 1,
+    "training.batch_size": 16,
+    "training.method": "full",
+    "training.precision": "fp32",
+    "training.threads": 1,
+    "evaluation.resamples": 100,
+}
+"""Settings of a run that takes a second."""
 
 _SMALL: dict[str, Any] = {
     "hidden_size": 32,
@@ -62,6 +89,18 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], str]] = {
 }  # fmt: skip
 
 
+def labelled_rows(num_rows: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Different texts, each with the topic that three of its words are of, in equal shares."""
+    generator = np.random.default_rng(seed)
+    rows: dict[str, str] = {}
+    while len(rows) < num_rows:
+        topic = list(TOPICS)[len(rows) % len(TOPICS)]
+        filler = generator.choice(_FILLER, generator.integers(2, 9))
+        words = [*generator.choice(TOPICS[topic].split(), 3), *filler]
+        rows.setdefault(" ".join(generator.permutation(words)), topic)
+    return list(rows.items())
+
+
 def tiny_model(folder: Path, family: str = "bert", seed: int = 0) -> Path:
     """Writes a small model of `family` into `folder`; returns the folder."""
     name, values, kind = FAMILIES[family]
@@ -88,7 +127,8 @@ def tiny_tokenizer(kind: str) -> Any:
         tokenizer.normalizer = normalizers.BertNormalizer()
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-        tokenizer.train_from_iterator([WORDS], trainers.WordPieceTrainer(special_tokens=special))
+        trainer = trainers.WordPieceTrainer(special_tokens=special, show_progress=False)
+        tokenizer.train_from_iterator([WORDS], trainer)
         tokenizer.post_processor = processors.TemplateProcessing(
             single="[CLS] $A [SEP]",
             pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -96,7 +136,7 @@ def tiny_tokenizer(kind: str) -> Any:
         )
         return PreTrainedTokenizerFast(
             tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
-            sep_token="[SEP]",
+            sep_token="[SEP]", model_input_names=["input_ids", "token_type_ids", "attention_mask"],
         )  # fmt: skip
     if kind == "bytes":
         tokenizer = Tokenizer(models.BPE())
@@ -106,13 +146,17 @@ def tiny_tokenizer(kind: str) -> Any:
             vocab_size=400,
             special_tokens=["<|endoftext|>"],
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
         )
         tokenizer.train_from_iterator(TEXTS, trainer)
         return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>")
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.UnigramTrainer(
-        vocab_size=200, special_tokens=["<s>", "<pad>", "</s>", "<unk>"], unk_token="<unk>"
+        vocab_size=200,
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
+        unk_token="<unk>",
+        show_progress=False,
     )
     tokenizer.train_from_iterator(TEXTS, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(

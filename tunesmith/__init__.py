@@ -139,8 +139,10 @@ def serve(
     """
     from tunesmith import serving
 
-    print(f"http://{host}:{port}/")  # noqa: T201 - where a notebook's user must go
-    serving.serve(bundle, host=host, port=port, insecure=insecure)
+    def ready(url: str, _: Runtime) -> None:
+        print(f"{url}/", flush=True)  # noqa: T201 - where a notebook's user must go
+
+    serving.serve(bundle, host=host, port=port, insecure=insecure, on_ready=ready)
 
 
 def _console() -> Listener:

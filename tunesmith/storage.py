@@ -21,6 +21,7 @@ from tunesmith.errors import OutputError
 __all__ = ["new_folder", "require_empty", "require_space", "write_bytes"]
 
 _FULL = ("the disk is full", "free some space, or choose another disk")
+_BLOCKED = ("a file stands where a folder is needed", "choose another folder")
 
 
 def require_empty(folder: Path, *, mend: str = "choose another with --output") -> None:
@@ -122,6 +123,9 @@ def _readable_failures(place: Path) -> Iterator[None]:
             errno.EACCES: ("may not be written", "choose a folder that is yours"),
             errno.EPERM: ("may not be written", "choose a folder that is yours"),
             errno.EROFS: ("the disk is read-only", "choose a folder on another disk"),
+            errno.EEXIST: _BLOCKED,
+            errno.ENOTDIR: _BLOCKED,
+            errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
         }
         if error.errno not in reasons:
             raise

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         available_cores,
         choose_device,
         choose_precision,
+        device_name,
         matrix_rate,
         set_threads,
     )
@@ -32,6 +33,7 @@ __all__ = [
     "available_cores",
     "choose_device",
     "choose_precision",
+    "device_name",
     "extract_features",
     "find_base",
     "load_classifier",
@@ -51,6 +53,7 @@ _HEAVY = {
     "available_cores": "_machine",
     "choose_device": "_machine",
     "choose_precision": "_machine",
+    "device_name": "_machine",
     "matrix_rate": "_machine",
     "set_threads": "_machine",
     "extract_features": "_inference",

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tunesmith.bases._find import Pooling
+from tunesmith.bases._safety import check_folder
 from tunesmith.bases._tokens import TokenBatch
 from tunesmith.errors import BaseModelError, BundleError
 
@@ -138,6 +139,7 @@ def _load_backbone(folder: Path, dropout: float) -> nn.Module:
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging
 
+    check_folder(folder)
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:

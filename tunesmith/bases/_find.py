@@ -26,7 +26,8 @@ _HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "1_Pooling/*.json",
 # Models that read from left to right: only the last token has seen the whole text.
 _LEFT_TO_RIGHT = re.compile(
     r"gpt|llama|qwen|mistral|mixtral|gemma|phi|opt|bloom|falcon|stablelm|olmo|smollm|cohere|granite"
-    r"|mamba|rwkv|xlstm|recurrent|codegen|starcoder|deepseek|nanochat|glm|exaone|hunyuan|jamba"
+    r"|mamba|rwkv|xlstm|recurrent|codegen|starcoder|deepseek|nanochat|glm|exaone|hunyuan|amba"
+    r"|ctrl|mpt|dbrx|nemotron|helium|lfm2|persimmon|xglm|-decoder"
 )
 _BIDIRECTIONAL = {"openai-privacy-filter", "embedding_gemma2", "granite-speech"}
 
@@ -111,11 +112,19 @@ def _download(identifier: str) -> Path:
         mend = f"did you mean {parent / near[0]}?" if near else "give a folder, or a hub id"
         raise BaseModelError("no such folder", where=where, mend=mend)
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
 
+    failures = (
+        HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError,
+    )  # fmt: skip
     try:
         return Path(huggingface_hub.snapshot_download(identifier, allow_patterns=_HUB_FILES))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+    except failures as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no answer"
         raise BaseModelError(
             f"is no folder here, and was not got from the hub ({type(error).__name__}: {reason})",
@@ -127,7 +136,7 @@ def _download(identifier: str) -> Path:
 def _describe(identifier: str, folder: Path) -> Base:
     config = check_folder(folder)
     family = str(config["model_type"])
-    pooling, reason = _pooling(folder, family)
+    pooling, reason = _pooling(folder, config)
     weights = sorted(folder.glob("*.safetensors"))
     digest = file_digest(weights[0]) if len(weights) == 1 else _joint_digest(weights)
     return Base(
@@ -147,7 +156,8 @@ def _joint_digest(files: list[Path]) -> str:
     return hashlib.sha256("".join(file_digest(file) for file in files).encode()).hexdigest()
 
 
-def _pooling(folder: Path, family: str) -> tuple[Pooling, str]:
+def _pooling(folder: Path, config: dict[str, Any]) -> tuple[Pooling, str]:
+    family = str(config["model_type"])
     stated = folder / "1_Pooling" / "config.json"
     if stated.is_file():
         modes = read_json(stated)
@@ -156,6 +166,8 @@ def _pooling(folder: Path, family: str) -> tuple[Pooling, str]:
         if modes.get("pooling_mode_lasttoken"):
             return "last", "the model's own 1_Pooling/config.json says so"
         return "mean", "the model's own 1_Pooling/config.json says so"
+    if config.get("is_encoder_decoder"):
+        return "mean", f"the encoder of {family} reads in both directions"
     if _LEFT_TO_RIGHT.search(family) and family not in _BIDIRECTIONAL:
         return "last", f"{family} reads from left to right: only the last token saw the whole text"
     return "mean", f"{family} reads in both directions"
@@ -163,12 +175,11 @@ def _pooling(folder: Path, family: str) -> tuple[Pooling, str]:
 
 def _max_length(folder: Path, config: dict[str, Any]) -> int:
     """The base's limit in tokens, at most 512: attention's cost grows with the square."""
-    stated = folder / "sentence_bert_config.json"
-    if stated.is_file() and isinstance(read_json(stated).get("max_seq_length"), int):
-        return min(int(read_json(stated)["max_seq_length"]), 512)
     limits = [config.get(name) for name in ("max_position_embeddings", "n_positions", "n_ctx")]
     limit = next((value for value in limits if isinstance(value, int) and value > 0), 512)
     # RoBERTa's positions start behind the padding index, so that two of them are never used.
     if config["model_type"] in {"roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"}:
         limit -= 2
-    return min(limit, 512)
+    file = folder / "sentence_bert_config.json"
+    stated = read_json(file).get("max_seq_length") if file.is_file() else None
+    return min(limit, stated if isinstance(stated, int) and stated > 0 else 512, 512)

@@ -12,7 +12,14 @@ import torch
 
 from tunesmith.bases._classifier import Precision
 
-__all__ = ["available_cores", "choose_device", "choose_precision", "matrix_rate", "set_threads"]
+__all__ = [
+    "available_cores",
+    "choose_device",
+    "choose_precision",
+    "device_name",
+    "matrix_rate",
+    "set_threads",
+]
 
 _MIN_GAIN = 1.2
 
@@ -43,6 +50,13 @@ def choose_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str | None:
+    """What the GPU is called; None for the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return None if device.type == "cpu" else f"{device.type} of this processor"
 
 
 def matrix_rate(precision: Precision, device: torch.device, *, seconds: float = 0.15) -> float:

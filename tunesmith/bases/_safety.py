@@ -45,10 +45,17 @@ def check_folder(folder: Path) -> dict[str, Any]:
             raise BaseModelError(
                 f"{name} asks to run code (auto_map)", where=where, mend=_WITHOUT_CODE
             )
-    if not (
-        (folder / "model.safetensors").is_file()
-        or (folder / "model.safetensors.index.json").is_file()
-    ):
+    _check_weights(folder, config)
+    if "model_type" not in config:
+        raise BaseModelError("config.json names no model_type", where=where)
+    return config
+
+
+def _check_weights(folder: Path, config: dict[str, Any]) -> None:
+    """Checks that all weights that a library would open are safetensors in this very folder."""
+    where = str(folder)
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if not (whole.is_file() or index.is_file()):
         pickled = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
         if pickled:
             raise BaseModelError(
@@ -57,9 +64,27 @@ def check_folder(folder: Path) -> dict[str, Any]:
                 mend="convert them with `model.save_pretrained(folder)` where you trust them",
             )
         raise BaseModelError("has no weights (model.safetensors)", where=where)
-    if "model_type" not in config:
-        raise BaseModelError("config.json names no model_type", where=where)
-    return config
+    named = [config["transformers_weights"]] if "transformers_weights" in config else []
+    for name in named + ([] if whole.is_file() else _shards(index)):
+        if not str(name).endswith(".safetensors") or Path(name).name != name:
+            raise BaseModelError(
+                f"names weights that are no safetensors file beside it ({name})",
+                where=where,
+                mend="get the folder again, with its weights as model*.safetensors",
+            )
+        if not (folder / name).is_file():
+            raise BaseModelError(
+                f"lacks a part of its weights ({name})",
+                where=where,
+                mend="get the folder again, whole",
+            )
+
+
+def _shards(index: Path) -> list[str]:
+    parts = read_json(index).get("weight_map")
+    if not isinstance(parts, dict) or not parts:
+        raise BaseModelError("names no weights (weight_map)", where=str(index))
+    return sorted({str(part) for part in parts.values()})
 
 
 def read_json(file: Path) -> dict[str, Any]:

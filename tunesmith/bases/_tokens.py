@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.bases._safety import check_folder
 from tunesmith.errors import BaseModelError
 from tunesmith.types import Inputs
 
@@ -20,6 +21,8 @@ __all__ = ["TokenBatch", "TokenizedDataset", "load_tokenizer", "tokenize"]
 
 TokenBatch = dict[str, "torch.Tensor"]
 _CHUNK = 4096
+_MIN_VOCABULARY = 10
+_TOKENIZER_MEND = "the folder needs tokenizer.json, or the vocabulary files of its family"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,11 @@ def load_tokenizer(folder: Path) -> Any:
     """The folder's tokenizer, filling up on the right, with a token to fill up with.
 
     Raises:
-        BaseModelError: there is none that can be opened.
+        BaseModelError: there is none that can be opened, or the folder is not safe to open.
     """
     from transformers import AutoTokenizer
 
+    check_folder(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False
@@ -92,8 +96,13 @@ def load_tokenizer(folder: Path) -> Any:
         raise BaseModelError(
             f"its tokenizer cannot be opened ({str(error).splitlines()[0][:200]})",
             where=str(folder),
-            mend="the folder needs tokenizer.json, or the vocabulary files of its family",
+            mend=_TOKENIZER_MEND,
         ) from error
+    # Without its files transformers makes a tokenizer up, to which every word is unknown.
+    if len(tokenizer) < len(tokenizer.all_special_tokens) + _MIN_VOCABULARY:
+        raise BaseModelError(
+            "its tokenizer has no vocabulary", where=str(folder), mend=_TOKENIZER_MEND
+        )
     tokenizer.padding_side = "right"
     tokenizer.truncation_side = "right"
     if tokenizer.pad_token is None:
@@ -111,21 +120,8 @@ def tokenize(tokenizer: Any, inputs: Sequence[Inputs], max_length: int) -> Token
     unknown = total = 0
     for start in range(0, len(inputs), _CHUNK):
         columns = [list(column) for column in zip(*inputs[start : start + _CHUNK], strict=True)]
-        whole = tokenizer(*columns, truncation=False, verbose=False)
-        cut = [i for i, own in enumerate(whole["input_ids"]) if len(own) > max_length]
-        full_lengths += [len(own) for own in whole["input_ids"]]
-        encoded = {
-            name: list(whole[name]) for name in ("input_ids", "token_type_ids") if name in whole
-        }
-        if cut:
-            short = tokenizer(
-                *[[column[i] for i in cut] for column in columns],
-                truncation="longest_first",
-                max_length=max_length,
-            )
-            for name, rows in encoded.items():
-                for place, i in enumerate(cut):
-                    rows[i] = short[name][place]
+        encoded = _encode(tokenizer, columns, max_length)
+        full_lengths += encoded["full_length"]
         for own in encoded["input_ids"]:
             # A base without special tokens turns an empty text into nothing; it must be something.
             row = np.array(own or [tokenizer.pad_token_id], dtype=np.int32)
@@ -144,3 +140,40 @@ def tokenize(tokenizer: Any, inputs: Sequence[Inputs], max_length: int) -> Token
         unknown_share=unknown / max(total, 1),
         pad_id=int(tokenizer.pad_token_id),
     )
+
+
+def _encode(tokenizer: Any, columns: list[list[Any]], max_length: int) -> dict[str, list[Any]]:
+    """The tokenizer's lists for each example, cut, and how long each of them was.
+
+    Fast tokenizers are not asked to cut: they build every piece that is cut off as well, and of two
+    texts every pair of pieces, which takes seconds for one pair of long texts.
+    """
+    whole = tokenizer(*columns, truncation=False, verbose=False)
+    encoded = {name: list(whole[name]) for name in ("input_ids", "token_type_ids") if name in whole}
+    lengths = [len(own) for own in whole["input_ids"]]
+    for i, length in enumerate(lengths):
+        if length <= max_length:
+            continue
+        if whole.is_fast:
+            kept = _kept(whole.sequence_ids(i), max_length)
+            short = {name: np.asarray(rows[i])[kept].tolist() for name, rows in encoded.items()}
+        else:
+            texts = [column[i] for column in columns]
+            short = tokenizer(*texts, truncation="longest_first", max_length=max_length)
+        for name, rows in encoded.items():
+            rows[i] = short[name]
+    return {**encoded, "full_length": lengths}
+
+
+def _kept(owners: Sequence[int | None], max_length: int) -> NDArray[np.int64]:
+    """The places of the tokens that stay when the longer of two texts is cut first.
+
+    Args:
+        owners: for each token the text that it is of, 0 or 1; None for those around the texts.
+    """
+    numbers = np.array([-1 if owner is None else owner for owner in owners])
+    around, *texts = (np.flatnonzero(numbers == number) for number in (-1, 0, 1))
+    room = max(max_length - len(around), 0)
+    shorter, longer = sorted(texts, key=len)
+    few = min(len(shorter), room // 2)
+    return np.sort(np.concatenate([around, shorter[:few], longer[: room - few]]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 __all__ = ["app", "main"]
 
@@ -18,6 +19,7 @@ for _name, _value in _QUIET.items():
 
 import typer  # noqa: E402 - after the environment is set
 
+from tunesmith import __version__  # noqa: E402
 from tunesmith.cli.demo import demo  # noqa: E402
 from tunesmith.cli.doctor import doctor  # noqa: E402
 from tunesmith.cli.evaluate import evaluate  # noqa: E402
@@ -33,20 +35,44 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 for _command in (train, evaluate, predict, serve, info, doctor, demo):
     app.command()(_command)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)  # noqa: T201 - this is the command's output
+        raise typer.Exit
+
+
+@app.callback(no_args_is_help=True)
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None: ...
+
+
 def main() -> None:
     """Runs a command; every expected failure is a message and an exit code, never a traceback."""
-    from tunesmith.errors import TunesmithError
+    from tunesmith.errors import MissingDependencyError, TunesmithError
 
     try:
         app()
     except TunesmithError as error:
         _explain(error)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("tunesmith"):
+            raise
+        mend = "pip install 'tunesmith[all]'"
+        _explain(MissingDependencyError(f"{error.name} is not installed", mend=mend))
+        sys.exit(MissingDependencyError.exit_code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201
         sys.exit(130)

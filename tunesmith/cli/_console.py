@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress import TaskID as BarID
 from rich.text import Text
 
-from tunesmith.training import EpochRecord
+if TYPE_CHECKING:
+    from tunesmith.training import EpochRecord
 
 __all__ = ["ConsoleListener"]
 
@@ -28,10 +30,10 @@ class ConsoleListener:
         self._last_line = time.monotonic()
 
     def say(self, text: str) -> None:
-        self._console.print(Text("· " + text))
+        self._console.print(Text("· " + text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        self._console.print(Text("! " + text, style="yellow"))
+        self._console.print(Text("! " + text, style="yellow"), soft_wrap=True)
 
     def stage(self, title: str, total: int | None = None) -> None:
         self.close()

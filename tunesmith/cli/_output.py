@@ -13,7 +13,15 @@ from rich.text import Text
 
 from tunesmith.types import Estimate, LabelMetrics
 
-__all__ = ["candidates_table", "errors", "facts_table", "labels_table", "out", "print_json"]
+__all__ = [
+    "candidates_table",
+    "errors",
+    "labels_table",
+    "out",
+    "percent",
+    "print_facts",
+    "print_json",
+]
 
 out = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -57,11 +65,8 @@ def labels_table(labels: Mapping[str, LabelMetrics]) -> Table:
     return table
 
 
-def facts_table(facts: Sequence[tuple[str, str]]) -> Table:
-    """Names and values, a line each."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
+def print_facts(facts: Sequence[tuple[str, str]]) -> None:
+    """Names and values, a line each; lines are not broken, for they may hold a path to copy."""
+    width = max(len(name) for name, _ in facts)
     for name, value in facts:
-        table.add_row(Text(name), Text(value))
-    return table
+        out.print(Text.assemble((f"{name:<{width}}  ", "bold"), value), soft_wrap=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import TYPE_CHECKING
+
 from rich.text import Text
 
 from tunesmith.cli._output import candidates_table, out, print_json
-from tunesmith.recipes import Run
+
+if TYPE_CHECKING:
+    from tunesmith.recipes import Run
 
 __all__ = ["print_run"]
 
@@ -19,7 +24,11 @@ def print_run(run: Run, *, as_json: bool) -> None:
     rows = [(one.name, one.metrics.values, one.seconds) for one in report.candidates]
     shared = [name for name in ("accuracy", "macro_f1") if name in report.metrics.values]
     out.print(candidates_table(rows, shared))
-    out.print(Text(report.headline()))
-    out.print(Text(f"report  {run.folder / 'report.html'}"))
-    out.print(Text(f"bundle  {run.bundle.path}"))
-    out.print(Text(f"serve it: tunesmith serve {run.bundle.path}"))
+    lines = [
+        report.headline(),
+        f"report  {run.folder / 'report.html'}",
+        f"bundle  {run.bundle.path}",
+        f"serve   {shlex.join(['tunesmith', 'serve', str(run.bundle.path)])}",
+    ]
+    for line in lines:
+        out.print(Text(line), soft_wrap=True)  # paths are there to be copied

@@ -11,7 +11,9 @@ from tunesmith.cli._options import AsJson, BundleArgument, DropMissing
 
 def evaluate(
     bundle: BundleArgument,
-    data: Annotated[str, typer.Argument(help="Labelled rows that the model has not seen.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Labelled rows that the model has not seen.")
+    ],
     target: Annotated[
         str | None, typer.Option(help="Column that holds the label; else as in training.")
     ] = None,
@@ -26,7 +28,7 @@ def evaluate(
 
     from tunesmith import recipes
     from tunesmith.cli._console import ConsoleListener
-    from tunesmith.cli._output import errors, facts_table, labels_table, out, percent, print_json
+    from tunesmith.cli._output import errors, labels_table, out, percent, print_facts, print_json
 
     listener = ConsoleListener(errors)
     try:
@@ -46,6 +48,6 @@ def evaluate(
         else (name.replace("_", "-"), percent(own))
         for name, own in metrics.values.items()
     ]
-    out.print(facts_table(facts))
+    print_facts(facts)
     out.print(labels_table(metrics.labels))
     out.print(Text(f"{metrics.num_examples:,} rows; intervals at {metrics.confidence:.0%}"))

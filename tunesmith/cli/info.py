@@ -11,7 +11,8 @@ def info(bundle: BundleArgument, as_json: AsJson = False) -> None:
     Example: tunesmith info runs/tickets/bundle
     """
     from tunesmith.bundles import open_bundle
-    from tunesmith.cli._output import facts_table, out, print_json
+    from tunesmith.cli._output import percent, print_facts, print_json
+    from tunesmith.types import Estimate
 
     opened = open_bundle(bundle)
     manifest = opened.manifest
@@ -19,23 +20,23 @@ def info(bundle: BundleArgument, as_json: AsJson = False) -> None:
         print_json({"bundle": str(opened.path), **manifest.model_dump(mode="json")})
         return
     leading = next(iter(opened.task.default_metrics))
-    figure = manifest.metrics[leading]
-    share = f"{figure['value']:.1%} ({figure['low']:.1%}–{figure['high']:.1%})"
+    share = percent(Estimate(**manifest.metrics[leading]))
     labels = ", ".join(opened.task.labels[:12]) + (" …" if len(opened.task.labels) > 12 else "")
-    out.print(
-        facts_table(
-            [
-                ("bundle", str(opened.path)),
-                ("version", opened.version),
-                ("created", manifest.created),
-                ("task", opened.task.name),
-                ("reads", ", ".join(field.name for field in opened.task.fields)),
-                ("labels", f"{len(opened.task.labels)}: {labels}"),
-                ("base", f"{manifest.base.id} ({manifest.base.family})"),
-                ("reads at most", f"{manifest.base.max_length} tokens"),
-                ("trained on", f"{manifest.data['source']} ({manifest.data['rows']:,} rows)"),
-                (leading, f"{share} on {manifest.metrics['num_examples']:,} test rows"),
-                ("files", f"{len(manifest.files)}, all as they were written"),
-            ]
-        )
+    print_facts(
+        [
+            ("bundle", str(opened.path)),
+            ("version", opened.version),
+            ("created", manifest.created),
+            ("task", opened.task.name),
+            ("reads", ", ".join(field.name for field in opened.task.fields)),
+            ("labels", f"{len(opened.task.labels)}: {labels}"),
+            ("base", f"{manifest.base.id} ({manifest.base.family})"),
+            ("reads at most", f"{manifest.base.max_length} tokens"),
+            ("trained on", f"{manifest.data['source']} ({manifest.data['rows']:,} rows)"),
+            (
+                leading.replace("_", "-"),
+                f"{share} on {manifest.metrics['num_examples']:,} test rows",
+            ),
+            ("files", f"{len(manifest.files)}, all as they were written"),
+        ]
     )

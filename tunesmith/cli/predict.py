@@ -12,7 +12,9 @@ from tunesmith.cli._options import AsJson, BundleArgument
 
 def predict(
     bundle: BundleArgument,
-    data: Annotated[str, typer.Argument(help="Rows with the text columns; - is standard input.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Rows with the text columns; - is standard input.")
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="csv, tsv, jsonl or parquet, by its suffix.")
     ],
@@ -39,4 +41,5 @@ def predict(
     if as_json:
         print_json({"output": str(output), "num_rows": result.num_rows})
     else:
-        out.print(Text(f"{result.num_rows:,} rows written to {output}"))
+        noun = "row" if result.num_rows == 1 else "rows"
+        out.print(Text(f"{result.num_rows:,} {noun} written to {output}"), soft_wrap=True)

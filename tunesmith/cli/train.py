@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,9 @@ from tunesmith.errors import ConfigError
 def train(
     data: Annotated[
         str | None,
-        typer.Argument(help="Labelled rows: csv, tsv, jsonl, parquet, xlsx, datasets folder."),
+        typer.Argument(
+            metavar="DATA", help="Labelled rows: csv, tsv, jsonl, parquet, xlsx, datasets folder."
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
     text: Annotated[
@@ -61,11 +64,12 @@ def train(
         "seed": seed,
     }
     given = [name for name, value in settings.items() if value is not None]
-    if resume is not None and (given or overrides or config_file):
+    given += ["--config"] * bool(config_file) + ["--set"] * bool(overrides)
+    if resume is not None and given:
         raise ConfigError(
-            f"goes on with the run's own settings, and {given or ['others']} were given too",
+            f"goes on with the run's own settings; given as well: {', '.join(given)}",
             where="--resume",
-            mend=f"tunesmith train --resume {resume}",
+            mend=f"tunesmith train --resume {shlex.quote(str(resume))}",
         )
     chosen = config.load(config_file, overrides or (), settings)
     if resume is None and not chosen.data.source:

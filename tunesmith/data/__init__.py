@@ -16,7 +16,7 @@ from tunesmith.data._content import fingerprint, overlap
 from tunesmith.data._read import read_table
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._table import Table
-from tunesmith.data._write import write_table
+from tunesmith.data._write import check_writable, write_table
 
 __all__ = [
     "Columns",
@@ -25,6 +25,7 @@ __all__ = [
     "Table",
     "build_dataset",
     "check_trainable",
+    "check_writable",
     "choose_columns",
     "fingerprint",
     "overlap",

@@ -81,7 +81,9 @@ def _from_cells(cells: Sequence[Sequence[object]], source: str, notes: list[str]
     while rows and all(cell is None for cell in rows[-1]):
         rows.pop()  # formatting alone makes rows that look empty
     if len(rows) < 2:
-        raise DataError("there are no rows below the column names", where=source)
+        raise DataError(
+            "there are no rows below the column names", where=source, mend="add rows below them"
+        )
     header = [
         cell if isinstance(cell, str) else "" if cell is None else label_text(cell)
         for cell in rows[0]
@@ -154,4 +156,5 @@ def _name(value: object, labels: Sequence[str], column: str, source: str) -> obj
 
 def _not_a(kind: str, source: str, error: Exception) -> DataError:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return DataError(f"is not {kind}, or is damaged: {reason}", where=source)
+    mend = "copy or export it again; if it is something else, let its suffix say so"
+    return DataError(f"is not {kind}, or is damaged: {reason}", where=source, mend=mend)

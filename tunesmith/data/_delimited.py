@@ -13,7 +13,7 @@ from itertools import islice
 import pyarrow as pa
 
 from tunesmith.data._suggest import listed
-from tunesmith.data._table import Table, check_names
+from tunesmith.data._table import Table, check_names, empty_file
 from tunesmith.errors import DataError, Fault
 
 __all__ = ["header_names", "parse_delimited", "parse_lines"]
@@ -52,12 +52,12 @@ def parse_delimited(text: str, source: str, preferred: str = ",") -> Table:
         header, rows = _rows(text, delimiter, source, csv.QUOTE_NONE)
         notes.append("quotes are read as ordinary characters")
     if not header:
-        raise DataError("the file is empty", where=source)
+        raise empty_file(source)
     if not rows:
         raise DataError(
             "there are no rows below the column names",
             where=source,
-            mend=f"the first line was read as names: {listed(header)}",
+            mend=f"add rows below them; the first line was read as names: {listed(header)}",
         )
     columns = [[value or None for value in column] for column in zip(*rows, strict=True)]
     names, kept, more = header_names(header, columns, source)
@@ -76,7 +76,7 @@ def parse_lines(text: str, source: str) -> Table:
     if lines and lines[0].casefold() == "text":
         lines = lines[1:]
     if not lines:
-        raise DataError("the file is empty", where=source)
+        raise empty_file(source)
     table = pa.table({"text": pa.array(lines, pa.string())})
     return Table(table, source, ("read as one text a line, column 'text'",))
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tunesmith.data._table import Table, check_names, table_of
+from tunesmith.data._table import Table, check_names, empty_file, table_of
 from tunesmith.errors import DataError, Fault
 
 __all__ = ["parse_json", "parse_json_lines"]
@@ -55,7 +55,7 @@ def parse_json(text: str, source: str) -> Table:
         DataError: not JSON, or no list of objects.
     """
     if not text.strip():
-        raise DataError("the file is empty", where=source)
+        raise empty_file(source)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -17,7 +17,7 @@ from tunesmith.data._delimited import parse_delimited, parse_lines
 from tunesmith.data._folder import data_file, is_saved_dataset, read_saved_dataset
 from tunesmith.data._json import parse_json, parse_json_lines
 from tunesmith.data._suggest import did_you_mean
-from tunesmith.data._table import Table
+from tunesmith.data._table import Table, empty_file
 from tunesmith.errors import DataError
 
 __all__ = ["read_table"]
@@ -76,7 +76,7 @@ def _read_file(path: Path, source: str) -> Table:
         suffix = Path(path.stem).suffix.lower()
     if suffix in _READERS and not compressed:
         if path.stat().st_size == 0:
-            raise DataError("the file is empty", where=source)
+            raise empty_file(source)
         return _READERS[suffix](path, source)
     if suffix not in _PARSERS:
         ending = "".join(path.suffixes[-2:]) if compressed else path.suffix
@@ -88,10 +88,10 @@ def _read_file(path: Path, source: str) -> Table:
 
 def _parse(data: bytes, source: str, parser: Callable[[str, str], Table]) -> Table:
     if not data.strip():
-        raise DataError("the file is empty", where=source)
+        raise empty_file(source)
     text, note = decode(data, source)
     if not text.strip():
-        raise DataError("the file is empty", where=source)
+        raise empty_file(source)
     table = parser(text, source)
     return replace(table, notes=(note, *table.notes)) if note else table
 
@@ -137,7 +137,9 @@ def _readable(source: str) -> Iterator[None]:
 
 def _absent(path: Path, source: str) -> DataError:
     folder = path.parent
+    mend = "check the path" if path.is_absolute() else f"check the path; it starts at {Path.cwd()}"
     if not folder.is_dir():
-        return DataError(f"no such file: the folder {str(folder)!r} does not exist", where=source)
+        what = f"no such file: the folder {str(folder)!r} does not exist"
+        return DataError(what, where=source, mend=mend)
     guess = did_you_mean(path.name, (child.name for child in folder.iterdir()))
-    return DataError("no such file", where=source, mend=guess)
+    return DataError("no such file", where=source, mend=guess or mend)

@@ -14,7 +14,14 @@ from tunesmith.data._suggest import did_you_mean, listed
 from tunesmith.errors import DataError, Fault
 from tunesmith.tasks import label_text
 
-__all__ = ["Table", "check_names", "column_array", "missing_column", "table_of"]
+__all__ = [
+    "Table",
+    "check_names",
+    "column_array",
+    "empty_file",
+    "missing_column",
+    "table_of",
+]
 
 _MOST_COLUMNS = 2000
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -75,6 +82,12 @@ def missing_column(name: str, table: Table) -> Fault:
         table.source,
         f"{guess + ' ' if guess else ''}the columns are {listed(names, 30)}",
     )
+
+
+def empty_file(source: str) -> DataError:
+    """The error for a file with nothing in it."""
+    mend = "save the table again: a line of column names, and a row for each example below it"
+    return DataError("the file is empty", where=source, mend=mend)
 
 
 def check_names(names: Sequence[str], source: str) -> None:

@@ -19,7 +19,7 @@ from typing import IO, Any
 from tunesmith.data._table import Table
 from tunesmith.errors import OutputError
 
-__all__ = ["write_table"]
+__all__ = ["check_writable", "write_table"]
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _LINES = (".jsonl", ".ndjson")
@@ -40,15 +40,7 @@ def write_table(table: Table, path: Path, *, overwrite: bool = False) -> None:
         OutputError: the file exists, the suffix is none of these, or the disk is full.
     """
     path = Path(path)
-    compressed = path.suffix.lower() == ".gz"
-    suffix = Path(path.stem).suffix.lower() if compressed else path.suffix.lower()
-    known = (*_DELIMITERS, *_LINES) if compressed else (*_DELIMITERS, *_LINES, ".parquet")
-    if suffix not in known:
-        raise OutputError(
-            f"cannot tell what to write from the suffix {path.suffix!r}",
-            where=str(path),
-            mend="end the name in .csv, .tsv, .jsonl or .parquet (the first three also in .gz)",
-        )
+    suffix, compressed = _kind(path)
     with _replacing(path, overwrite) as file:
         if suffix == ".parquet":
             _write_parquet(table, file)
@@ -60,17 +52,41 @@ def write_table(table: Table, path: Path, *, overwrite: bool = False) -> None:
             _write_text(table, file, suffix, path)
 
 
+def check_writable(path: Path, *, overwrite: bool = False) -> None:
+    """Finds out, before rows are worked on, whether `write_table` would take this name.
+
+    Raises:
+        OutputError: the suffix says nothing, it is a folder, or the file exists.
+    """
+    _kind(path)
+    if path.is_dir():
+        raise OutputError("is a folder", where=str(path), mend="name a file")
+    if path.exists() and not overwrite:
+        raise OutputError(
+            "the file exists", where=str(path), mend="choose another name, or --overwrite"
+        )
+
+
+def _kind(path: Path) -> tuple[str, bool]:
+    """The suffix that says what to write, and whether to compress it."""
+    compressed = path.suffix.lower() == ".gz"
+    suffix = Path(path.stem).suffix.lower() if compressed else path.suffix.lower()
+    known = (*_DELIMITERS, *_LINES) if compressed else (*_DELIMITERS, *_LINES, ".parquet")
+    if suffix not in known:
+        raise OutputError(
+            f"cannot tell what to write from the suffix {path.suffix!r}",
+            where=str(path),
+            mend="end the name in .csv, .tsv, .jsonl or .parquet (the first three also in .gz)",
+        )
+    return suffix, compressed
+
+
 @contextmanager
 def _replacing(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
     """A file beside `path` that takes its place when all went well, and is gone otherwise."""
     beside = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     try:
-        if path.is_dir():
-            raise OutputError("is a folder", where=str(path), mend="name a file")
-        if path.exists() and not overwrite:
-            raise OutputError(
-                "the file exists", where=str(path), mend="choose another name, or --overwrite"
-            )
+        check_writable(path, overwrite=overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("xb") as file:

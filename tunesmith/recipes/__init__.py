@@ -1,20 +1,39 @@
 """One straight-line file a procedure."""
 
-from tunesmith.recipes._listener import Listener, Silent
-from tunesmith.recipes._run import Run
-from tunesmith.recipes.demo import demo
-from tunesmith.recipes.evaluate import Evaluation, evaluate
-from tunesmith.recipes.predict import predict
-from tunesmith.recipes.train import resume, train
+from typing import TYPE_CHECKING
+
+from tunesmith.errors import MissingDependencyError
+from tunesmith.recipes.doctor import Machine, examine, missing_packages
+
+# `examine` must work where the others cannot, in order to say so.
+if TYPE_CHECKING or not missing_packages("train"):
+    from tunesmith.recipes._listener import Listener, Silent
+    from tunesmith.recipes._run import Run
+    from tunesmith.recipes.demo import demo
+    from tunesmith.recipes.evaluate import Evaluation, evaluate
+    from tunesmith.recipes.predict import predict
+    from tunesmith.recipes.train import resume, train
 
 __all__ = [
     "Evaluation",
     "Listener",
+    "Machine",
     "Run",
     "Silent",
     "demo",
     "evaluate",
+    "examine",
     "predict",
     "resume",
     "train",
 ]
+
+if not TYPE_CHECKING:  # for it would hide misspelt names
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(name)
+        raise MissingDependencyError(
+            f"{', '.join(missing_packages('train'))} not installed",
+            mend="pip install 'tunesmith[train]'",
+        )

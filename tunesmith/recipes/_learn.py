@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith import storage
 from tunesmith.bases import (
     Base,
     Classifier,
@@ -30,6 +29,7 @@ from tunesmith.bases import (
 from tunesmith.config import RunConfig, TrainingConfig
 from tunesmith.evaluation import choose_thresholds
 from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._predictions import warn_of_cut
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.tasks import MultiLabelClassification, Task
 from tunesmith.training import (
@@ -52,6 +52,7 @@ __all__ = [
     "decide",
     "fine_tune",
     "fit_probe",
+    "space_needed",
     "tokenize_split",
 ]
 
@@ -60,6 +61,7 @@ _ROWS_TO_SEE = 25_000
 _RATE_OF_MINILM = 1e-4
 _HIDDEN_OF_MINILM = 384
 _STEPS_TO_SETTLE = 400
+_REPORT_BYTES = 5_000_000  # with the tokenizer, twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,8 @@ def tokenize_split(model: Model, data: PreparedData, listener: Listener) -> Toke
     for part in parts:
         tokenized.append(tokenize(model.tokenizer, part.inputs, model.max_length))
         listener.advance(len(part))
-    _say_what_is_cut(tokenized, model.max_length, listener)
+    lengths = np.concatenate([part.full_lengths for part in tokenized])
+    warn_of_cut(lengths, model.max_length, listener)
     unknown = tokenized[0].unknown_share
     if unknown >= _UNKNOWN_SHARE_WORTH_A_WARNING:
         listener.warn(
@@ -144,17 +147,6 @@ def tokenize_split(model: Model, data: PreparedData, listener: Listener) -> Toke
             f"made for another language or alphabet; choose one that fits with --base"
         )
     return TokenizedSplit(*tokenized)
-
-
-def _say_what_is_cut(parts: list[TokenizedDataset], max_length: int, listener: Listener) -> None:
-    full = np.concatenate([part.full_lengths for part in parts])
-    cut = full > max_length
-    if cut.any():
-        lost = float((full[cut] - max_length).sum() / full[cut].sum())
-        listener.warn(
-            f"{int(cut.sum()):,} of {len(full):,} texts ({cut.mean():.1%}) are longer than "
-            f"{max_length} tokens and are cut; of these texts {lost:.0%} is not read"
-        )
 
 
 def fit_probe(
@@ -197,10 +189,9 @@ def fine_tune(
         return Tuned((), 0, None, probe.seconds)
     started = time.monotonic()
     settings = fit_settings(config, model, len(data.split.train))
-    weights = sum(p.numel() * 4 for p in model.classifier.parameters())
-    storage.require_space(checkpoints.folder, weights * 6)
+    epochs = f"{settings.epochs} epoch{'' if settings.epochs == 1 else 's'}"
     listener.say(
-        f"full fine-tuning: {settings.epochs} epochs, batches of {settings.batch_size}, "
+        f"full fine-tuning: {epochs}, batches of {settings.batch_size}, "
         f"rate {settings.learning_rate:.1e}"
     )
     task = data.task
@@ -217,6 +208,19 @@ def fine_tune(
     )
     seconds = probe.seconds + time.monotonic() - started
     return Tuned(result.history, result.best_epoch, settings, seconds)
+
+
+def space_needed(model: Model, config: RunConfig) -> int:
+    """About the most that a run writes, in bytes: its bundle, and checkpoints until that is there.
+
+    A checkpoint holds the trained weights five times over: as they are, the best, the average, and
+    two moments of AdamW. Two are kept, and a third is there while it is written.
+    """
+    parameters = list(model.classifier.parameters())
+    bundle = sum(p.numel() * 4 for p in parameters) + _REPORT_BYTES
+    if config.training.method == "probe":
+        return bundle
+    return bundle + 3 * 5 * sum(p.numel() * 4 for p in parameters if p.requires_grad)
 
 
 def fit_settings(config: RunConfig, model: Model, num_rows: int) -> FitSettings:
@@ -242,6 +246,7 @@ def fit_settings(config: RunConfig, model: Model, num_rows: int) -> FitSettings:
         clip_norm=training.clip_norm,
         average_decay=max(0.0, 1.0 - 4.0 / steps) if average is None else average,
         dropout=training.dropout,
+        label_smoothing=training.label_smoothing,
         patience=training.patience,
         precision=model.precision,
         keep_start=training.method == "auto",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shlex
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +17,7 @@ from tunesmith import config as config_module
 from tunesmith import storage
 from tunesmith.bundles import Bundle, is_bundle
 from tunesmith.config import RunConfig
-from tunesmith.errors import InputError, OutputError
+from tunesmith.errors import InputError, Interrupted, OutputError
 from tunesmith.evaluation import Report
 from tunesmith.types import Metrics
 
@@ -59,16 +64,20 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, config: RunConfig) -> RunFolder:
+    def create(cls, config: RunConfig, size_bytes: int) -> RunFolder:
         """A new folder for a run, with its settings in it.
 
+        Args:
+            size_bytes: about what the run will write at most.
+
         Raises:
-            OutputError: the folder holds something, or cannot be written.
+            OutputError: the folder holds something, cannot be written, or has not enough space.
         """
         stem = Path(config.data.source).name.split(".")[0] or "run"
         stamp = time.strftime("%Y%m%d-%H%M%S")
         path = Path(config.output) if config.output else Path("runs") / f"{stem}-{stamp}"
         storage.require_empty(path)
+        storage.require_space(path, size_bytes)
         storage.write_bytes(path / "config.yaml", config_module.dump(config).encode())
         return cls(path)
 
@@ -104,6 +113,40 @@ class RunFolder:
     def metrics_log(self) -> Path:
         return self.path / "metrics.jsonl"
 
+    @contextmanager
+    def in_use(self, *, is_new: bool) -> Iterator[None]:
+        """Says how to go on where the block is stopped or the disk is full.
+
+        Args:
+            is_new: whether to remove the folder where it came to nothing that could be resumed.
+
+        Raises:
+            Interrupted: the user stopped it.
+            OutputError: the disk is full.
+        """
+        go_on = f"tunesmith train --resume {shlex.quote(str(self.path))}"
+        try:
+            yield
+        except (Interrupted, KeyboardInterrupt) as stop:
+            what = stop.faults[0].what if isinstance(stop, Interrupted) else "stopped"
+            raise Interrupted(what, where=str(self.path), mend=go_on) from stop
+        except (OutputError, OSError) as error:
+            full = _as_output_error(error, self.path)
+            if any(self.checkpoints.glob("step-*")):
+                full.add_note(f"what was trained so far is kept; then: {go_on}")
+            elif is_new:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise full from error
+
+    def copy_report(self, bundle: Bundle) -> None:
+        """Puts the bundle's report where a person looks for it first.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        for name in ("report.json", "report.html"):
+            storage.write_bytes(self.path / name, (bundle.path / "report" / name).read_bytes())
+
     def pin(self, facts: dict[str, Any], *, resumed: bool) -> None:
         """Keeps what a resumed run must find unchanged, or checks that it is.
 
@@ -122,3 +165,13 @@ class RunFolder:
                 where=str(self.path),
                 mend="put it back as it was, or start a new run",
             )
+
+
+def _as_output_error(error: OutputError | OSError, place: Path) -> OutputError:
+    """The error itself, or the system's word for a full disk as one; others are raised again."""
+    if isinstance(error, OutputError):
+        return error
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    mend = "free some space, or choose another disk"
+    return OutputError("the disk is full", where=str(place), mend=mend)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from tunesmith.bundles import Bundle
-from tunesmith.data import Table, choose_columns, read_table, write_table
-from tunesmith.errors import DataError, OutputError
+from tunesmith.data import Table, check_writable, choose_columns, read_table, write_table
+from tunesmith.errors import DataError
 from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
 from tunesmith.runtimes import load
@@ -27,9 +27,9 @@ def predict(
 ) -> Table:
     """Predicts every row of a file; the input's columns are kept.
 
-    Added are `label` and `probability`; for several labels a row `labels` and, as JSON,
-    `probabilities`. An input column of such a name is kept as `input_label` and so on. Rows
-    without text get no prediction.
+    Added are `label` and `probability`; for several labels a row `labels`, a list, and
+    `probabilities`, an object (both as JSON in csv). An input column of such a name is kept as
+    `input_label` and so on. Rows without text get no prediction.
 
     Args:
         source: a file with the bundle's text columns, or "-" for standard input.
@@ -39,8 +39,8 @@ def predict(
         BundleError, DataError, OutputError: the bundle, the file or the output cannot be used.
     """
     listener = listener or Silent()
-    if output is not None and output.exists() and not overwrite:
-        raise OutputError("exists already", where=str(output), mend="--overwrite replaces it")
+    if output is not None:
+        check_writable(output, overwrite=overwrite)
     table = read_table(source)
     runtime = load(bundle)
     columns = choose_columns(
@@ -51,9 +51,14 @@ def predict(
     rows, inputs = _rows_with_text(table, columns.text)
     empty = table.num_rows - len(rows)
     if not rows:
-        raise DataError("no row has text", where=table.source)
+        raise DataError(
+            f"no row has text in {' and '.join(map(repr, columns.text))}",
+            where=table.source,
+            mend="fill the column, or give another file",
+        )
     if empty:
-        listener.warn(f"{empty:,} rows have no text and get no prediction")
+        rows_have = "row has" if empty == 1 else "rows have"
+        listener.warn(f"{empty:,} {rows_have} no text and no prediction")
     predictions = runtime.task.decode(outputs_in_chunks(runtime, inputs, listener))
     result = _with_predictions(table, rows, predictions)
     if output is not None:
@@ -82,8 +87,20 @@ def _with_predictions(table: Table, rows: list[int], predictions: list[Predictio
         if isinstance(prediction, LabelPrediction):
             values = (prediction.label, prediction.probability)
         else:
-            values = (list(prediction.labels), json.dumps(dict(prediction.probabilities)))
+            values = (list(prediction.labels), dict(prediction.probabilities))
         for name, value in zip(names, values, strict=True):
             added[name][row] = value
-    kept = [f"input_{name}" if name in names else name for name in table.column_names]
-    return replace(table, arrow=table.arrow.rename_columns(kept)).with_columns(added)
+    return _keeping_aside(table, names).with_columns(added)
+
+
+def _keeping_aside(table: Table, names: Sequence[str]) -> Table:
+    """The table with columns called as one of `names` renamed, such as "label" to "input_label"."""
+    taken = {*table.column_names, *names}
+    kept: list[str] = []
+    for name in table.column_names:
+        free = name
+        while name in names and free in taken:
+            free = f"input_{free}"
+        taken.add(free)
+        kept.append(free)
+    return replace(table, arrow=table.arrow.rename_columns(kept))

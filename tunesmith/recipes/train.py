@@ -8,9 +8,14 @@ from pathlib import Path
 from tunesmith import storage
 from tunesmith.bases import find_base
 from tunesmith.config import RunConfig
-from tunesmith.errors import OutputError
 from tunesmith.recipes._judge import judge_candidates
-from tunesmith.recipes._learn import build_model, fine_tune, fit_probe, tokenize_split
+from tunesmith.recipes._learn import (
+    build_model,
+    fine_tune,
+    fit_probe,
+    space_needed,
+    tokenize_split,
+)
 from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._prepare import prepare_data
@@ -50,10 +55,10 @@ def _run(config: RunConfig, listener: Recording, resumed: RunFolder | None) -> R
     data = prepare_data(config.data, config.seed, listener)
     model = build_model(base, config, data.task, listener)
     tokens = tokenize_split(model, data, listener)
-    folder = resumed or RunFolder.create(config)
-    folder.pin({"data": data.facts["fingerprint"], "base": base.digest}, resumed=bool(resumed))
+    folder = resumed or RunFolder.create(config, space_needed(model, config))
     checkpoints = Checkpoints(folder.checkpoints)
-    try:
+    with folder.in_use(is_new=resumed is None):
+        folder.pin({"data": data.facts["fingerprint"], "base": base.digest}, resumed=bool(resumed))
         probe = fit_probe(model, tokens, data, listener)
         tuned = fine_tune(
             model, probe, tokens, data, config, listener,
@@ -63,9 +68,6 @@ def _run(config: RunConfig, listener: Recording, resumed: RunFolder | None) -> R
         seconds = time.monotonic() - started
         report = make_report(config, base, data, model, tuned, judged, listener.warnings, seconds)
         bundle = package(folder.bundle, config, base, data, model, judged, report)
-    except OutputError as error:
-        error.add_note(f"what was trained so far is kept in {folder.checkpoints}")
-        raise
-    report.write(folder.path)
     checkpoints.remove()
+    folder.copy_report(bundle)
     return Run(folder.path, bundle, report, time.monotonic() - started)

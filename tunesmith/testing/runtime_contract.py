@@ -13,7 +13,7 @@ from tunesmith.types import Inputs
 
 __all__ = ["RuntimeContract"]
 
-_WORDS = "card delivery refund late password broken invoice parcel screen help".split()
+_WORDS = ("card", "delivery", "refund", "late", "password", "broken", "invoice", "parcel", "help")
 
 
 class RuntimeContract:
@@ -54,7 +54,15 @@ class RuntimeContract:
 
     def test_long_and_odd_texts_are_answered(self, runtime: Runtime) -> None:
         width = len(runtime.task.fields)
-        for text in ("word " * 5000, "", " ", "\u4f60\u597d", "\U0001f600" * 50, "\x00", "a" * 9999):
+        for text in (
+            "word " * 5000,
+            "",
+            " ",
+            "\u4f60\u597d",
+            "\U0001f600" * 50,
+            "\x00",
+            "a" * 9999,
+        ):
             scores = runtime.outputs([(text,) * width]).scores
             assert scores is not None
             assert np.isfinite(scores).all()

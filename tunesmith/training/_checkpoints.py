@@ -35,15 +35,19 @@ class Checkpoints:
         Raises:
             OutputError: the disk is full; the older checkpoints are as they were.
         """
-        final = self.folder / f"step-{step:08d}"
-        if final.exists():
-            shutil.rmtree(final)
+        stem = f"step-{step:08d}"
+        final = self.folder / stem
+        while final.exists():  # the one there stays until the new one is whole
+            final = final.with_name(f"{final.name}+")
         with storage.new_folder(final) as temporary:
             file = temporary / "tensors.safetensors"
             save_file({name: value.contiguous() for name, value in tensors.items()}, str(file))
             content = {**state, "tensors_sha256": _digest(file)}
             storage.write_bytes(temporary / "state.json", json.dumps(content, indent=1).encode())
-        for old in self._folders()[: -self._keep]:
+        # One of a later step is damaged or of another run: training never goes back by itself.
+        folders = [other for other in self._folders() if other != final]
+        older = [other for other in folders if other.name < stem]
+        for old in {*folders} - {*older[max(0, len(older) + 1 - self._keep) :]}:
             shutil.rmtree(old)
         return final
 

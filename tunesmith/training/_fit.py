@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -44,6 +45,7 @@ class FitSettings:
     clip_norm: float = 1.0
     average_decay: float = 0.0
     dropout: float = 0.0
+    label_smoothing: float = 0.0
     patience: int | None = None
     precision: Precision = "fp32"
     keep_start: bool = True
@@ -139,6 +141,8 @@ def fit(
             _validate(run, train_loss=run.state.mean_loss())
             if checkpoints is not None:
                 run.state.save(checkpoints, run.model, run.optimizer, run.average)
+            if stop.requested:
+                _stop(run, total_steps, checkpoints)
     run.state.put_best_into(model)
     return FitResult(tuple(run.state.history), run.state.best_epoch)
 
@@ -182,16 +186,22 @@ def _train_epoch(
         for callback in run.callbacks:
             callback.on_step(state.step, loss, rate)
         if stop.requested:
-            if checkpoints is None:
-                raise Interrupted(f"stopped at step {state.step} of {total_steps}")
-            kept = state.save(checkpoints, run.model, run.optimizer, run.average)
-            raise Interrupted(
-                f"stopped at step {state.step} of {total_steps}; a checkpoint was kept",
-                where=str(kept),
-                mend="the same command with --resume goes on from there",
-            )
+            _stop(run, total_steps, checkpoints)
     state.epoch += 1
     state.batch = 0
+
+
+def _stop(run: _Fit, total_steps: int, checkpoints: Checkpoints | None) -> NoReturn:
+    """Answers the user's wish to stop; keeps a checkpoint where one can be kept."""
+    what = f"stopped at step {run.state.step} of {total_steps}"
+    if checkpoints is None:
+        raise Interrupted(what)
+    kept = run.state.save(checkpoints, run.model, run.optimizer, run.average)
+    raise Interrupted(
+        f"{what}; a checkpoint was kept",
+        where=str(kept),
+        mend="the same command with --resume goes on from there",
+    )
 
 
 def _train_step(run: _Fit, indices: NDArray[np.int64], rate: float) -> float:
@@ -200,13 +210,10 @@ def _train_step(run: _Fit, indices: NDArray[np.int64], rate: float) -> float:
     batch = {name: value.to(device) for name, value in run.train.tokens.batch(indices).items()}
     targets = torch.from_numpy(run.train.targets[indices]).to(device)
     scores: Tensor = run.working.model(batch)
-    loss = loss_for(run.objective)(scores, targets)
+    loss_of = loss_for(run.objective, smoothing=run.settings.label_smoothing)
+    loss = loss_of(scores, targets)
     value = float(loss.detach())
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"the loss is {value} at step {run.state.step + 1}",
-            mend="--set training.learning_rate=… (half of it), or --set training.precision=fp32",
-        )
+    _check_loss(value, f"at step {run.state.step + 1}")
     run.accelerator.backward(loss)
     run.working.hand_over_gradients()
     trained = [group["params"] for group in run.optimizer.param_groups]
@@ -221,6 +228,14 @@ def _train_step(run: _Fit, indices: NDArray[np.int64], rate: float) -> float:
     return value
 
 
+def _check_loss(value: float, where: str) -> None:
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"the loss is {value} {where}",
+            mend="--set training.learning_rate=… (half of it), or --set training.precision=fp32",
+        )
+
+
 def _validate(run: _Fit, train_loss: float | None) -> None:
     """Judges the (averaged) weights on the validation rows; keeps a copy of the best."""
     if run.average is not None:
@@ -230,6 +245,8 @@ def _validate(run: _Fit, train_loss: float | None) -> None:
     loss = loss_for(run.objective)(
         torch.from_numpy(scores), torch.from_numpy(run.validation.targets)
     )
+    # Weights that the last step spoilt must not become a checkpoint, or even the best ones.
+    _check_loss(float(loss), f"on the validation rows after step {run.state.step}")
     record = EpochRecord(
         epoch=run.state.epoch,
         step=run.state.step,

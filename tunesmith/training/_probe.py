@@ -30,7 +30,8 @@ def fit_linear_head(
     """Logistic regression by L-BFGS, with an L2 penalty on the weights.
 
     Minimises the sum of the rows' losses + ‖W‖² / (2 · inverse_penalty), which is scikit-learn's
-    `LogisticRegression(C=inverse_penalty)`, on features scaled to a mean norm of 1.
+    `LogisticRegression(C=inverse_penalty)`, on features scaled to a mean norm of 1. (For two labels
+    of which one is right, scikit-learn fits a single row of weights; that is ours at half its C.)
 
     Args:
         features: float32 [n, hidden].

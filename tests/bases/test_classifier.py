@@ -1,0 +1,202 @@
+"""A base with a head: opened whole or not at all, pooled, scored, copied to other precisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny import labelled_rows, tiny_model
+
+from tunesmith.bases import (
+    Classifier,
+    TokenizedDataset,
+    extract_features,
+    load_classifier,
+    load_tokenizer,
+    new_classifier,
+    score,
+    tokenize,
+)
+from tunesmith.bases._classifier import pool
+from tunesmith.errors import BaseModelError, BundleError
+
+
+@pytest.fixture
+def model(tiny_base: Path) -> Classifier:
+    model = new_classifier(tiny_base, "mean", 3)
+    torch.nn.init.normal_(model.head.weight)
+    return model
+
+
+@pytest.fixture(scope="module")
+def tokens(tiny_base: Path) -> TokenizedDataset:
+    inputs = [(text,) for text, _ in labelled_rows(40)] + [("card " * 60,), ("",)]
+    return tokenize(load_tokenizer(tiny_base), inputs, 64)
+
+
+def random_states() -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    lengths = [3, 5, 1]
+    states = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0))
+    mask = (torch.arange(5)[None] < torch.tensor(lengths)[:, None]).long()
+    return states, mask, lengths
+
+
+@pytest.mark.parametrize(
+    ("pooling", "of"),
+    [
+        ("mean", lambda rows: rows.mean(dim=0)),
+        ("first", lambda rows: rows[0]),
+        ("last", lambda rows: rows[-1]),
+    ],
+)
+def test_pooling_is_what_a_plain_loop_gives(
+    pooling: str, of: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    states, mask, lengths = random_states()
+    plain = [of(row[:length]) for row, length in zip(states, lengths, strict=True)]
+    torch.testing.assert_close(pool(states, mask, pooling), torch.stack(plain))
+    torch.testing.assert_close(
+        pool(states, None, pooling), torch.stack([of(row) for row in states])
+    )
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first", "last"])
+def test_what_fills_up_is_not_read(pooling: str) -> None:
+    states, mask, _ = random_states()
+    noise = torch.where(mask.bool().unsqueeze(-1), states, torch.tensor(1e6))
+    assert torch.equal(pool(states, mask, pooling), pool(noise, mask, pooling))
+
+
+def test_pooling_is_in_float32() -> None:
+    states, mask, _ = random_states()
+    assert pool(states.bfloat16(), mask, "mean").dtype == torch.float32
+
+
+def test_a_new_head_gives_zeros(tiny_base: Path, tokens: TokenizedDataset) -> None:
+    assert not score(new_classifier(tiny_base, "mean", 4), tokens).any()
+
+
+def test_scores_do_not_depend_on_batching(model: Classifier, tokens: TokenizedDataset) -> None:
+    together = score(model, tokens)
+    assert together.shape == (len(tokens), 3)
+    with torch.inference_mode():
+        alone = torch.cat([model(tokens.batch(np.array([i]))) for i in range(len(tokens))])
+        reverse = model(tokens.batch(np.arange(len(tokens))[::-1].copy())).flip(0)
+    assert np.abs(together - alone.numpy()).max() < 1e-4
+    assert np.abs(together - reverse.numpy()).max() < 1e-4
+    assert np.array_equal(together, score(model, tokens))
+
+
+def test_scores_are_the_head_on_the_features(model: Classifier, tokens: TokenizedDataset) -> None:
+    rows: list[int] = []
+    features = extract_features(model, tokens, on_rows=rows.append)
+    by_hand = features @ model.head.weight.detach().numpy().T + model.head.bias.detach().numpy()
+    assert np.abs(by_hand - score(model, tokens)).max() < 1e-4
+    assert sum(rows) == len(tokens)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_scoring_leaves_the_mode_as_it_was(
+    model: Classifier, tokens: TokenizedDataset, mode: bool
+) -> None:
+    model.train(mode)
+    score(model, tokens)
+    assert model.training is model.backbone.training is mode
+
+
+def test_a_copy_in_bf16_leaves_the_master_alone(
+    model: Classifier, tokens: TokenizedDataset
+) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    other = model.at("bf16")
+    close = score(other, tokens)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    assert {value.dtype for value in other.backbone.parameters()} == {torch.bfloat16}
+    assert other.head.weight.dtype == torch.float32
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert np.abs(close - score(model, tokens)).max() < 0.3
+    assert model.at("fp32") is model
+
+
+def test_saved_and_loaded_scores_are_equal(
+    model: Classifier, tokens: TokenizedDataset, tmp_path: Path
+) -> None:
+    model.save(tmp_path)
+    loaded = load_classifier(tmp_path, "mean", 3)
+    assert np.array_equal(score(model, tokens), score(loaded, tokens))
+    with pytest.raises(BundleError, match="head does not fit"):
+        load_classifier(tmp_path, "mean", 4)
+    (tmp_path / "head.safetensors").unlink()
+    with pytest.raises(BundleError, match="head does not fit"):
+        load_classifier(tmp_path, "mean", 3)
+
+
+def test_a_missing_weight_is_refused_rather_than_random(spoilt: Path) -> None:
+    weights = load_file(spoilt / "model.safetensors")
+    gone = next(name for name in weights if "layer.1" in name and "weight" in name)
+    del weights[gone]
+    save_file(weights, spoilt / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BaseModelError, match="lacks 1 of its weights") as raised:
+        new_classifier(spoilt, "mean", 2)
+    assert gone in str(raised.value)
+
+
+def test_a_weight_of_another_shape_is_refused(spoilt: Path) -> None:
+    weights = load_file(spoilt / "model.safetensors")
+    name = next(name for name in weights if "layer.1" in name and "query.weight" in name)
+    weights[name] = weights[name][:5].contiguous()
+    save_file(weights, spoilt / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BaseModelError, match="cannot be opened"):
+        new_classifier(spoilt, "mean", 2)
+
+
+def test_a_missing_pooler_is_not_missed(spoilt: Path) -> None:
+    weights = load_file(spoilt / "model.safetensors")
+    save_file(
+        {name: value for name, value in weights.items() if "pooler" not in name},
+        spoilt / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    assert new_classifier(spoilt, "mean", 2).head.out_features == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 64, b"not a model", None])
+def test_corrupt_weights_are_refused(spoilt: Path, content: bytes | None) -> None:
+    file = spoilt / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100] if content is None else content)
+    with pytest.raises(BaseModelError, match="cannot be opened"):
+        new_classifier(spoilt, "mean", 2)
+
+
+def test_an_unknown_family_is_refused(spoilt: Path) -> None:
+    file = spoilt / "config.json"
+    file.write_text(file.read_text().replace('"bert"', '"no-such-family"'))
+    with pytest.raises(BaseModelError, match="cannot be opened"):
+        new_classifier(spoilt, "mean", 2)
+
+
+def test_what_is_not_used_is_not_trained(tiny_base: Path, tmp_path: Path) -> None:
+    model = new_classifier(tiny_base, "mean", 2)
+    model.freeze_unused(embeddings=True)
+    frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    assert "backbone.embeddings.word_embeddings.weight" in frozen
+    assert all("pooler" in name or "word_embeddings" in name for name in frozen)
+    both = new_classifier(tiny_model(tmp_path / "t5", "t5"), "mean", 2)
+    both.freeze_unused(embeddings=False)
+    trained = {name for name, value in both.named_parameters() if value.requires_grad}
+    assert trained
+    assert not any("decoder" in name for name in trained)
+
+
+def test_dropout_is_set_where_asked(tiny_base: Path) -> None:
+    def rates(dropout: float) -> set[float]:
+        modules = new_classifier(tiny_base, "mean", 2, dropout=dropout).modules()
+        return {module.p for module in modules if isinstance(module, torch.nn.Dropout)}
+
+    assert rates(0.25) == {0.25}

@@ -1,0 +1,56 @@
+"""What the machine can do, and the choices made by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from tunesmith.bases import (
+    _machine,
+    available_cores,
+    choose_device,
+    choose_precision,
+    matrix_rate,
+    set_threads,
+)
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_threads_follow_the_cores_unless_set() -> None:
+    assert available_cores() >= 1
+    assert set_threads(1) == torch.get_num_threads() == 1
+    assert set_threads(None) == torch.get_num_threads() == available_cores()
+
+
+def test_the_rate_is_measured() -> None:
+    assert matrix_rate("fp32", CPU, seconds=0.01) > 1e8
+
+
+@pytest.mark.parametrize(("gain", "chosen"), [(0.3, "fp32"), (1.1, "fp32"), (1.3, "bf16")])
+def test_bf16_only_where_it_is_measured_to_be_faster(
+    monkeypatch: pytest.MonkeyPatch, gain: float, chosen: str
+) -> None:
+    rates = {"fp32": 1e9, "bf16": gain * 1e9}
+    monkeypatch.setattr(_machine, "matrix_rate", lambda name, device: rates[name])
+    precision, why = choose_precision("auto", CPU)
+    assert precision == chosen
+    assert f"{gain:.1f} ×" in why
+
+
+def test_a_set_precision_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_machine, "matrix_rate", None)
+    assert choose_precision("bf16", CPU) == ("bf16", "as set")
+
+
+def test_there_is_a_device() -> None:
+    assert choose_device().type in {"cpu", "cuda", "mps"}

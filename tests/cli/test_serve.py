@@ -1,0 +1,119 @@
+"""`tunesmith serve`, `tunesmith demo` and `tunesmith.serve`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import Invoke
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that something listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield int(listener.getsockname()[1])
+
+
+def test_serve_answers_and_stops(command: list[str], small: Path) -> None:
+    with subprocess.Popen(
+        [*command, "serve", str(small / "run"), "--port", "0", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            request = urllib.request.Request(
+                f"{ready['url']}/v1/predict",
+                json.dumps({"texts": ["where is it", "b"]}).encode(),
+                {"content-type": "application/json"},
+            )
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                predictions = json.load(answer)["predictions"]
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert len(predictions) == 2
+    assert ready["curl"].startswith(f"curl {ready['url']}/v1/predict ")
+    assert (process.returncode, out) == (0, "")
+    assert "Traceback" not in err
+
+
+def test_the_python_api_tells_the_port_that_it_got(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import tunesmith
+
+    monkeypatch.setattr("uvicorn.Server.main_loop", _no_loop)
+    tunesmith.serve(small / "run", port=0)
+    port = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\n", capsys.readouterr().out)
+    assert port is not None
+    assert int(port[1]) > 0
+
+
+async def _no_loop(server: object) -> None: ...
+
+
+def test_a_port_in_use(invoke: Invoke, small: Path, taken: int) -> None:
+    result = invoke("serve", small / "run", "--port", taken)
+    assert result.code == 2
+    assert f"--port {taken}: the port is in use" in result.err
+    assert not result.out
+
+
+def test_beyond_loopback(invoke: Invoke, small: Path) -> None:
+    result = invoke("serve", small / "run", "--host", "0.0.0.0")
+    assert (result.code, "needs --insecure" in result.err) == (2, True)
+
+
+def test_demo_looks_at_the_port_first(invoke: Invoke, taken: int, tmp_path: Path) -> None:
+    result = invoke("demo", "--port", taken, "--output", "run")
+    assert (result.code, "the port is in use" in result.err) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_demo_of_an_unknown_sample(invoke: Invoke, tmp_path: Path) -> None:
+    result = invoke("demo", "--sample", "tickets", "--no-serve")
+    assert result.code == 2
+    assert "support_tickets, medical_triage, finance_sentiment" in result.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_demo_serves_what_it_trained(
+    invoke: Invoke, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunesmith import config, recipes
+
+    def quick(name: str, *, output: str, listener: recipes.Listener) -> recipes.Run:
+        assert name == "medical_triage"
+        settings = {
+            "data.source": str(small / "topics.csv"),
+            "base.id": str(small / "base"),
+            "training.method": "probe",
+            "training.precision": "fp32",
+            "evaluation.resamples": 100,
+            "output": output,
+        }
+        return recipes.train(config.load(settings=settings), listener)
+
+    monkeypatch.setattr(recipes, "demo", quick)
+    monkeypatch.setattr("uvicorn.Server.main_loop", _no_loop)
+    result = invoke("demo", "--sample", "medical_triage", "--output", "run", "--port", 0)
+    assert result.code == 0, result.err
+    assert re.search(r"^page  http://127\.0\.0\.1:\d+/$", result.out, re.MULTILINE)
+    assert re.search(r"^try   curl http://.*slurred", result.out, re.MULTILINE)
