@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,12 @@ def stopping(notes: Notes, *, step: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(notes, "on_step", press)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _checkpoint_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `tunesmith.recipes.train` is the function, which hides its module of the same name.
+    monkeypatch.setattr(sys.modules["tunesmith.recipes.train"], "_CHECKPOINT_INTERVAL_S", 0.0)
 
 
 @pytest.fixture

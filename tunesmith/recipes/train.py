@@ -24,6 +24,8 @@ from tunesmith.training import Checkpoints
 
 __all__ = ["resume", "train"]
 
+_CHECKPOINT_INTERVAL_S = 60.0
+
 
 def train(config: RunConfig, listener: Listener | None = None) -> Run:
     """Checks the data, fine-tunes the base, judges the result, and writes report and bundle.
@@ -56,7 +58,7 @@ def _run(config: RunConfig, listener: Recording, resumed: RunFolder | None) -> R
     model = build_model(base, config, data.task, listener)
     tokens = tokenize_split(model, data, listener)
     folder = resumed or RunFolder.create(config, space_needed(model, config))
-    checkpoints = Checkpoints(folder.checkpoints)
+    checkpoints = Checkpoints(folder.checkpoints, interval_s=_CHECKPOINT_INTERVAL_S)
     with folder.in_use(is_new=resumed is None):
         folder.pin({"data": data.facts["fingerprint"], "base": base.digest}, resumed=bool(resumed))
         probe = fit_probe(model, tokens, data, listener)

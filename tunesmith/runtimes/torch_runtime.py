@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+import torch
+
 from tunesmith.bases import (
+    available_cores,
     choose_device,
     load_classifier,
     load_tokenizer,
@@ -35,7 +38,9 @@ class TorchRuntime:
         facts = bundle.manifest.base
         self._max_length = facts.max_length
         self._tokenizer = load_tokenizer(bundle.model_path)
-        set_threads(None)
+        # More threads than cores, as under a container's quota, wait for each other.
+        if torch.get_num_threads() > available_cores():
+            set_threads(None)
         self._model = load_classifier(bundle.model_path, facts.pooling, self._task.head.size)
         self._model.to(choose_device())
         # The tokenizer keeps its truncation as state, and the model uses every core by itself.

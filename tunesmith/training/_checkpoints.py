@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,20 @@ __all__ = ["Checkpoints"]
 
 
 class Checkpoints:
-    """The checkpoints of one run; the newest `keep` stay."""
+    """The checkpoints of one run; the newest `keep` stay.
 
-    def __init__(self, folder: Path, *, keep: int = 2) -> None:
+    `interval_s` is how much work, in seconds, a crash may cost: see `due`.
+    """
+
+    def __init__(self, folder: Path, *, keep: int = 2, interval_s: float = 0.0) -> None:
         self.folder = folder
         self._keep = keep
+        self._interval_s = interval_s
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the interval since the last checkpoint, or the start, is over."""
+        return time.monotonic() - self._last >= self._interval_s
 
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
         """Writes a checkpoint, then removes all but the newest.
@@ -47,6 +57,7 @@ class Checkpoints:
         # One of a later step is damaged or of another run: training never goes back by itself.
         folders = [other for other in self._folders() if other != final]
         older = [other for other in folders if other.name < stem]
+        self._last = time.monotonic()
         for old in {*folders} - {*older[max(0, len(older) + 1 - self._keep) :]}:
             shutil.rmtree(old)
         return final

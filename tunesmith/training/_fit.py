@@ -132,14 +132,14 @@ def fit(
     total_steps = run.steps_an_epoch * settings.epochs
     with ExitStack() as ending, stop_on_signals() as stop:
         for callback in callbacks:
-            callback.on_start(total_steps, run.state.step)
             ending.callback(callback.on_end)
+            callback.on_start(total_steps, run.state.step)
         if not run.state.history:
             _validate(run, train_loss=None)
         while run.state.epoch < settings.epochs and not _out_of_patience(run):
             _train_epoch(run, total_steps, checkpoints, stop)
             _validate(run, train_loss=run.state.mean_loss())
-            if checkpoints is not None:
+            if checkpoints is not None and checkpoints.due():
                 run.state.save(checkpoints, run.model, run.optimizer, run.average)
             if stop.requested:
                 _stop(run, total_steps, checkpoints)
