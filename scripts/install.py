@@ -26,8 +26,8 @@ def main() -> None:
         install_torch()
     lock = ROOT / "requirements" / f"{wanted}.lock"
     say(f"installing {lock.name}")
-    run([*PIP, "install", "--quiet", "--no-deps", "--requirement", str(lock)])
-    editable = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
+    run([*PIP, "install", "-qq", "--no-deps", "--requirement", str(lock)])
+    editable = ["install", "-qq", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     run([*PIP, *editable])
 
 
@@ -41,17 +41,17 @@ def has_torch() -> bool:
 def install_torch() -> None:
     if has_gpu() or platform.system() != "Linux":
         say(f"installing torch {TORCH}")
-        run([*PIP, "install", "--quiet", f"torch=={TORCH}"])
+        run([*PIP, "install", "-qq", f"torch=={TORCH}"])
         return
     say(f"installing torch {TORCH}, CPU build")
-    if attempt([*PIP, "install", "--quiet", f"torch=={TORCH}+cpu"]):
+    if attempt([*PIP, "install", "-qq", f"torch=={TORCH}+cpu"]):
         return
-    if attempt([*PIP, "install", "--quiet", "uv"]):
-        uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
+    if attempt([*PIP, "install", "-qq", "uv"]):
+        uv = [sys.executable, "-m", "uv", "pip", "install", "-qq", "--python", sys.executable]
         if attempt([*uv, "--torch-backend=cpu", f"torch=={TORCH}"]):
             return
     say("no CPU build of torch was found; the CUDA build is taken, which is several GB")
-    run([*PIP, "install", "--quiet", f"torch=={TORCH}"])
+    run([*PIP, "install", "-qq", f"torch=={TORCH}"])
 
 
 def has_gpu() -> bool:
