@@ -56,7 +56,8 @@ def train(
         output: a new or empty folder; None: a new one under `runs/`.
         drop_missing: leave out rows without text or label, rather than refuse them.
         config: a YAML file with settings.
-        settings: any setting by dotted name, such as {"training.batch_size": 16}.
+        settings: any setting by dotted name, such as {"training.batch_size": 16}; an argument of
+            its own wins over it.
         listener: hears of the progress; None: lines on standard error.
 
     Raises:
@@ -79,8 +80,9 @@ def train(
         "output": str(output) if output is not None else None,
         "seed": seed,
     }
+    given = {name: value for name, value in named.items() if value is not None}
     chosen = config_module.load(
-        Path(config) if config is not None else None, (), {**(settings or {}), **named}
+        Path(config) if config is not None else None, (), {**(settings or {}), **given}
     )
     return recipes.train(chosen, listener or _console())
 

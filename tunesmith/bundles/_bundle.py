@@ -68,6 +68,9 @@ def write_bundle(
     """
     with storage.new_folder(final) as temporary:
         write_parts(temporary)
+        for file in temporary.rglob("*"):
+            # Some libraries write for their own user alone; a server may run as another.
+            file.chmod(0o755 if file.is_dir() else 0o644)
         files = {
             str(file.relative_to(temporary).as_posix()): file_digest(file)
             for file in temporary.rglob("*")

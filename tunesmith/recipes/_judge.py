@@ -85,7 +85,8 @@ def judge_candidates(
     validation = score(model.classifier, tokens.validation, on_rows=listener.advance)
     task = decide(data.task, data.split.validation, validation)
     test = score(model.classifier, tokens.test, on_rows=listener.advance)
-    seconds = tuned.seconds + time.monotonic() - started
+    spent = probe.seconds if chosen == PROBE else tuned.seconds
+    seconds = spent + time.monotonic() - started
     judging.add(chosen, task, _probabilities(task, test), seconds)
     return judging.judged(chosen, task)
 

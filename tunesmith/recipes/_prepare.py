@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ def dataset_for(
     except DataError as error:
         fault = error.faults[0]
         raise DataError(fault.what, where=source, mend=fault.mend) from error
-    return loaded, columns
+    return replace(loaded, notes=(*table.notes, *loaded.notes)), columns
 
 
 def _validation_fraction(config: DataConfig, loaded: LoadedData) -> float:

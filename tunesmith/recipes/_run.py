@@ -17,7 +17,7 @@ from tunesmith import config as config_module
 from tunesmith import storage
 from tunesmith.bundles import Bundle, is_bundle
 from tunesmith.config import RunConfig
-from tunesmith.errors import InputError, Interrupted, OutputError
+from tunesmith.errors import InputError, Interrupted, OutputError, TunesmithError
 from tunesmith.evaluation import Report
 from tunesmith.types import Metrics
 
@@ -137,6 +137,10 @@ class RunFolder:
             elif is_new:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise full from error
+        except TunesmithError:
+            if is_new and not any(self.checkpoints.glob("step-*")):
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     def copy_report(self, bundle: Bundle) -> None:
         """Puts the bundle's report where a person looks for it first.

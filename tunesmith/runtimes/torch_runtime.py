@@ -17,6 +17,7 @@ from tunesmith.bases import (
     tokenize,
 )
 from tunesmith.bundles import Bundle
+from tunesmith.errors import DataError
 from tunesmith.tasks import Task
 from tunesmith.types import Inputs, Outputs, Prediction
 
@@ -73,6 +74,8 @@ class TorchRuntime:
         return [int(length) for length in tokens.full_lengths]
 
     def predict(self, items: Sequence[object]) -> list[Prediction]:
+        if isinstance(items, str):
+            raise DataError("give a list of texts, not one text", mend=f"predict([{items[:40]!r}])")
         if not items:
             return []
         return self._task.decode(self.outputs([self._task.read(item) for item in items]))
