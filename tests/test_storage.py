@@ -147,3 +147,62 @@ def test_a_full_disk_leaves_nothing(small_disk: Path) -> None:
     assert list(small_disk.iterdir()) == []
     storage.write_bytes(small_disk / "file", bytes(1 << 19))
     assert (small_disk / "file").stat().st_size == 1 << 19
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+def test_a_private_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    storage.make_private(folder)
+    assert storage.is_private(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o750)
+    assert not storage.is_private(folder)
+    storage.make_private(folder)
+    assert storage.is_private(folder)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root gives folders away")
+def test_a_folder_of_another_user_is_not_private(tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir(mode=0o755)
+    os.chown(folder, 12345, 12345)
+    with pytest.raises(OutputError, match="another user's folder"):
+        storage.make_private(folder)
+    assert folder.stat().st_mode & 0o777 == 0o755
+    folder.chmod(0o700)
+    assert not storage.is_private(folder)
+
+
+def test_a_private_folder_where_a_file_is(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="a file stands where"):
+        storage.make_private(tmp_path / "file" / "folder")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+def test_who_may_open_a_new_folder(tmp_path: Path) -> None:
+    for mode in (0o755, 0o700):
+        with storage.new_folder(tmp_path / f"{mode:o}", mode=mode):
+            pass
+        assert (tmp_path / f"{mode:o}").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "expected"),
+    [
+        ("linux", {"TUNESMITH_CACHE": "/fast", "XDG_CACHE_HOME": "/xdg"}, "/fast/tokens"),
+        ("linux", {"XDG_CACHE_HOME": "/xdg"}, "/xdg/tunesmith/tokens"),
+        ("linux", {"HOME": "/home/me"}, "/home/me/.cache/tunesmith/tokens"),
+        ("darwin", {"HOME": "/Users/me"}, "/Users/me/Library/Caches/tunesmith/tokens"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/tunesmith/tokens"),
+    ],
+)
+def test_where_a_users_caches_are(
+    monkeypatch: pytest.MonkeyPatch, platform: str, variables: dict[str, str], expected: str
+) -> None:
+    for name in ("TUNESMITH_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.platform", platform)
+    assert storage.user_cache("tokens") == Path(expected)

@@ -16,7 +16,10 @@ from tunesmith.types import (
     LabelPrediction,
     LabelsPrediction,
     Metrics,
+    Texts,
 )
+
+TEXTS = ["one", "", "é 你", "four", "one"]
 
 
 @pytest.fixture
@@ -47,6 +50,57 @@ def test_dataset_without_targets(dataset: Dataset) -> None:
     bare = dataclasses.replace(dataset, targets=None)
     assert bare[0].target is None
     assert bare.take([0]).targets is None
+
+
+def test_inputs_are_made_when_asked_for(dataset: Dataset) -> None:
+    inputs = dataset.inputs
+    assert len(inputs) == 3
+    assert inputs[-1] == ("c", "z")
+    assert inputs[1:] == [("b", "y"), ("c", "z")]
+    assert list(inputs[::2]) == [("a", "x"), ("c", "z")]
+    assert ("b", "y") in inputs
+    assert inputs != [("a", "x"), ("b", "y")]
+    assert inputs != [("a", "x"), ("b", "y"), ("c", "q")]
+    assert repr(inputs) == "<inputs of 3 examples>"
+
+
+def test_texts_are_like_a_list() -> None:
+    texts = Texts.of(TEXTS)
+    assert (len(texts), list(texts), texts[2], texts[-1]) == (5, TEXTS, "é 你", "one")
+    assert texts[1:4] == TEXTS[1:4]
+    assert texts[::-2] == TEXTS[::-2]
+    assert texts == TEXTS
+    assert texts == Texts.of(TEXTS)
+    assert texts != TEXTS[:4]
+    assert texts != "abcde"
+    assert (texts.index("four"), texts.count("one"), "two" in texts) == (3, 2, False)
+    assert repr(texts) == "<5 texts>"
+    with pytest.raises(IndexError):
+        texts[5]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(texts)
+
+
+def test_taken_texts_share_their_block() -> None:
+    texts = Texts.of(TEXTS)
+    taken = texts.take(np.array([4, 2, 2]))
+    assert taken == ["one", "é 你", "é 你"]
+    assert taken.take(np.array([1]))._block is texts._block
+    assert list(Texts.of([])) == []
+    assert list(texts.take(np.array([], dtype=np.int64))) == []
+
+
+def test_many_texts() -> None:
+    many = [f"text {n}" for n in range(20_000)]
+    assert list(Texts.of(many)) == many
+
+
+def test_a_dataset_takes_of_texts_without_copying() -> None:
+    dataset = Dataset((Texts.of(TEXTS), list("abcde")), None, np.arange(1, 6))
+    taken = dataset.take(np.array([3, 0]))
+    assert taken.inputs == [("four", "d"), ("one", "a")]
+    assert isinstance(taken.columns[0], Texts)
+    assert taken.rows.tolist() == [4, 1]
 
 
 def test_values_are_frozen(dataset: Dataset) -> None:

@@ -22,6 +22,9 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
+from tunesmith.bases import load_tokenizer, tokenize
+from tunesmith.training import Rows
+
 WORDS = (
     "my card has not arrived yet and i want the money back please where is the parcel it was due "
     "on monday the screen stays black after the update how do i change the password thank you "
@@ -99,6 +102,13 @@ def labelled_rows(num_rows: int, seed: int = 0) -> list[tuple[str, str]]:
         words = [*generator.choice(TOPICS[topic].split(), 3), *filler]
         rows.setdefault(" ".join(generator.permutation(words)), topic)
     return list(rows.items())
+
+
+def tiny_rows(base: Path, num_rows: int, seed: int) -> Rows:
+    """`labelled_rows` as training takes them: token ids, and topics as numbers."""
+    labelled = labelled_rows(num_rows, seed)
+    tokens = tokenize(load_tokenizer(base), [(text,) for text, _ in labelled], 64)
+    return Rows(tokens, np.array([list(TOPICS).index(topic) for _, topic in labelled]))
 
 
 def tiny_model(folder: Path, family: str = "bert", seed: int = 0) -> Path:

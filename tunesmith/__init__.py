@@ -19,12 +19,12 @@ from tunesmith.errors import TunesmithError
 
 if TYPE_CHECKING:
     from tunesmith.bundles import Bundle
-    from tunesmith.recipes import Evaluation, Listener, Run
+    from tunesmith.recipes import Evaluation, FinishedStudy, Listener, Run
     from tunesmith.runtimes import Runtime
 
 __version__ = "0.1.0"
 
-__all__ = ["TunesmithError", "__version__", "evaluate", "load", "resume", "serve", "train"]
+__all__ = ["TunesmithError", "__version__", "evaluate", "load", "resume", "serve", "train", "tune"]
 
 
 def train(
@@ -96,6 +96,90 @@ def resume(folder: str | Path, *, listener: Listener | None = None) -> Run:
     from tunesmith import recipes
 
     return recipes.resume(Path(folder), listener or _console())
+
+
+def tune(
+    data: str | Path | None = None,
+    *,
+    target: str | None = None,
+    text: str | Sequence[str] | None = None,
+    base: str | Path | Bundle | None = None,
+    method: str | None = None,
+    validation: str | Path | None = None,
+    test: str | Path | None = None,
+    output: str | Path | None = None,
+    trials: int | None = None,
+    budget: str | float | None = None,
+    jobs: int | None = None,
+    space: Mapping[str, object] | str | Path | None = None,
+    memory: str | int | None = None,
+    trial_limit: str | float | None = None,
+    seed: int | None = None,
+    resume: str | Path | None = None,
+    config: str | Path | None = None,
+    settings: Mapping[str, object] | None = None,
+    listener: Listener | None = None,
+) -> FinishedStudy:
+    """Searches for good settings on validation rows, and trains with the best.
+
+    What is not explained here is as in `train`.
+
+    Args:
+        trials: how many settings to try; 30 where None.
+        budget: time for all trials, in seconds or as "2h".
+        jobs: trials at once.
+        space: what is varied, as a mapping or a YAML file: {"training.epochs": {"low": 2, "high":
+            8}, "training.batch_size": [16, 32]}. None: what suits method, base and data.
+        memory: the most that one trial may take, in bytes or as "4GB".
+        trial_limit: the most time that one trial may take.
+        resume: the folder of a study to go on with; of the rest, only limits may be given then.
+
+    Raises:
+        InputError: something given cannot be used; the message says what, where and the mend.
+        Interrupted: the user stopped it; `resume` goes on.
+        TrainingError: no trial came to anything.
+    """
+    from tunesmith import recipes
+    from tunesmith.search import parse_space
+
+    named = {
+        "data.source": str(data) if data is not None else None,
+        "data.target": target,
+        "data.text": (text,) if isinstance(text, str) else text,
+        "data.validation": str(validation) if validation is not None else None,
+        "data.test": str(test) if test is not None else None,
+        "base.id": str(base) if base is not None else None,
+        "training.method": method,
+        "output": str(output) if output is not None else None,
+        "seed": seed,
+    }
+    limits = {
+        "trials": trials,
+        "budget_s": budget,
+        "jobs": jobs,
+        "memory_bytes": memory,
+        "trial_limit_s": trial_limit,
+    }
+    given = {name: value for name, value in named.items() if value is not None}
+    if resume is not None:
+        others = {"config": config, "settings": settings, "space": space}
+        recipes.check_resumed_alone(
+            Path(resume), [*given, *(name for name, value in others.items() if value)]
+        )
+        return recipes.resume_study(Path(resume), limits, listener=listener or _console())
+    chosen, search, read = recipes.read_search(
+        Path(config) if config is not None else None,
+        (),
+        {**(settings or {}), **given},
+        search=limits,
+        space_file=Path(space) if isinstance(space, str | Path) else None,
+    )
+    return recipes.tune(
+        chosen,
+        search,
+        space=parse_space(space) if isinstance(space, Mapping) else read,
+        listener=listener or _console(),
+    )
 
 
 def evaluate(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,15 @@ from safetensors import SafetensorError
 
 from tunesmith.errors import OutputError
 
-__all__ = ["new_folder", "require_empty", "require_space", "write_bytes"]
+__all__ = [
+    "is_private",
+    "make_private",
+    "new_folder",
+    "require_empty",
+    "require_space",
+    "user_cache",
+    "write_bytes",
+]
 
 _FULL = ("the disk is full", "free some space, or choose another disk")
 _BLOCKED = ("a file stands where a folder is needed", "choose another folder")
@@ -54,9 +63,55 @@ def require_space(folder: Path, size_bytes: int) -> None:
         )
 
 
+def user_cache(name: str) -> Path:
+    """The folder `name` in `$TUNESMITH_CACHE`, else where the system keeps a user's caches.
+
+    It need not exist.
+    """
+    chosen = os.environ.get("TUNESMITH_CACHE")
+    if chosen:
+        return Path(chosen).expanduser() / name
+    system = {
+        "darwin": ("", "~/Library/Caches"),
+        "win32": ("LOCALAPPDATA", "~/AppData/Local"),
+    }
+    variable, usual = system.get(sys.platform, ("XDG_CACHE_HOME", "~/.cache"))
+    # A system account may have no home; "~" then stays as it is, and is no place to write to.
+    caches = os.environ.get(variable) or os.path.expanduser(usual)  # noqa: PTH111
+    if caches.startswith("~"):
+        caches = tempfile.gettempdir()
+    return Path(caches) / "tunesmith" / name
+
+
+def make_private(folder: Path) -> None:
+    """Makes a folder that its owner alone may open, or sees to it that it is one.
+
+    Raises:
+        OutputError: it cannot be made, or is another user's.
+    """
+    with _readable_failures(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.name == "posix" and folder.stat().st_uid != os.getuid():
+            mend = "choose a folder that is yours"
+            raise OutputError("is another user's folder", where=str(folder), mend=mend)
+        folder.chmod(0o700)
+
+
+def is_private(folder: Path) -> bool:
+    """Whether a folder is this user's, and no other may open it; always so where not on POSIX."""
+    if os.name != "posix":
+        return folder.is_dir()
+    found = folder.stat()
+    return found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
 @contextmanager
-def new_folder(final: Path) -> Iterator[Path]:
+def new_folder(final: Path, *, mode: int = 0o755) -> Iterator[Path]:
     """A temporary folder that becomes `final` when the block ends well, and vanishes when not.
+
+    Args:
+        final: where it goes; must be absent or empty.
+        mode: who may open it, as `chmod` takes it.
 
     Raises:
         OutputError: `final` holds something already, or the disk is full or may not be written.
@@ -67,7 +122,7 @@ def new_folder(final: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
         try:
             yield temporary
-            temporary.chmod(0o755)
+            temporary.chmod(mode)
             if final.is_dir():
                 final.rmdir()
             temporary.rename(final)

@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import labelled_rows, tiny_model
+from tiny import FAMILIES, labelled_rows, tiny_model
 
 from tunesmith.bases import (
     Classifier,
     TokenizedDataset,
     extract_features,
+    layers_of,
     load_classifier,
     load_tokenizer,
     new_classifier,
     score,
     tokenize,
+    train_only,
 )
 from tunesmith.bases._classifier import pool
 from tunesmith.errors import BaseModelError, BundleError
@@ -200,3 +202,74 @@ def test_dropout_is_set_where_asked(tiny_base: Path) -> None:
         return {module.p for module in modules if isinstance(module, torch.nn.Dropout)}
 
     assert rates(0.25) == {0.25}
+
+
+def gradients(model: Classifier, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    model.zero_grad()
+    model(batch).square().sum().backward()
+    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_gradients_are_the_same_where_states_are_computed_again(
+    family: str,
+    training: bool,
+    model_of: Callable[[str], Classifier],
+    tokens_of: Callable[[str], TokenizedDataset],
+) -> None:
+    model, batch = model_of(family).train(training), tokens_of(family).batch(np.arange(4))
+    names = list(model.state_dict())
+    plain, runs = gradients(model, batch), []
+    model.gradient_checkpointing(True)
+    layers_of(model)[0].register_forward_hook(lambda *_: runs.append("forward"))
+    inner = next(m for m in layers_of(model)[0].modules() if not list(m.children()))
+    inner.register_forward_hook(lambda *_: runs.append("inner"))
+    again = gradients(model, batch)
+    assert runs.count("inner") == 2, "once more in the backward pass"
+    assert plain.keys() == again.keys()
+    assert all(torch.equal(plain[name], again[name]) for name in plain)
+    assert list(model.state_dict()) == names
+    runs.clear()
+    with torch.inference_mode():
+        model(batch)
+    assert runs.count("inner") == 1
+    model.gradient_checkpointing(False)
+    gradients(model, batch)
+    assert runs.count("inner") == 2
+
+
+def test_states_are_computed_again_on_frozen_embeddings_and_in_copies(
+    model: Classifier, tokens: TokenizedDataset
+) -> None:
+    batch = tokens.batch(np.arange(4))
+    train_only(model, "last-k", layers=2)
+    plain = gradients(model, batch)
+    model.gradient_checkpointing(True)
+    again = gradients(model, batch)
+    assert all(torch.equal(plain[name], again[name]) for name in plain)
+    other = model.at("bf16")
+    assert gradients(other, batch).keys() == plain.keys()
+    kept = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert all(torch.equal(again[name], kept[name]) for name in kept), "the copy is apart"
+
+
+def test_a_copy_in_bf16_keeps_its_angles(model_of: Callable[[str], Classifier]) -> None:
+    for family in ("llama", "qwen2", "modernbert"):
+        model = model_of(family)
+        buffers = dict(model.at("bf16").named_buffers())
+        angles = [name for name in buffers if name.endswith("inv_freq")]
+        assert angles
+        for name, value in model.named_buffers():
+            assert torch.equal(value, buffers[name]), name
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled_layers_give_the_same(model: Classifier, tokens: TokenizedDataset) -> None:
+    plain, names = score(model, tokens), list(model.state_dict())
+    model.compile_layers()
+    assert list(model.state_dict()) == names
+    assert np.abs(score(model, tokens) - plain).max() < 1e-4
+    assert layers_of(model.at("bf16"))[0]._compiled_call_impl is not None

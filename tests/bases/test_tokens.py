@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import TEXTS, tiny_tokenizer
+from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from tunesmith.bases import load_tokenizer, tokenize
 from tunesmith.errors import BaseModelError
@@ -37,6 +39,66 @@ def test_ids_are_the_tokenizers_own(kind: str) -> None:
         assert tokens.ids[start:end].tolist() == own_ids(tokenizer, text)
     assert tokens.ids.dtype == np.int32
     assert tokens.lengths.tolist() == tokens.full_lengths.tolist()
+
+
+class OwnCalls(PreTrainedTokenizerFast):
+    """Stands for the families that do something to a text before their backend gets it."""
+
+    def _encode_plus(self, text: Any, *rest: Any, **options: Any) -> Any:
+        return super()._encode_plus(
+            [one.replace("karte", "card") for one in text], *rest, **options
+        )
+
+
+def test_a_tokenizer_with_calls_of_its_own_is_asked_itself() -> None:
+    tokenizer = OwnCalls(
+        tokenizer_object=WORDPIECE.backend_tokenizer,
+        **{f"{name}_token": getattr(WORDPIECE, f"{name}_token") for name in ("pad", "unk", "cls")},
+        model_input_names=WORDPIECE.model_input_names,
+    )
+    inputs = [("my card",), ("card " * 40,), ("",)]
+    plain = tokenize(WORDPIECE, inputs, 16)
+    own = tokenize(tokenizer, [(text.replace("card", "karte"),) for (text,) in inputs], 16)
+    assert plain.types is not None
+    assert own.types is not None
+    for name in ("ids", "types", "offsets", "full_lengths"):
+        assert getattr(own, name).tolist() == getattr(plain, name).tolist()
+
+
+def test_a_slow_tokenizer() -> None:
+    tokenizer = ByT5Tokenizer()
+    inputs = [("card", "my parcel"), ("card " * 9, "my parcel " * 9), ("", "")]
+    tokens = tokenize(tokenizer, inputs, 16)
+    for place, texts in enumerate(inputs):
+        start, end = tokens.offsets[place : place + 2]
+        cut = tokenizer(*texts, truncation="longest_first", max_length=16)["input_ids"]
+        assert tokens.ids[start:end].tolist() == cut
+        assert tokens.full_lengths[place] == len(own_ids(tokenizer, *texts))
+
+
+class Asked(Sequence[tuple[str]]):
+    """Counts how many texts are asked for at a time."""
+
+    def __init__(self, num_rows: int) -> None:
+        self.num_rows = num_rows
+        self.most = 0
+
+    def __len__(self) -> int:
+        return self.num_rows
+
+    def __getitem__(self, index: Any) -> Any:
+        assert isinstance(index, slice)
+        places = range(self.num_rows)[index]
+        self.most = max(self.most, len(places))
+        return [(f"card {place % 7}",) for place in places]
+
+
+def test_few_texts_are_in_memory_at_a_time() -> None:
+    inputs, told = Asked(10_000), list[int]()
+    tokens = tokenize(WORDPIECE, inputs, 16, on_rows=told.append)
+    assert len(tokens) == sum(told) == 10_000
+    assert inputs.most < 5000
+    assert max(told) == inputs.most
 
 
 def test_pairs_carry_their_types() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from tunesmith.bases import extract_features, load_classifier, load_tokenizer, tokenize
-from tunesmith.bundles import Bundle, Manifest, is_bundle, open_bundle, write_bundle
+from tunesmith.bundles import Ancestor, Bundle, Manifest, is_bundle, open_bundle, write_bundle
 from tunesmith.errors import BundleError, OutputError
 from tunesmith.tasks import TextClassification
 
@@ -23,6 +24,7 @@ FILES = [
     "model/model.safetensors",
     "model/tokenizer.json",
     "model/tokenizer_config.json",
+    "reference/held_out.parquet",
     "report/report.html",
     "report/report.json",
 ]
@@ -123,7 +125,7 @@ def _later_format(values: dict[str, object]) -> str:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (_later_format, r"has format 99; this Tunesmith reads 1"),
+        (_later_format, r"has format 99; this Tunesmith reads formats up to 2"),
         (lambda values: json.dumps(values), "changed or damaged"),
         (lambda values: json.dumps(values, ensure_ascii=False, indent=2), "changed or damaged"),
         (lambda values: json.dumps({**values, "name": "x"}, indent=2) + "\n", "changed"),
@@ -141,6 +143,69 @@ def test_a_manifest_that_was_touched_is_refused(
     file.write_text(change(json.loads(file.read_text(encoding="utf-8"))), encoding="utf-8")
     with pytest.raises(BundleError, match=fault):
         open_bundle(copy)
+
+
+def as_format_1(folder: Path, **changes: object) -> None:
+    """Rewrites a manifest as Tunesmith 0.1.0 wrote it."""
+    file = folder / "manifest.json"
+    values = json.loads(file.read_text(encoding="utf-8"))
+    assert not {"lineage", "forgetting"} & values.keys(), "only what is known is written"
+    values.update(changes, format_version=1, digest="")
+    text = json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+    values["digest"] = hashlib.sha256(text.encode()).hexdigest()
+    file.write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def test_a_bundle_of_format_1_is_read(copy: Path) -> None:
+    as_format_1(copy)
+    bundle = open_bundle(copy)
+    assert (bundle.manifest.format_version, bundle.manifest.lineage) == (1, None)
+    [itself] = bundle.manifest.chain()
+    assert (itself.digest, itself.name) == (bundle.manifest.digest, "topics")
+
+
+def test_a_parent_of_format_1_is_known_by_its_digest(copy: Path) -> None:
+    as_format_1(copy, parent="ab" * 32)
+    older, _ = open_bundle(copy).manifest.chain()
+    assert older == Ancestor(digest="ab" * 32)
+
+
+def test_the_chain_is_told_oldest_first(tiny_bundle: Bundle) -> None:
+    first = tiny_bundle.manifest
+    second = first.model_copy(
+        update={"name": "second", "parent": first.digest, "lineage": first.chain()}
+    ).sealed({})
+    chain = second.chain()
+    assert [one.name for one in chain] == ["topics", "second"]
+    assert [one.digest for one in chain] == [first.digest, second.digest]
+    assert chain[0].fingerprint == first.data["fingerprint"]
+    assert json.loads(second.to_bytes())["lineage"][0]["digest"] == first.digest
+
+
+def test_the_test_rows_are_kept(tiny_bundle: Bundle, labelled_csv: Path) -> None:
+    held_out = tiny_bundle.held_out()
+    assert held_out is not None
+    assert len(held_out) == tiny_bundle.manifest.metrics["num_examples"]
+    lines = set(labelled_csv.read_text(encoding="utf-8").splitlines())
+    pairs = zip(held_out.columns[0], held_out.targets or (), strict=True)
+    assert {f"{text},{label}" for text, label in pairs} <= lines
+
+
+def test_rows_of_several_labels_and_of_two_texts(
+    several_bundle: Bundle, pair_bundle: Bundle
+) -> None:
+    several, pairs = several_bundle.held_out(), pair_bundle.held_out()
+    assert several is not None
+    assert pairs is not None
+    assert all(isinstance(target, tuple) for target in several.targets or ())
+    assert len(pairs.columns) == 2
+
+
+def test_a_bundle_without_test_rows(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    bundle = write_bundle(
+        tmp_path / "new", unsealed(tiny_bundle), lambda folder: None, check=lambda whole: None
+    )
+    assert bundle.held_out() is None
 
 
 def test_what_is_no_bundle_is_said(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ def test_from_a_file_to_a_bundle(invoke: Invoke, small: Path) -> None:
     assert "1 epoch," in result.err
     written = {path.name for path in Path("a run").iterdir()}
     assert written == {
-        *("bundle", "config.yaml", "metrics.jsonl", "pinned.json", "report.html", "report.json")
+        *("bundle", "config.yaml", "metrics.jsonl", "pinned.json", "report.html", "report.json"),
+        "rows",
     }
 
 
@@ -95,3 +96,59 @@ def test_nothing_to_resume(invoke: Invoke, small: Path) -> None:
     assert (finished.code, "this run has finished" in finished.err) == (2, True)
     none = invoke("train", "--resume", small)
     assert (none.code, "is no run that can be resumed" in none.err) == (2, True)
+
+
+def test_budget_and_trackers_are_settings(invoke: Invoke, small: Path) -> None:
+    result = invoke(
+        *("train", small / "topics.csv", "--base", small / "base", "--output", "run", *QUICK),
+        *("--method", "probe", "--budget", "1h30m", "--track", "tensorboard", "--track", "mlflow"),
+    )
+    assert result.code == 0, result.err
+    used = yaml.safe_load(Path("run/config.yaml").read_text())["training"]
+    assert used["budget_s"] == 5400
+    assert used["track"] == ["tensorboard", "mlflow"]
+    wrong = invoke("train", "x.csv", "--budget", "soon", "--track", "tensorbord")
+    assert wrong.code == 2
+    assert "must be a time such as 90s, 10m or 1h30m (got 'soon')" in wrong.err
+    assert "did you mean 'tensorboard'?" in wrong.err
+
+
+def test_a_bundle_is_trained_further(invoke: Invoke, small: Path) -> None:
+    known = {text for text, _ in labelled_rows(90)}
+    rows = [row for row in labelled_rows(150, seed=4) if row[0] not in known][:80]
+    write_rows(Path("more.csv"), [(text, "refund" if label == "money" else label)
+                                  for text, label in rows])  # fmt: skip
+    arguments = ("train", "more.csv", "--base", small / "run", "--method", "full", "--epochs", 1)
+    refused = invoke(*arguments, *QUICK)
+    assert refused.code == 2
+    assert "labels that the base was not trained for: 'refund'" in refused.err
+    assert "--extend-labels adds them; --new-labels begins with a new head" in refused.err
+    result = invoke(*(*arguments, "--extend-labels", "--replay", 0.25, "--output", "child", *QUICK))
+    assert result.code == 0, result.err
+    assert "on the 9 test rows of its parent: " in result.out
+    assert "base bundle, unchanged" in result.out
+    assert "16 of 72 old rows are replayed, beside 64 new ones" in result.err
+    told = invoke("info", "child")
+    [lineage] = [line for line in told.out.splitlines() if line.startswith("lineage")]
+    assert lineage.split()[1::3] == ["topics", "more"]
+    [forgetting] = [line for line in told.out.splitlines() if line.startswith("forgetting")]
+    assert "accuracy on 9 test rows of its parent" in forgetting
+    assert "lineage" not in invoke("info", small / "run").out
+    as_json = json.loads(invoke("info", "child", "--json").out)
+    assert [ancestor["name"] for ancestor in as_json["lineage"]] == ["topics"]
+
+
+def test_flags_for_a_bundle_as_the_base(invoke: Invoke, small: Path) -> None:
+    both = invoke("train", "x.csv", "--extend-labels", "--new-labels")
+    assert both.code == 2
+    assert "--extend-labels, --new-labels: contradict each other" in both.err
+    plain = invoke(
+        *("train", small / "topics.csv", "--base", small / "base", "--replay", 0.2),
+        "--extend-labels",
+    )
+    assert plain.code == 2
+    assert "base.labels: the base has no labels to extend" in plain.err
+    assert "data.replay: the base has no rows to replay" in plain.err
+    assert not Path("runs").exists()
+    share = invoke("train", "x.csv", "--replay", 1.5)
+    assert "data.replay: Input should be less than 1 (got 1.5)" in share.err

@@ -224,6 +224,19 @@ def test_rare_labels_of_several_a_row() -> None:
     assert loaded.dataset.targets == [("a",), ("a",), ()]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [["ab", "cd", "ab"], [" ab", "cd ", "ab "], ["True", "FALSE", "True"], ["1.0", "2.0", "1.0"]],
+)
+def test_equal_labels_are_one_object(values: list[str]) -> None:
+    targets = build(values).dataset.targets
+    assert targets is not None
+    assert targets[0] is targets[2]
+    sets = build([[value] for value in values]).dataset.targets
+    assert sets is not None
+    assert sets[0] is sets[2]
+
+
 def test_trainable() -> None:
     check_trainable(build(["a", "b", "a", "b"]))
     check_trainable(build([["a"], ["a"], []]))

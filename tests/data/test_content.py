@@ -19,7 +19,8 @@ from tunesmith.data import (
     read_table,
     write_table,
 )
-from tunesmith.types import Dataset
+from tunesmith.data._content import digest_array
+from tunesmith.types import Dataset, Texts
 
 
 def dataset(texts: list, targets: list | None = None, first: int = 1) -> Dataset:
@@ -42,6 +43,20 @@ def test_overlap_of_pairs() -> None:
 def test_overlap_of_bytes_and_arrays() -> None:
     a = dataset([b"\x01", np.array([1.0])])
     assert overlap(a, dataset([np.array([1.0]), b"\x02"])) == [(2, 1)]
+
+
+@given(st.lists(st.binary(min_size=2, max_size=2), max_size=20))
+def test_digests_sort_and_compare_as_bytes(digests: list[bytes]) -> None:
+    array = digest_array(iter([bytes([0, 0]), *digests]), 2, len(digests) + 1)
+    assert (array[1:] == array[0]).tolist() == [one == bytes([0, 0]) for one in digests]
+    array.sort()
+    assert array.tobytes() == b"".join(sorted([bytes([0, 0]), *digests]))
+
+
+def test_fingerprint_of_texts_in_a_block() -> None:
+    texts, targets = ["a", "é", ""], ["x", "y", "x"]
+    block = Dataset((Texts.of(texts),), targets, np.arange(3))
+    assert fingerprint(block) == fingerprint(dataset(texts, targets))
 
 
 def test_fingerprint_is_stable() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 
@@ -188,6 +189,24 @@ def test_what_always_holds(texts, data, validation, test, seed, several) -> None
     order = data.draw(st.permutations(range(len(texts))))
     moved = split_dataset(everything.take(order), validation=validation, test=test, seed=seed)
     assert texts_of(moved) == sets
+
+
+def test_splits_are_as_they_were() -> None:
+    """A split that changes with a version makes figures of before and after hard to compare."""
+    texts = [f"Text {n * n % 61}{' ' * (n % 3)}" for n in range(200)]
+    one = [f"label {n * n % 61 % 7}" for n in range(200)]
+    sets = [{f"label {n % 5}", f"label {n * n % 61 % 3}"} for n in range(200)]
+    several = [tuple(sorted(own))[: n % 3] for n, own in enumerate(sets)]
+    expected = [
+        (one, [5, 11, 18, 19, 20, 25, 26, 37, 38, 43, 44, 45, 52, 58, 66, 72, 79, 80], "d3de04d2"),
+        (several, [13, 20, 26, 37, 43, 50, 74, 81, 87, 98, 104, 111, 135, 142, 148], "cca23f6b"),
+        (None, [4, 11, 21, 42, 52, 59, 65, 72, 82, 103, 113, 120, 126, 133, 143], "e2674dea"),
+    ]
+    for targets, first, digest in expected:
+        split = split_dataset(dataset(texts, targets), validation=0.1, test=0.2, seed=3)
+        assert split.test is not None
+        assert split.validation.rows.tolist()[: len(first)] == first
+        assert hashlib.sha256(split.test.rows.astype("<i8").tobytes()).hexdigest()[:8] == digest
 
 
 def test_a_hundred_thousand_rows_take_seconds() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import labelled_rows, tiny_model
@@ -34,10 +34,14 @@ def stopping(notes: Notes, *, step: int) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _checkpoint_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    # `tunesmith.recipes.train` is the function, which hides its module of the same name.
-    monkeypatch.setattr(sys.modules["tunesmith.recipes.train"], "_CHECKPOINT_INTERVAL_S", 0.0)
+@pytest.fixture
+def train(train: Train) -> Train:
+    """Keeps a checkpoint after every step."""
+
+    def run(settings: dict[str, Any] | None = None, name: str = "run", **data: Any) -> Run:
+        return train({"training.checkpoint_interval_s": 0, **(settings or {})}, name, **data)
+
+    return run
 
 
 @pytest.fixture
@@ -53,7 +57,8 @@ def stopped(train: Train, notes: Notes, tmp_path: Path) -> Path:
 
 
 def test_a_resumed_run_ends_as_an_undisturbed_one(stopped: Path, finished: Run) -> None:
-    assert [path.name for path in (stopped / "checkpoints").iterdir()] == ["step-00000006"]
+    kept = sorted(path.name.rstrip("+") for path in (stopped / "checkpoints" / "full").iterdir())
+    assert kept == ["step-00000006", "step-00000007"]
     run = recipes.resume(stopped)
     assert digests(run) == digests(finished)
     assert run.metrics == finished.metrics
@@ -94,6 +99,16 @@ def test_a_changed_base_is_refused(train: Train, notes: Notes, tmp_path: Path) -
     tiny_model(base, seed=1)
     with pytest.raises(InputError, match="cannot be resumed: base changed"):
         recipes.resume(tmp_path / "run")
+
+
+def test_a_changed_setting_is_refused(stopped: Path) -> None:
+    file = stopped / "config.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("epochs: 2", "epochs: 3").replace("seed: 42", "seed: 43"))
+    with pytest.raises(InputError, match=r"cannot be resumed: training\.epochs, seed changed"):
+        recipes.resume(stopped)
+    file.write_text(before)
+    recipes.resume(stopped)
 
 
 def test_no_run(tmp_path: Path) -> None:

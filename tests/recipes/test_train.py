@@ -57,7 +57,8 @@ def test_the_run_shows_itself(finished: Run) -> None:
 
 def test_the_folder_holds_no_more_than_it_should(finished: Run) -> None:
     assert {path.name for path in finished.folder.iterdir()} == {
-        *("bundle", "config.yaml", "metrics.jsonl", "pinned.json", "report.html", "report.json")
+        *("bundle", "config.yaml", "metrics.jsonl", "pinned.json", "report.html", "report.json"),
+        "rows",
     }
     log = (finished.folder / "metrics.jsonl").read_text()
     events = [json.loads(line) for line in log.splitlines()]
@@ -122,7 +123,9 @@ def test_the_python_api(base: Path, topics: Path, tmp_path: Path) -> None:
     answers = tunesmith.load(run.bundle).predict(["where is the parcel", "refund"])
     assert {answer.label for answer in answers} <= {"login", "money", "parcel"}
     assert tunesmith.evaluate(run.bundle, topics).metrics.num_examples == 120
-    with pytest.raises(ConfigError, match="'auto', 'probe' or 'full'"):
+    with pytest.raises(
+        ConfigError, match=r"there is no 'fulll'\n.*did you mean 'full'\? choices: auto, probe, "
+    ):
         tunesmith.train(topics, method="fulll")
     with pytest.raises(OutputError, match="not empty"):
         tunesmith.train(topics, output=run.folder)

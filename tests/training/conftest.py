@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from tiny import TOPICS, labelled_rows
+from tiny import TOPICS, tiny_rows
 
-from tunesmith.bases import Classifier, TokenizedDataset, load_tokenizer, new_classifier, tokenize
+from tunesmith.bases import Classifier, new_classifier
 from tunesmith.training import Rows
 
 
@@ -34,18 +33,12 @@ def make_model(tiny_base: Path) -> Callable[..., Classifier]:
     return make
 
 
-def rows_of(base: Path, num_rows: int, seed: int) -> Rows:
-    labelled = labelled_rows(num_rows, seed)
-    tokens: TokenizedDataset = tokenize(load_tokenizer(base), [(text,) for text, _ in labelled], 64)
-    return Rows(tokens, np.array([list(TOPICS).index(topic) for _, topic in labelled]))
-
-
 @pytest.fixture(scope="session")
 def train(tiny_base: Path) -> Rows:
     """44 rows: in batches of 8, six steps an epoch, the last one of them smaller."""
-    return rows_of(tiny_base, 44, seed=0)
+    return tiny_rows(tiny_base, 44, seed=0)
 
 
 @pytest.fixture(scope="session")
 def validation(tiny_base: Path) -> Rows:
-    return rows_of(tiny_base, 21, seed=1)
+    return tiny_rows(tiny_base, 21, seed=1)

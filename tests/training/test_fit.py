@@ -22,9 +22,10 @@ from tunesmith.training import (
     FitSettings,
     MetricsLog,
     Rows,
+    Supervised,
     fit,
 )
-from tunesmith.training._objectives import loss_for
+from tunesmith.training.criteria import mean_loss
 
 MakeModel = Callable[..., Classifier]
 Run = Callable[..., FitResult]
@@ -33,6 +34,10 @@ STEPS_AN_EPOCH = 6
 PLAIN = FitSettings(epochs=2, batch_size=8, learning_rate=3e-3)
 VARIANTS = {
     "fp32": PLAIN,
+    "parts": replace(PLAIN, max_tokens=40),
+    "soup": replace(PLAIN, averaging="soup", schedule="wsd"),
+    "muon": replace(PLAIN, optimizer="muon", learning_rate=2e-3, layer_decay=0.8),
+    "schedule-free": replace(PLAIN, optimizer="schedule-free"),
     "bf16": replace(PLAIN, precision="bf16"),
     "average": replace(PLAIN, average_decay=0.9),
     "bf16, average, dropout": replace(
@@ -62,6 +67,9 @@ class Listener:
         self.rates.append(rate)
         self._on_step(step)
 
+    def on_less_memory(self, max_tokens: int) -> None:
+        self.calls.append(f"at most {max_tokens} tokens")
+
     def on_epoch(self, record: EpochRecord) -> None:
         self.calls.append(f"epoch {record.epoch}")
         self._on_epoch(record.epoch)
@@ -89,6 +97,7 @@ def run(train: Rows, validation: Rows) -> Run:
             train,
             validation,
             objective="cross-entropy",
+            criterion=Supervised("cross-entropy"),
             settings=settings,
             callbacks=listeners,
             **{"judge": accuracy, **others},
@@ -251,7 +260,7 @@ def test_a_loss_that_is_no_number_ends_training(
     make_model: MakeModel, run: Run, tmp_path: Path
 ) -> None:
     model = make_model()
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(tmp_path, interval_s=0)
     listener = poison(model, at=STEPS_AN_EPOCH + 2)
     with pytest.raises(TrainingError, match="the loss is nan at step 9") as raised:
         run(model, PLAIN, listener, checkpoints=checkpoints)
@@ -259,7 +268,7 @@ def test_a_loss_that_is_no_number_ends_training(
     assert listener.calls[-1] == "end"
     kept = checkpoints.load_newest()
     assert kept is not None
-    assert kept[1]["step"] == STEPS_AN_EPOCH
+    assert kept[1]["step"] == STEPS_AN_EPOCH + 1, "the spoilt weights of step 8 are not kept"
     assert all(value.isfinite().all() for value in kept[0].values())
 
 
@@ -333,7 +342,8 @@ def test_the_average_is_what_is_judged_and_kept(
     run(plain, replace(settings, average_decay=0.0))
     assert not same(weights(model), weights(plain))
     scores = score(model.at(settings.precision), validation.tokens)
-    loss = loss_for("cross-entropy")(torch.from_numpy(scores), torch.from_numpy(validation.targets))
+    targets = torch.from_numpy(validation.targets)
+    loss = mean_loss("cross-entropy", torch.from_numpy(scores), targets)
     assert float(loss) == pytest.approx(result.history[result.best_epoch].validation_loss)
 
 
@@ -360,6 +370,7 @@ def test_several_labels_learn_too(make_model: MakeModel, train: Rows, validation
         several(train),
         several(validation),
         objective="binary-cross-entropy",
+        criterion=Supervised("binary-cross-entropy"),
         judge=lambda scores: float((scores.argmax(axis=1) == validation.targets).mean()),
         settings=replace(PLAIN, epochs=3, learning_rate=1e-2),
     )

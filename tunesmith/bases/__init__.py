@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.bases._find import EMBEDDED, Base, Pooling, find_base
 
 if TYPE_CHECKING:
+    from tunesmith.bases._adapter_files import load_adapter, save_adapter
+    from tunesmith.bases._adapter_kinds import ADAPTERS
+    from tunesmith.bases._adapters import attach_adapter, has_adapter, merge_adapter
     from tunesmith.bases._classifier import Classifier, Precision, load_classifier, new_classifier
-    from tunesmith.bases._inference import extract_features, score
+    from tunesmith.bases._freezing import PartialMethod, train_only
+    from tunesmith.bases._inference import TokenSource, extract_features, score
+    from tunesmith.bases._layers import layers_of
     from tunesmith.bases._machine import (
         available_cores,
         choose_device,
@@ -20,36 +25,56 @@ if TYPE_CHECKING:
         matrix_rate,
         set_threads,
     )
+    from tunesmith.bases._prefix import PrefixCache
     from tunesmith.bases._tokens import TokenBatch, TokenizedDataset, load_tokenizer, tokenize
 
 __all__ = [
+    "ADAPTERS",
     "EMBEDDED",
     "Base",
     "Classifier",
+    "PartialMethod",
     "Pooling",
     "Precision",
+    "PrefixCache",
     "TokenBatch",
+    "TokenSource",
     "TokenizedDataset",
+    "attach_adapter",
     "available_cores",
     "choose_device",
     "choose_precision",
     "device_name",
     "extract_features",
     "find_base",
+    "has_adapter",
+    "layers_of",
+    "load_adapter",
     "load_classifier",
     "load_tokenizer",
     "matrix_rate",
+    "merge_adapter",
     "new_classifier",
+    "save_adapter",
     "score",
     "set_threads",
     "tokenize",
+    "train_only",
 ]
 
 _HEAVY = {
+    "load_adapter": "_adapter_files",
+    "save_adapter": "_adapter_files",
+    "ADAPTERS": "_adapter_kinds",
+    "attach_adapter": "_adapters",
+    "has_adapter": "_adapters",
+    "merge_adapter": "_adapters",
     "Classifier": "_classifier",
     "load_classifier": "_classifier",
     "new_classifier": "_classifier",
     "Precision": "_classifier",
+    "PartialMethod": "_freezing",
+    "train_only": "_freezing",
     "available_cores": "_machine",
     "choose_device": "_machine",
     "choose_precision": "_machine",
@@ -58,6 +83,9 @@ _HEAVY = {
     "set_threads": "_machine",
     "extract_features": "_inference",
     "score": "_inference",
+    "layers_of": "_layers",
+    "PrefixCache": "_prefix",
+    "TokenSource": "_inference",
     "TokenBatch": "_tokens",
     "TokenizedDataset": "_tokens",
     "load_tokenizer": "_tokens",

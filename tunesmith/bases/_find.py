@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib.util
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from tunesmith.bases._safety import check_folder, read_json
+from tunesmith.bases._safety import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    check_adapter,
+    check_folder,
+    read_json,
+)
 from tunesmith.bundles import file_digest, is_bundle, open_bundle
 from tunesmith.errors import BaseModelError
 
@@ -39,11 +46,12 @@ class Base:
     Attributes:
         id: as the user named it.
         path: the Hugging Face folder.
-        digest: sha256 over the weights' files.
+        digest: sha256 over the weights' files, those of an adapter among them.
         family: `model_type` of its config.
         pooling: how the tokens' states become one vector, and `pooling_reason` why.
         max_length: the most tokens that the base takes, at most 512.
         parent: the digest of the bundle that the base is, if it is one.
+        adapter: the folder of an adapter that belongs on it, in PEFT's format.
     """
 
     id: str
@@ -54,35 +62,57 @@ class Base:
     pooling_reason: str
     max_length: int
     parent: str | None = None
+    adapter: Path | None = None
 
 
 def find_base(identifier: str) -> Base:
-    """Finds a base model: "minilm" (embedded), a folder, a bundle or a hub id.
+    """Finds a base model: "minilm" (embedded), a folder, a bundle, a hub id, or an adapter on one.
 
     Raises:
         BaseModelError: there is none, or it is not safe to open.
         BundleError: it is a bundle that was changed.
     """
+    folder = _folder_of(identifier)
+    if not (folder / ADAPTER_CONFIG).is_file():
+        return _describe(identifier, folder)
+    named = check_adapter(folder).get("base_model_name_or_path")
+    mend = f"name the base in {ADAPTER_CONFIG} (base_model_name_or_path): a folder or a hub id"
+    if not isinstance(named, str) or not named:
+        raise BaseModelError("is an adapter that names no base", where=identifier, mend=mend)
+    below = _folder_of(str(folder / named) if (folder / named).is_dir() else named)
+    if (below / ADAPTER_CONFIG).is_file() or (below / "adapter").is_dir():
+        raise BaseModelError("is an adapter on an adapter", where=identifier, mend=mend)
+    base = _describe(named, below)
+    stated = _stated_base_digest(folder / ADAPTER_WEIGHTS)
+    if stated and stated != base.digest:
+        raise BaseModelError(
+            f"is an adapter for another base (the weights of {named!r} differ)",
+            where=identifier,
+            mend=mend,
+        )
+    digest = _joint_digest([base.digest, file_digest(folder / ADAPTER_WEIGHTS)])
+    return replace(base, id=identifier, digest=digest, adapter=folder)
+
+
+def _folder_of(identifier: str) -> Path:
+    """The folder of what the user named: a model, a bundle or an adapter."""
     folder = Path(identifier).expanduser()
     if identifier == EMBEDDED:
-        return _describe(identifier, _embedded())
-    if folder.is_dir():
-        inner = folder if is_bundle(folder) else folder / "bundle"
-        if is_bundle(inner):
-            bundle = open_bundle(inner)
-            facts = bundle.manifest.base
-            return Base(
-                id=identifier,
-                path=bundle.model_path,
-                digest=bundle.manifest.digest,
-                family=facts.family,
-                pooling=facts.pooling,
-                pooling_reason="as in the bundle",
-                max_length=facts.max_length,
-                parent=bundle.manifest.digest,
-            )
-        return _describe(identifier, folder)
-    return _describe(identifier, _download(identifier))
+        return _embedded()
+    if not folder.is_dir():
+        return _download(identifier)
+    return folder / "bundle" if is_bundle(folder / "bundle") and not is_bundle(folder) else folder
+
+
+def _stated_base_digest(weights: Path) -> str:
+    """What `save_adapter` noted of the base; empty where nothing was."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            return str((file.metadata() or {}).get("base_digest", ""))
+    except (OSError, SafetensorError) as error:
+        raise BaseModelError(f"cannot be opened ({error})", where=str(weights)) from error
 
 
 def _embedded() -> Path:
@@ -134,15 +164,17 @@ def _download(identifier: str) -> Path:
 
 
 def _describe(identifier: str, folder: Path) -> Base:
+    """A model or a bundle."""
+    if is_bundle(folder):
+        return _describe_bundle(identifier, folder)
     config = check_folder(folder)
     family = str(config["model_type"])
     pooling, reason = _pooling(folder, config)
-    weights = sorted(folder.glob("*.safetensors"))
-    digest = file_digest(weights[0]) if len(weights) == 1 else _joint_digest(weights)
+    digests = [file_digest(file) for file in sorted(folder.glob("*.safetensors"))]
     return Base(
         id=identifier,
         path=folder,
-        digest=digest,
+        digest=digests[0] if len(digests) == 1 else _joint_digest(digests),
         family=family,
         pooling=pooling,
         pooling_reason=reason,
@@ -150,10 +182,25 @@ def _describe(identifier: str, folder: Path) -> Base:
     )
 
 
-def _joint_digest(files: list[Path]) -> str:
-    import hashlib
+def _describe_bundle(identifier: str, folder: Path) -> Base:
+    bundle = open_bundle(folder)
+    facts = bundle.manifest.base
+    adapter = folder / "adapter"
+    return Base(
+        id=identifier,
+        path=bundle.model_path,
+        digest=bundle.manifest.digest,
+        family=facts.family,
+        pooling=facts.pooling,
+        pooling_reason="as in the bundle",
+        max_length=facts.max_length,
+        parent=bundle.manifest.digest,
+        adapter=adapter if adapter.is_dir() else None,
+    )
 
-    return hashlib.sha256("".join(file_digest(file) for file in files).encode()).hexdigest()
+
+def _joint_digest(digests: list[str]) -> str:
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _pooling(folder: Path, config: dict[str, Any]) -> tuple[Pooling, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -12,16 +12,31 @@ from numpy.typing import NDArray
 from tunesmith.bases._classifier import Classifier
 
 if TYPE_CHECKING:
-    from tunesmith.bases._tokens import TokenBatch, TokenizedDataset
+    from tunesmith.bases._tokens import TokenBatch
 
-__all__ = ["extract_features", "score"]
+__all__ = ["TokenSource", "extract_features", "score", "sorted_batches"]
 
 _TOKENS_A_BATCH = 2048
 
 
+class TokenSource(Protocol):
+    """n tokenised examples that batches are taken of: `TokenizedDataset`, `PrefixCache`."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 [n], tokens of each example."""
+        ...
+
+    def batch(self, indices: NDArray[np.int64]) -> TokenBatch:
+        """The examples at `indices`, filled up on the right to the longest."""
+        ...
+
+
 def score(
     model: Classifier,
-    tokens: TokenizedDataset,
+    tokens: TokenSource,
     *,
     on_rows: Callable[[int], None] | None = None,
 ) -> NDArray[np.float32]:
@@ -31,7 +46,7 @@ def score(
 
 def extract_features(
     model: Classifier,
-    tokens: TokenizedDataset,
+    tokens: TokenSource,
     *,
     on_rows: Callable[[int], None] | None = None,
 ) -> NDArray[np.float32]:
@@ -43,7 +58,7 @@ def _run(
     model: Classifier,
     call: Callable[[TokenBatch], torch.Tensor],
     width: int,
-    tokens: TokenizedDataset,
+    tokens: TokenSource,
     on_rows: Callable[[int], None] | None,
 ) -> NDArray[np.float32]:
     results = np.empty((len(tokens), width), dtype=np.float32)
@@ -51,7 +66,7 @@ def _run(
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        for indices in _sorted_batches(tokens.lengths):
+        for indices in sorted_batches(tokens.lengths):
             batch = {name: value.to(device) for name, value in tokens.batch(indices).items()}
             results[indices] = call(batch).cpu().numpy()
             if on_rows is not None:
@@ -60,7 +75,7 @@ def _run(
     return results
 
 
-def _sorted_batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+def sorted_batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Batches of neighbours in length, longest first, each of at most a fixed number of tokens."""
     order = np.argsort(-lengths, kind="stable")
     start = 0

@@ -39,8 +39,12 @@ def available_cores() -> int:
 
 
 def set_threads(threads: int | None) -> int:
-    """Gives torch `threads` threads, or as many as there are cores; returns how many."""
-    chosen = threads or available_cores()
+    """Gives torch `threads` threads, or as many as there are cores; returns how many.
+
+    Processes that torchrun started on this machine share its cores.
+    """
+    sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    chosen = threads or max(1, available_cores() // sharing)
     torch.set_num_threads(chosen)
     return chosen
 

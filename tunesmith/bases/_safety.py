@@ -12,7 +12,10 @@ from typing import Any
 
 from tunesmith.errors import BaseModelError
 
-__all__ = ["check_folder", "read_json"]
+__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "check_adapter", "check_folder", "read_json"]
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.msgpack", "*.h5")
 _WITHOUT_CODE = "use a model that needs no code of its own"
@@ -34,21 +37,63 @@ def check_folder(folder: Path) -> dict[str, Any]:
             where=where,
             mend="give a folder in Hugging Face layout (config.json, model.safetensors, tokenizer)",
         )
+    if (folder / ADAPTER_CONFIG).is_file():
+        # Libraries that find this file open the model that it names, and not the one beside it.
+        raise BaseModelError(
+            f"has {ADAPTER_CONFIG} beside a model: one of the two must go",
+            where=where,
+            mend="put the adapter in a folder of its own",
+        )
     config = read_json(folder / "config.json")
+    _check_no_code(folder)
+    _check_weights(folder, config)
+    if "model_type" not in config:
+        raise BaseModelError("config.json names no model_type", where=where)
+    return config
+
+
+def check_adapter(folder: Path) -> dict[str, Any]:
+    """Checks that `folder` is an adapter in PEFT's format that can be opened safely.
+
+    Returns:
+        Its `adapter_config.json`.
+
+    Raises:
+        BaseModelError: it is none, wants to run code, or has pickled weights only.
+    """
+    where = str(folder)
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise BaseModelError(f"is not an adapter: there is no {ADAPTER_CONFIG}", where=where)
+    config = read_json(folder / ADAPTER_CONFIG)
+    _check_no_code(folder)
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        _refuse_pickles(folder)
+        raise BaseModelError(f"has no weights ({ADAPTER_WEIGHTS})", where=where)
+    return config
+
+
+def _check_no_code(folder: Path) -> None:
+    where = str(folder)
     scripts = sorted(path.name for path in folder.rglob("*.py"))
     if scripts:
         raise BaseModelError(
             f"brings code of its own ({scripts[0]})", where=where, mend=_WITHOUT_CODE
         )
-    for name in ("config.json", "tokenizer_config.json"):
+    for name in ("config.json", "tokenizer_config.json", ADAPTER_CONFIG):
         if (folder / name).is_file() and "auto_map" in read_json(folder / name):
             raise BaseModelError(
                 f"{name} asks to run code (auto_map)", where=where, mend=_WITHOUT_CODE
             )
-    _check_weights(folder, config)
-    if "model_type" not in config:
-        raise BaseModelError("config.json names no model_type", where=where)
-    return config
+
+
+def _refuse_pickles(folder: Path) -> None:
+    pickled = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickled:
+        raise BaseModelError(
+            f"has pickled weights only ({pickled[0]}), which can run code when opened",
+            where=str(folder),
+            mend="convert them with `model.save_pretrained(folder)` where you trust them",
+        )
 
 
 def _check_weights(folder: Path, config: dict[str, Any]) -> None:
@@ -56,13 +101,7 @@ def _check_weights(folder: Path, config: dict[str, Any]) -> None:
     where = str(folder)
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if not (whole.is_file() or index.is_file()):
-        pickled = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-        if pickled:
-            raise BaseModelError(
-                f"has pickled weights only ({pickled[0]}), which can run code when opened",
-                where=where,
-                mend="convert them with `model.save_pretrained(folder)` where you trust them",
-            )
+        _refuse_pickles(folder)
         raise BaseModelError("has no weights (model.safetensors)", where=where)
     named = [config["transformers_weights"]] if "transformers_weights" in config else []
     for name in named + ([] if whole.is_file() else _shards(index)):

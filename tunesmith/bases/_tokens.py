@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.bases._encode import TokenPiece, encode, in_chunks
 from tunesmith.bases._safety import check_folder
+from tunesmith.bases._token_cache import TokenCache, cache_key
 from tunesmith.errors import BaseModelError
 from tunesmith.types import Inputs
 
@@ -20,14 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["TokenBatch", "TokenizedDataset", "load_tokenizer", "tokenize"]
 
 TokenBatch = dict[str, "torch.Tensor"]
-_CHUNK = 4096
+_NOTHING: TokenPiece = {
+    "ids": np.zeros(0, np.int32),
+    **dict.fromkeys(("lengths", "full_lengths", "unknown"), np.zeros(0, np.int64)),
+}
 _MIN_VOCABULARY = 10
 _TOKENIZER_MEND = "the folder needs tokenizer.json, or the vocabulary files of its family"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenizedDataset:
-    """n examples as token ids.
+    """n examples as token ids, in memory or mapped from the disk.
 
     Attributes:
         ids: int32 [total tokens], all examples one behind the other.
@@ -49,7 +55,7 @@ class TokenizedDataset:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """int64 [n], tokens of each example."""
         return np.diff(self.offsets)
@@ -61,11 +67,12 @@ class TokenizedDataset:
         """
         import torch
 
+        starts = self.offsets[indices]
         lengths = self.lengths[indices]
         longest = int(lengths.max())
         columns = np.arange(longest)
         real = columns[None, :] < lengths[:, None]
-        places = np.minimum(self.offsets[indices][:, None] + columns[None, :], len(self.ids) - 1)
+        places = np.minimum(starts[:, None] + columns[None, :], len(self.ids) - 1)
         batch: TokenBatch = {
             "input_ids": torch.from_numpy(
                 np.where(real, self.ids[places], self.pad_id).astype(np.int64)
@@ -112,68 +119,59 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def tokenize(tokenizer: Any, inputs: Sequence[Inputs], max_length: int) -> TokenizedDataset:
-    """Turns n examples of one or two texts into ids, each cut to `max_length` tokens."""
-    ids: list[NDArray[np.int32]] = []
-    types: list[NDArray[np.int8]] = []
-    full_lengths: list[int] = []
-    unknown = total = 0
-    for start in range(0, len(inputs), _CHUNK):
-        columns = [list(column) for column in zip(*inputs[start : start + _CHUNK], strict=True)]
-        encoded = _encode(tokenizer, columns, max_length)
-        full_lengths += encoded["full_length"]
-        for own in encoded["input_ids"]:
-            # A base without special tokens turns an empty text into nothing; it must be something.
-            row = np.array(own or [tokenizer.pad_token_id], dtype=np.int32)
-            ids.append(row)
-            total += len(row)
-            if tokenizer.unk_token_id is not None and tokenizer.unk_token != tokenizer.eos_token:
-                unknown += int((row == tokenizer.unk_token_id).sum())
-        types += [np.array(own or [0], dtype=np.int8) for own in encoded.get("token_type_ids", [])]
-    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in ids], out=offsets[1:])
-    return TokenizedDataset(
-        ids=np.concatenate(ids) if ids else np.zeros(0, np.int32),
-        types=np.concatenate(types) if types else None,
-        offsets=offsets,
-        full_lengths=np.array(full_lengths, dtype=np.int64),
-        unknown_share=unknown / max(total, 1),
-        pad_id=int(tokenizer.pad_token_id),
-    )
-
-
-def _encode(tokenizer: Any, columns: list[list[Any]], max_length: int) -> dict[str, list[Any]]:
-    """The tokenizer's lists for each example, cut, and how long each of them was.
-
-    Fast tokenizers are not asked to cut: they build every piece that is cut off as well, and of two
-    texts every pair of pieces, which takes seconds for one pair of long texts.
-    """
-    whole = tokenizer(*columns, truncation=False, verbose=False)
-    encoded = {name: list(whole[name]) for name in ("input_ids", "token_type_ids") if name in whole}
-    lengths = [len(own) for own in whole["input_ids"]]
-    for i, length in enumerate(lengths):
-        if length <= max_length:
-            continue
-        if whole.is_fast:
-            kept = _kept(whole.sequence_ids(i), max_length)
-            short = {name: np.asarray(rows[i])[kept].tolist() for name, rows in encoded.items()}
-        else:
-            texts = [column[i] for column in columns]
-            short = tokenizer(*texts, truncation="longest_first", max_length=max_length)
-        for name, rows in encoded.items():
-            rows[i] = short[name]
-    return {**encoded, "full_length": lengths}
-
-
-def _kept(owners: Sequence[int | None], max_length: int) -> NDArray[np.int64]:
-    """The places of the tokens that stay when the longer of two texts is cut first.
+def tokenize(
+    tokenizer: Any,
+    inputs: Sequence[Inputs],
+    max_length: int,
+    *,
+    cache: TokenCache | None = None,
+    on_rows: Callable[[int], None] | None = None,
+) -> TokenizedDataset:
+    """Turns n examples of one or two texts into ids, each cut to `max_length` tokens.
 
     Args:
-        owners: for each token the text that it is of, 0 or 1; None for those around the texts.
+        tokenizer: from `load_tokenizer`.
+        inputs: the texts; some thousand examples are asked for at a time.
+        max_length: in tokens, those that the base puts around a text included.
+        cache: where the ids of large data are looked for, and kept: a million examples then lie on
+            the disk and not in memory. None writes nothing.
+        on_rows: is told of every so many examples done.
     """
-    numbers = np.array([-1 if owner is None else owner for owner in owners])
-    around, *texts = (np.flatnonzero(numbers == number) for number in (-1, 0, 1))
-    room = max(max_length - len(around), 0)
-    shorter, longer = sorted(texts, key=len)
-    few = min(len(shorter), room // 2)
-    return np.sort(np.concatenate([around, shorter[:few], longer[: room - few]]))
+    told = on_rows or (lambda _: None)
+    if cache is None or len(inputs) < cache.fewest_rows:
+        return _of_arrays(_joined(_pieces(tokenizer, inputs, max_length, told)), tokenizer)
+    key = cache_key(tokenizer, inputs, max_length)
+    arrays = cache.find(key)
+    if arrays is not None:
+        told(len(inputs))
+    else:
+        arrays = cache.add(key, _pieces(tokenizer, inputs, max_length, told))
+    if arrays is None:
+        arrays = _joined(_pieces(tokenizer, inputs, max_length, lambda _: None))
+    return _of_arrays(arrays, tokenizer)
+
+
+def _pieces(
+    tokenizer: Any, inputs: Sequence[Inputs], max_length: int, told: Callable[[int], None]
+) -> Iterator[TokenPiece]:
+    for chunk in in_chunks(inputs):
+        yield encode(tokenizer, chunk, max_length)
+        told(len(chunk))
+
+
+def _joined(pieces: Iterable[TokenPiece]) -> TokenPiece:
+    parts = list(pieces) or [_NOTHING]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _of_arrays(arrays: TokenPiece, tokenizer: Any) -> TokenizedDataset:
+    offsets = np.zeros(len(arrays["lengths"]) + 1, dtype=np.int64)
+    np.cumsum(arrays["lengths"], out=offsets[1:])
+    return TokenizedDataset(
+        ids=arrays["ids"],
+        types=arrays.get("types"),
+        offsets=offsets,
+        full_lengths=arrays["full_lengths"],
+        unknown_share=int(arrays["unknown"].sum()) / max(len(arrays["ids"]), 1),
+        pad_id=int(tokenizer.pad_token_id),
+    )

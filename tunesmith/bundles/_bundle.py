@@ -8,10 +8,15 @@ from pathlib import Path
 
 from tunesmith import storage
 from tunesmith.bundles._manifest import MANIFEST, Manifest, file_digest
+from tunesmith.bundles._rows import read_rows
 from tunesmith.errors import BundleError
 from tunesmith.tasks import Task, from_dict
+from tunesmith.types import Dataset
 
-__all__ = ["Bundle", "is_bundle", "open_bundle", "write_bundle"]
+__all__ = ["HELD_OUT", "Bundle", "is_bundle", "open_bundle", "write_bundle"]
+
+HELD_OUT = "reference/held_out.parquet"
+"""The test rows that a bundle keeps, so that its children can be judged on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,31 @@ class Bundle:
         return self.path / "model"
 
     @property
+    def head_path(self) -> Path:
+        """The linear head: `weight` float32 [labels, hidden] and `bias` float32 [labels]."""
+        return self.model_path / "head.safetensors"
+
+    @property
+    def adapter_path(self) -> Path | None:
+        """The adapter that belongs on `model_path`, in PEFT's format; None where it is merged."""
+        folder = self.path / "adapter"
+        return folder if folder.is_dir() else None
+
+    @property
     def version(self) -> str:
         """The first 12 hexadecimal digits of the digest."""
         return self.manifest.digest[:12]
+
+    def held_out(self) -> Dataset | None:
+        """The test rows that the bundle keeps; None where they were left out of it.
+
+        Raises:
+            DataError: the file does not hold what the manifest says.
+        """
+        if HELD_OUT not in self.manifest.files:
+            return None
+        names = [field.name for field in self.task.fields]
+        return read_rows(self.path / HELD_OUT, names, self.manifest.data["target"])
 
     def __fspath__(self) -> str:
         return str(self.path)

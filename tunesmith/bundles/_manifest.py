@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tunesmith.errors import BundleError
 
-__all__ = ["FORMAT_VERSION", "MANIFEST", "Manifest", "file_digest"]
+__all__ = ["FORMAT_VERSION", "MANIFEST", "Ancestor", "BaseFacts", "Manifest", "file_digest"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
+
+_ABSENT_WHERE_NONE = ("lineage", "forgetting")
 
 
 class BaseFacts(BaseModel):
@@ -29,11 +31,26 @@ class BaseFacts(BaseModel):
     max_length: int
 
 
+class Ancestor(BaseModel):
+    """A bundle in the line that another one came from.
+
+    `name` and `fingerprint` (of its data) are None where a bundle of format 1 named its parent by
+    the digest alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    name: str | None = None
+    fingerprint: str | None = None
+
+
 class Manifest(BaseModel):
     """`manifest.json`: what was trained, from what, on which data, how good it is, and every file.
 
     `files` maps each other file's path to its sha256; `digest` is the sha256 of the manifest itself
-    without that field, so that it stands for the whole bundle.
+    without that field, so that it stands for the whole bundle. `lineage` and `forgetting` came with
+    format 2: they are left out of the file where they are None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,13 +61,26 @@ class Manifest(BaseModel):
     task: dict[str, Any]
     base: BaseFacts
     parent: str | None = None
+    lineage: tuple[Ancestor, ...] | None = None
     data: dict[str, Any]
     config: dict[str, Any]
     versions: dict[str, str]
     metrics: dict[str, Any]
     calibration: dict[str, Any] | None = None
+    forgetting: dict[str, Any] | None = None
     files: dict[str, str] = {}
     digest: str = ""
+
+    def chain(self) -> tuple[Ancestor, ...]:
+        """The bundles that this one came from, as far as they are known, and itself; oldest first.
+
+        It is the `lineage` of a bundle that is trained from this one.
+        """
+        older = self.lineage or ()
+        if not older and self.parent:
+            older = (Ancestor(digest=self.parent),)
+        fingerprint = self.data.get("fingerprint")
+        return (*older, Ancestor(digest=self.digest, name=self.name, fingerprint=fingerprint))
 
     def sealed(self, files: dict[str, str]) -> Manifest:
         """The same manifest over these files, with its digest."""
@@ -61,6 +91,10 @@ class Manifest(BaseModel):
     def to_bytes(self) -> bytes:
         """The one canonical form, which is what the file holds, byte for byte."""
         values = self.model_dump(mode="json")
+        # A bundle of format 1 must keep the bytes that its digest was taken of.
+        for name in _ABSENT_WHERE_NONE:
+            if values[name] is None:
+                del values[name]
         return (json.dumps(values, ensure_ascii=False, indent=2) + "\n").encode()
 
     @classmethod
@@ -87,7 +121,8 @@ class Manifest(BaseModel):
             values = json.loads(content)
             if values["format_version"] > FORMAT_VERSION:
                 raise BundleError(
-                    f"has format {values['format_version']}; this Tunesmith reads {FORMAT_VERSION}",
+                    f"has format {values['format_version']}; this Tunesmith reads formats up to "
+                    f"{FORMAT_VERSION}",
                     where=str(file),
                     mend="upgrade Tunesmith",
                 )

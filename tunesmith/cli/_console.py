@@ -66,6 +66,9 @@ class ConsoleListener:
     def on_step(self, step: int, loss: float, rate: float) -> None:  # noqa: ARG002
         self.advance(1)
 
+    def on_less_memory(self, max_tokens: int) -> None:
+        self.warn(f"the memory did not suffice: {max_tokens:,} tokens at once from now on")
+
     def on_epoch(self, record: EpochRecord) -> None:
         trained = "" if record.train_loss is None else f"train loss {record.train_loss:.3f}, "
         self.say(

@@ -15,6 +15,7 @@ from tunesmith.types import Estimate, LabelMetrics
 
 __all__ = [
     "candidates_table",
+    "contenders_table",
     "errors",
     "labels_table",
     "out",
@@ -51,6 +52,22 @@ def candidates_table(
         last = name == candidates[-1][0]
         cells = [percent(values[metric]) for metric in metrics]
         table.add_row(name, *cells, f"{seconds:.1f}", style="bold" if last else None)
+    return table
+
+
+def contenders_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What raced for the choice: a row a method, with its figure on the validation rows."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("method")
+    for title in ("validation", "epochs", "seconds"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for row in rows:
+        metric = "–" if row["metric"] is None else f"{100 * row['metric']:.1f} %"
+        style = "bold" if row["verdict"].startswith("chosen") else None
+        epochs = str(row["epochs"] or "–")
+        cells = (row["name"], metric, epochs, f"{row['seconds']:.1f}", row["verdict"])
+        table.add_row(*cells, style=style)
     return table
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from tunesmith.cli._output import candidates_table, out, print_json
+from tunesmith.cli._output import candidates_table, contenders_table, out, print_json
 
 if TYPE_CHECKING:
     from tunesmith.recipes import Run
@@ -21,11 +21,14 @@ def print_run(run: Run, *, as_json: bool) -> None:
         print_json(run.as_dict())
         return
     report = run.report
+    if report.contenders:
+        out.print(contenders_table(report.contenders))
     rows = [(one.name, one.metrics.values, one.seconds) for one in report.candidates]
     shared = [name for name in ("accuracy", "macro_f1") if name in report.metrics.values]
     out.print(candidates_table(rows, shared))
     lines = [
         report.headline(),
+        *([] if report.forgetting is None else [report.forgetting.sentence()]),
         f"report  {run.folder / 'report.html'}",
         f"bundle  {run.bundle.path}",
         f"serve   {shlex.join(['tunesmith', 'serve', str(run.bundle.path)])}",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tunesmith.cli._options import AsJson, BundleArgument
+
+if TYPE_CHECKING:
+    from tunesmith.bundles import Manifest
 
 
 def info(bundle: BundleArgument, as_json: AsJson = False) -> None:
@@ -33,6 +38,7 @@ def info(bundle: BundleArgument, as_json: AsJson = False) -> None:
             ("base", f"{manifest.base.id} ({manifest.base.family})"),
             ("reads at most", f"{manifest.base.max_length} tokens"),
             ("trained on", f"{manifest.data['source']} ({manifest.data['rows']:,} rows)"),
+            *_lineage(manifest),
             (
                 leading.replace("_", "-"),
                 f"{share} on {manifest.metrics['num_examples']:,} test rows",
@@ -40,3 +46,21 @@ def info(bundle: BundleArgument, as_json: AsJson = False) -> None:
             ("files", f"{len(manifest.files)}, all as they were written"),
         ]
     )
+
+
+def _lineage(manifest: Manifest) -> list[tuple[str, str]]:
+    """The bundles that this one came from, and what it kept of what its parent could do."""
+    *ancestors, own = manifest.chain()
+    if not ancestors:
+        return []
+    chain = [f"{one.name or 'unknown'} {one.digest[:12]}" for one in (*ancestors, own)]
+    facts = [("lineage", " → ".join(chain))]
+    if kept := manifest.forgetting:
+        before, after = (100 * kept[name]["value"] for name in ("before", "after"))
+        change = f"{100 * kept['change']['value']:+.1f}".replace("-", "−")
+        text = (
+            f"{after:.1f} % {kept['metric'].replace('_', '-')} on {kept['num_examples']:,} test "
+            f"rows of its parent, which has {before:.1f} % ({change} points)"
+        )
+        facts.append(("forgetting", text))
+    return facts

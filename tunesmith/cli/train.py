@@ -26,12 +26,43 @@ def train(
     base: Annotated[
         str | None, typer.Option(help="minilm (built in), a folder, a bundle, or a hub id.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="auto, probe or full.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="auto, probe, full, last-k, few-shot, lora, dora …")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Time for training: 90s, 10m, 1h30m.")
+    ] = None,
     validation: Annotated[str | None, typer.Option(help="File with validation rows.")] = None,
     test: Annotated[str | None, typer.Option(help="File with test rows.")] = None,
     output: Annotated[str | None, typer.Option(help="Folder for the run; new or empty.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split and training.")] = None,
+    replay: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="With a bundle as the base: mix in rows that it was trained on, as a share of the "
+            "new ones (0.2), so that less is forgotten.",
+        ),
+    ] = None,
+    replay_from: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where these rows are; else those its run kept."),
+    ] = None,
+    extend_labels: Annotated[
+        bool,
+        typer.Option(
+            "--extend-labels", help="Add labels that the base bundle does not have to its head."
+        ),
+    ] = False,
+    new_labels: Annotated[
+        bool,
+        typer.Option("--new-labels", help="Begin with a new head for the labels of the data."),
+    ] = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TRACKER", help="Send losses and metrics to tensorboard, mlflow …"),
+    ] = None,
     drop_missing: DropMissing = False,
     config_file: Annotated[
         Path | None, typer.Option("--config", help="YAML file with settings.")
@@ -57,9 +88,14 @@ def train(
         "data.validation": validation,
         "data.test": test,
         "data.drop_missing": drop_missing or None,
+        "data.replay": replay,
+        "data.replay_from": replay_from,
         "base.id": base,
+        "base.labels": _labels(extend_labels, new_labels),
         "training.method": method,
+        "training.budget_s": budget,
         "training.epochs": epochs,
+        "training.track": tuple(track) if track else None,
         "output": output,
         "seed": seed,
     }
@@ -86,3 +122,12 @@ def train(
     finally:
         listener.close()
     print_run(run, as_json=as_json)
+
+
+def _labels(extend: bool, new: bool) -> str | None:
+    """What `base.labels` becomes; None where neither flag is given."""
+    if extend and new:
+        raise ConfigError(
+            "contradict each other", where="--extend-labels, --new-labels", mend="give one of them"
+        )
+    return "extend" if extend else "new" if new else None

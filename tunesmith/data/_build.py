@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from tunesmith.data._columns import Columns
 from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Table
-from tunesmith.data._targets import Targets, is_missing, read_targets
+from tunesmith.data._targets import Targets, read_targets
+from tunesmith.data._texts import read_texts
 from tunesmith.errors import ConfigError, DataError, Fault
-from tunesmith.tasks import label_text
-from tunesmith.types import Dataset, Target
+from tunesmith.types import Dataset, Target, Texts
 
 __all__ = ["LoadedData", "build_dataset", "check_trainable", "labels_of"]
 
@@ -74,24 +74,28 @@ def build_dataset(
             else "the label separator is empty",
             mend="set only one of data.label_separator and data.multi_label=false",
         )
-    texts = [_texts(table, name) for name in columns.text]
+    texts: list[Texts] = []
+    missing_of: dict[str, NDArray[np.bool_]] = {}
+    for name in columns.text:
+        own, missing_of[name] = read_texts(table, name)
+        texts.append(own)
     targets = Targets([], bool(multi_label))
-    filled: dict[str, Sequence[object]] = dict(zip(columns.text, texts, strict=True))
     if columns.target is not None:
         targets = read_targets(
             table, columns.target, multi_label=multi_label, label_separator=label_separator
         )
-        filled[columns.target] = targets.values
+        missing_of[columns.target] = np.array([value is None for value in targets.values], bool)
     notes = [*targets.notes]
     dropped: dict[str, int] = {}
     keep = np.ones(table.num_rows, dtype=bool)
-    _leave(keep, _missing_rows(filled, table, missing), "missing", "missing values", dropped, notes)
+    places = _missing_rows(missing_of, table, missing)
+    _leave(keep, places, "missing", "missing values", dropped, notes)
     if drop_rare_labels and columns.target is not None:
         rare = _rare_rows(targets.values, keep)
         _leave(keep, rare, "rare_label", "a label that no other row has", dropped, notes)
     kept = np.flatnonzero(keep)
     dataset = Dataset(
-        columns=tuple([values[i] or "" for i in kept] for values in texts),
+        columns=tuple(own.take(kept) for own in texts),
         targets=None if columns.target is None else _kept_targets(targets.values, kept.tolist()),
         rows=kept.astype(np.int64) + 1,
         source=table.source,
@@ -125,29 +129,14 @@ def labels_of(target: Target) -> tuple[str, ...]:
     return (target,) if isinstance(target, str) else target
 
 
-def _texts(table: Table, name: str) -> list[str | None]:
-    values = table.column(name)
-    strange = [row for row, v in enumerate(values, 1) if isinstance(v, list | dict | bytes)]
-    if strange:
-        raise DataError(
-            f"column {name!r} holds {type(values[strange[0] - 1]).__name__} values, not text",
-            where=f"{table.source}, {rows_text(strange)}",
-            mend="name another column with --text",
-        )
-    return [
-        None if is_missing(value) else value if isinstance(value, str) else label_text(value)
-        for value in values
-    ]
-
-
 def _missing_rows(
-    filled: Mapping[str, Sequence[object]], table: Table, missing: Literal["fail", "drop"]
+    missing_of: Mapping[str, NDArray[np.bool_]], table: Table, missing: Literal["fail", "drop"]
 ) -> list[int]:
     """Places of the rows that lack a value; with "fail", an error that names them."""
     faults: list[Fault] = []
     places: set[int] = set()
-    for name, values in filled.items():
-        empty = [place for place, value in enumerate(values) if value is None]
+    for name, is_empty in missing_of.items():
+        empty = np.flatnonzero(is_empty).tolist()
         if empty:
             where = f"{table.source}, {rows_text([place + 1 for place in empty])}"
             what = f"column {name!r} is empty in {len(empty):,} of {table.num_rows:,} rows"
@@ -163,16 +152,16 @@ def _missing_rows(
 
 def _rare_rows(targets: Sequence[Target | None], keep: NDArray[np.bool_]) -> list[int]:
     """Places of rows with a label of their own; leaving one out may make another label rare."""
-    left = {p: labels_of(targets[p] or ()) for p in np.flatnonzero(keep).tolist()}
+    left = keep.copy()
     rare: list[int] = []
     while True:
-        counts = Counter(label for labels in left.values() for label in labels)
-        found = [p for p, labels in left.items() if any(counts[one] == 1 for one in labels)]
+        labelled = [(p, labels_of(targets[p] or ())) for p in np.flatnonzero(left).tolist()]
+        counts = Counter(label for _, labels in labelled for label in labels)
+        found = [place for place, labels in labelled if any(counts[one] == 1 for one in labels)]
         if not found:
             return sorted(rare)
         rare += found
-        for place in found:
-            del left[place]
+        left[found] = False
 
 
 def _leave(

@@ -159,7 +159,8 @@ def _profile(table: Table, name: str) -> _Profile:
         return _Profile(name, is_prose=False, is_label=False)
     # Every k-th row rather than the first ones: files are often sorted by label.
     step = max(1, table.num_rows // _SAMPLE_ROWS)
-    sample = [value for value in column[:].to_pylist()[::step] if value not in (None, "")]
+    values = (column[row].as_py() for row in range(0, table.num_rows, step))
+    sample = [value for value in values if value not in (None, "")]
     if not sample:
         return _Profile(name, is_prose=False, is_label=False)
     num_distinct = len(set(sample))

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.data._build import labels_of
-from tunesmith.types import Dataset, Inputs, Value
+from tunesmith.types import Dataset, Inputs, Target, Value
 
-__all__ = ["fingerprint", "overlap", "row_keys"]
+__all__ = ["digest_array", "fingerprint", "overlap", "row_keys"]
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def row_keys(dataset: Dataset) -> list[bytes]:
+def row_keys(dataset: Dataset) -> Iterator[bytes]:
     """One key a row; rows with equal keys are duplicates.
 
     Texts are compared after Unicode NFC, case folding and with each run of white space as one
     space; other values byte by byte. Targets do not count.
     """
     if len(dataset.columns) == 1:
-        return [_normal(value) for value in dataset.columns[0]]
-    return [_joined([_normal(value) for value in inputs]) for inputs in dataset.inputs]
+        return (_normal(value) for value in dataset.columns[0])
+    return (_joined([_normal(value) for value in inputs]) for inputs in dataset.inputs)
+
+
+def digest_array(digests: Iterable[bytes], size_bytes: int, count: int) -> NDArray[np.bytes_]:
+    """`count` digests of `size_bytes` each in one array, which numpy sorts and compares as bytes.
+
+    What is read of it one by one lacks its zeros at the end.
+    """
+    return np.fromiter(digests, dtype=f"S{size_bytes}", count=count)
 
 
 def overlap(a: Dataset, b: Dataset) -> list[tuple[int, int]]:
@@ -30,11 +43,16 @@ def overlap(a: Dataset, b: Dataset) -> list[tuple[int, int]]:
         One pair for each such row of `b`, in its order: the first such row of `a`, the row of `b`.
         Rows are numbered as in their files.
     """
+    # Mostly b is the smaller one, so only its keys are kept.
+    keys = list(row_keys(b))
+    wanted = set(keys)
     first: dict[bytes, int] = {}
-    for key, row in zip(row_keys(a), a.rows.tolist(), strict=True):
-        first.setdefault(key, row)
-    pairs = zip(row_keys(b), b.rows.tolist(), strict=True)
-    return [(first[key], row) for key, row in pairs if key in first]
+    for place, key in enumerate(row_keys(a)):
+        if key in wanted:
+            first.setdefault(key, int(a.rows[place]))
+    return [
+        (first[key], row) for key, row in zip(keys, b.rows.tolist(), strict=True) if key in first
+    ]
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -43,19 +61,28 @@ def fingerprint(dataset: Dataset) -> str:
     It does not depend on the order of the rows, on column names or on the file's format; equal
     rows count as often as they occur.
     """
-    digests = sorted(
-        _digest(dataset[place].inputs, dataset, place) for place in range(len(dataset))
-    )
-    return hashlib.sha256(b"tunesmith dataset 1\n" + b"".join(digests)).hexdigest()
+    targets = [None] * len(dataset) if dataset.targets is None else dataset.targets
+    endings = {target: _ending(target) for target in set(targets)}
+    rows = zip(dataset.inputs, targets, strict=True)
+    found = (_digest(inputs, endings[target]) for inputs, target in rows)
+    digests = digest_array(found, _DIGEST_BYTES, len(dataset))
+    digests.sort()
+    whole = hashlib.sha256(b"tunesmith dataset 1\n")
+    whole.update(digests.data)
+    return whole.hexdigest()
 
 
-def _digest(inputs: Inputs, dataset: Dataset, place: int) -> bytes:
-    parts = [_exact(value) for value in inputs]
-    if dataset.targets is not None:
-        target = dataset.targets[place]
-        parts.append(b"label" if isinstance(target, str) else b"labels")
-        parts += [label.encode("utf-8", "surrogatepass") for label in labels_of(target)]
-    return hashlib.sha256(_joined(parts)).digest()
+def _digest(inputs: Inputs, ending: bytes) -> bytes:
+    return hashlib.sha256(_joined([_exact(value) for value in inputs]) + ending).digest()
+
+
+def _ending(target: Target | None) -> bytes:
+    """What a target adds to its row."""
+    if target is None:
+        return b""
+    kind = b"label" if isinstance(target, str) else b"labels"
+    labels = [label.encode("utf-8", "surrogatepass") for label in labels_of(target)]
+    return _joined([kind, *labels])
 
 
 def _joined(parts: Sequence[bytes]) -> bytes:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeVar
 
 import pyarrow as pa
 
+from tunesmith.data._pieces import TextColumns, lines_of
 from tunesmith.data._suggest import listed
-from tunesmith.data._table import Table, check_names, empty_file
+from tunesmith.data._table import ArrowValues, Table, check_names, empty_file
 from tunesmith.errors import DataError, Fault
 
 __all__ = ["header_names", "parse_delimited", "parse_lines"]
+
+_Values = TypeVar("_Values", bound=Iterable[object])
 
 _DELIMITERS = ",;\t|"
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
@@ -44,26 +48,24 @@ def parse_delimited(text: str, source: str, preferred: str = ",") -> Table:
     delimiter = _sniff(text, preferred)
     notes = [] if delimiter == preferred else [f"columns are separated by {_NAMES[delimiter]}s"]
     try:
-        header, rows = _rows(text, delimiter, source, csv.QUOTE_MINIMAL)
+        header, columns = _columns(text, delimiter, source, csv.QUOTE_MINIMAL)
     except DataError:
         # Tab-separated files are mostly written without quoting: a quote is then a character.
         if delimiter != "\t" or '"' not in text:
             raise
-        header, rows = _rows(text, delimiter, source, csv.QUOTE_NONE)
+        header, columns = _columns(text, delimiter, source, csv.QUOTE_NONE)
         notes.append("quotes are read as ordinary characters")
     if not header:
         raise empty_file(source)
-    if not rows:
+    if not len(columns[0]):
         raise DataError(
             "there are no rows below the column names",
             where=source,
             mend=f"add rows below them; the first line was read as names: {listed(header)}",
         )
-    columns = [[value or None for value in column] for column in zip(*rows, strict=True)]
-    names, kept, more = header_names(header, columns, source)
+    names, kept, more = header_names(header, [ArrowValues(column) for column in columns], source)
     _check_header(names, kept, source)
-    arrays = [pa.array(values, pa.string()) for values in kept]
-    return Table(pa.table(arrays, names=names), source, (*notes, *more))
+    return Table(pa.table([values.arrow for values in kept], names=names), source, (*notes, *more))
 
 
 def parse_lines(text: str, source: str) -> Table:
@@ -71,19 +73,20 @@ def parse_lines(text: str, source: str) -> Table:
     first = text.lstrip("\r\n").partition("\n")[0]
     if "\t" in first:
         return parse_delimited(text, source, "\t")
-    lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    lines = [line for line in lines if line]
-    if lines and lines[0].casefold() == "text":
-        lines = lines[1:]
-    if not lines:
+    lines = filter(None, (line.strip() for line in lines_of(text)))
+    gathered = TextColumns(1)
+    for number, line in enumerate(lines):
+        if number or line.casefold() != "text":
+            gathered.add([line])
+    [column] = gathered.finish()
+    if not len(column):
         raise empty_file(source)
-    table = pa.table({"text": pa.array(lines, pa.string())})
-    return Table(table, source, ("read as one text a line, column 'text'",))
+    return Table(pa.table({"text": column}), source, ("read as one text a line, column 'text'",))
 
 
 def header_names(
-    header: Sequence[object], columns: Sequence[Sequence[object]], source: str
-) -> tuple[list[str], list[Sequence[object]], list[str]]:
+    header: Sequence[object], columns: Sequence[_Values], source: str
+) -> tuple[list[str], list[_Values], list[str]]:
     """Column names without white space around them; nameless columns that say nothing are left out.
 
     A nameless column says nothing where it is empty or counts the rows (as pandas writes its
@@ -111,7 +114,7 @@ def header_names(
     return names, kept, notes
 
 
-def _says_nothing(column: Sequence[object]) -> bool:
+def _says_nothing(column: Iterable[object]) -> bool:
     if all(value is None for value in column):
         return True
     return any(
@@ -141,23 +144,26 @@ def _sniff(text: str, preferred: str) -> str:
     return best
 
 
-def _rows(
+def _columns(
     text: str, delimiter: str, source: str, quoting: int
-) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows, all of the header's length."""
+) -> tuple[list[str], list[pa.ChunkedArray]]:
+    """The header, and a column for each of its names; every row has the header's length."""
     numbered = _numbered(text, delimiter, source, quoting)
     _, header = next(numbered, (0, []))
-    rows: list[list[str]] = []
+    gathered = TextColumns(len(header))
+    num_rows = 0
     ragged: list[tuple[int, int, int]] = []
     for line, row in numbered:
+        if len(row) != len(header) and len(row) == 1 and not row[0].strip():
+            continue
+        num_rows += 1
         if len(row) != len(header):
-            if len(row) == 1 and not row[0].strip():
-                continue
-            ragged.append((len(rows) + 1, line, len(row)))
-        rows.append(row)
+            ragged.append((num_rows, line, len(row)))
+        else:
+            gathered.add(row)
     if ragged:
         raise _ragged(ragged, header, delimiter, source)
-    return header, rows
+    return header, gathered.finish()
 
 
 def _numbered(
@@ -165,7 +171,7 @@ def _numbered(
 ) -> Iterator[tuple[int, list[str]]]:
     """Each row that is not blank, with the line that it begins on."""
     reader = csv.reader(
-        io.StringIO(text, newline=""),
+        lines_of(text),
         delimiter=delimiter,
         quoting=quoting,  # type: ignore[arg-type]
         strict=True,
@@ -203,15 +209,15 @@ def _ragged(
     return DataError.of(faults)
 
 
-def _check_header(names: Sequence[str], columns: Sequence[Sequence[object]], source: str) -> None:
+def _check_header(names: Sequence[str], columns: Sequence[ArrowValues], source: str) -> None:
     """Refuses a first line that is plainly data: a sentence beside a value of its own column."""
     sentences = [name for name in names if len(name.split()) >= 4]
-    repeated = [
-        name
+    repeated = (
+        any(value == name for value in column)
         for name, column in zip(names, columns, strict=True)
-        if name not in sentences and name in column
-    ]
-    if sentences and repeated:
+        if name not in sentences
+    )
+    if sentences and any(repeated):
         raise DataError(
             "the first line looks like data, not like column names",
             where=source,

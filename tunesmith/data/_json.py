@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-from tunesmith.data._table import Table, check_names, empty_file, table_of
+import pyarrow as pa
+
+from tunesmith.data._pieces import lines_of
+from tunesmith.data._table import ROWS_AT_ONCE, Table, check_names, empty_file, table_of
 from tunesmith.errors import DataError, Fault
 
 __all__ = ["parse_json", "parse_json_lines"]
 
+_ARRAY = re.compile(r"\s*\[")
 _MOST_FAULTS = 5
 _KINDS = {str: "text", list: "a list", bool: "true or false", type(None): "null"}
 
@@ -21,21 +27,29 @@ def parse_json_lines(text: str, source: str) -> Table:
     Raises:
         DataError: lines that are no JSON objects, by number; or no lines at all.
     """
-    if text.lstrip().startswith("["):
+    if _ARRAY.match(text):
         return parse_json(text, source)
-    rows: list[dict[str, Any]] = []
+    arrow = _in_pieces(_objects(text, source))
+    if arrow is None:
+        return _table(list(_objects(text, source)), source)
+    check_names(arrow.column_names, source)
+    return Table(arrow, source)
+
+
+def _objects(text: str, source: str) -> Iterator[dict[str, Any]]:
+    """The object on each line; that lines hold none is said at the end, of the first five."""
     faults: list[Fault] = []
-    # str.splitlines would also cut at characters that JSON allows inside a string (U+2028).
-    for number, line in enumerate(text.split("\n"), start=1):
+    # Other line ends, such as U+2028, JSON allows inside a string.
+    for number, line in enumerate(lines_of(text, newline="\n"), start=1):
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json.loads(line.removesuffix("\n"))
         except (ValueError, RecursionError) as error:
             faults.append(Fault(f"not JSON: {_reason(error)}", f"{source}, line {number}"))
         else:
             if isinstance(value, dict):
-                rows.append(value)
+                yield value
             else:
                 what = f"holds {_kind(value)}, not an object"
                 faults.append(Fault(what, f"{source}, line {number}"))
@@ -43,7 +57,37 @@ def parse_json_lines(text: str, source: str) -> Table:
             break
     if faults:
         raise _with_mend(faults, 'each line must be an object: {"text": "…", "label": "…"}')
-    return _table(rows, source)
+
+
+def _in_pieces(rows: Iterator[dict[str, Any]]) -> pa.Table | None:
+    """The rows as Arrow, of which few are Python objects at a time.
+
+    None where that cannot be: there are no values, or those of a column differ in type from one
+    piece to the next, and what the column is can only be told from all of them.
+    """
+    chunks: dict[str, list[pa.Array]] = {}
+    num_rows = 0
+    while piece := list(islice(rows, ROWS_AT_ONCE)):
+        for name in dict.fromkeys(key for row in piece for key in row):
+            chunks.setdefault(name, [pa.nulls(num_rows)] if num_rows else [])
+        for name, own in chunks.items():
+            try:
+                own.append(pa.array([row.get(name) for row in piece]))
+            except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+                return None
+        num_rows += len(piece)
+    columns = [_one_type(own) for own in chunks.values()]
+    whole = [column for column in columns if column is not None]
+    return pa.table(whole, names=list(chunks)) if whole and len(whole) == len(columns) else None
+
+
+def _one_type(chunks: list[Any]) -> pa.ChunkedArray | None:
+    kinds = {chunk.type for chunk in chunks} - {pa.null()}
+    if len(kinds) > 1 or any(isinstance(chunk, pa.ChunkedArray) for chunk in chunks):
+        return None
+    kind = kinds.pop() if kinds else pa.null()
+    typed = [pa.nulls(len(one), kind) if pa.types.is_null(one.type) else one for one in chunks]
+    return pa.chunked_array(typed, kind)
 
 
 def parse_json(text: str, source: str) -> Table:

@@ -87,10 +87,10 @@ def _read_file(path: Path, source: str) -> Table:
 
 
 def _parse(data: bytes, source: str, parser: Callable[[str, str], Table]) -> Table:
-    if not data.strip():
+    if not data or data.isspace():
         raise empty_file(source)
     text, note = decode(data, source)
-    if not text.strip():
+    if not text or text.isspace():
         raise empty_file(source)
     table = parser(text, source)
     return replace(table, notes=(note, *table.notes)) if note else table

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
-from tunesmith.data._build import labels_of
-from tunesmith.data._content import row_keys
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data._groups import Groups, group_rows
 from tunesmith.errors import ConfigError, DataError, Fault
 from tunesmith.types import Dataset
 
@@ -18,7 +18,6 @@ __all__ = ["Split", "split_dataset"]
 
 _FEWEST_ROWS = 2  # in each part
 _FEWEST_TEXTS = 3  # of a label, for it to be in every part
-_NO_LABEL = ""
 _Choose: TypeAlias = Callable[[int], None]
 
 
@@ -58,62 +57,37 @@ def split_dataset(dataset: Dataset, *, validation: float, test: float, seed: int
         DataError: there are too few rows, or too few different texts.
     """
     _check_shares(validation, test)
-    groups = _groups(dataset, seed)
+    groups = group_rows(dataset, seed)
     pool = _Pool(groups)
     num_rows = len(dataset)
     later = int(validation > 0)
     chosen_test = pool.take(_size(num_rows, test), num_rows, later)
     chosen_validation = pool.take(_size(num_rows, validation), num_rows, 0)
-    chosen = {*chosen_test, *chosen_validation}
-    chosen_train = [place for place in range(len(groups)) if place not in chosen]
-    asked = [("training", True, chosen_train), ("validation", validation > 0, chosen_validation)]
-    for name, wanted, places in [*asked, ("test", test > 0, chosen_test)]:
-        if wanted and sum(len(groups[place].rows) for place in places) < _FEWEST_ROWS:
+    part_of_group = np.zeros(len(groups), dtype=np.int8)
+    part_of_group[chosen_validation] = 1
+    part_of_group[chosen_test] = 2
+    # Of each row, in the order of the file.
+    part_of = np.empty(num_rows, dtype=np.int8)
+    part_of[groups.rows] = np.repeat(part_of_group, groups.sizes)
+    parts = [np.flatnonzero(part_of == part) for part in range(3)]
+    asked = (("training", True), ("validation", validation > 0), ("test", test > 0))
+    for (name, wanted), rows in zip(asked, parts, strict=True):
+        if wanted and len(rows) < _FEWEST_ROWS:
             raise _too_few(dataset, len(groups), name)
-    return Split(
-        _part(dataset, groups, chosen_train),
-        _part(dataset, groups, chosen_validation),
-        _part(dataset, groups, chosen_test) if test > 0 else None,
-    )
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Rows of one text: their places, and how many of them have each label."""
-
-    rows: list[int] = field(default_factory=list)
-    labels: Counter[str] = field(default_factory=Counter)
-
-
-def _groups(dataset: Dataset, seed: int) -> list[_Group]:
-    by_key: defaultdict[bytes, _Group] = defaultdict(_Group)
-    for place, key in enumerate(row_keys(dataset)):
-        group = by_key[key]
-        group.rows.append(place)
-        labels = () if dataset.targets is None else labels_of(dataset.targets[place])
-        group.labels.update(labels or (_NO_LABEL,))
-    # A keyed hash rather than a generator: the order must not depend on that of the rows.
-    salt = hashlib.sha256(str(seed).encode()).digest()
-    order = {key: hashlib.blake2b(key, digest_size=16, key=salt).digest() for key in by_key}
-    return [by_key[key] for key in sorted(by_key, key=order.__getitem__)]
+    train, validated, tested = (dataset.take(rows) for rows in parts)
+    return Split(train, validated, tested if test > 0 else None)
 
 
 class _Pool:
     """The groups that no part has taken yet; what is left in the end is for training."""
 
-    def __init__(self, groups: Sequence[_Group]) -> None:
+    def __init__(self, groups: Groups) -> None:
         self._groups = groups
-        self._taken = [False] * len(groups)
-        self._of_label: defaultdict[str, list[int]] = defaultdict(list)
-        self._num_rows: Counter[str] = Counter()
-        for place, group in enumerate(groups):
-            self._num_rows.update(group.labels)
-            for label in group.labels:
-                self._of_label[label].append(place)
-        self._num_left = {label: len(places) for label, places in self._of_label.items()}
-        self._is_wide = {
-            label: len(places) >= _FEWEST_TEXTS for label, places in self._of_label.items()
-        }
+        self._taken = np.zeros(len(groups), dtype=bool)
+        self._of_label = groups.of_label()
+        self._num_rows = groups.num_rows_of_label()
+        self._num_left = [len(places) for places in self._of_label]
+        self._is_wide = [num_texts >= _FEWEST_TEXTS for num_texts in self._num_left]
 
     def take(self, size: int, num_rows: int, num_later: int) -> list[int]:
         """Takes groups of about `size` of `num_rows` rows.
@@ -126,39 +100,47 @@ class _Pool:
         if not size:
             return []
         chosen: list[int] = []
-        lacking = {label: count * size / num_rows for label, count in self._num_rows.items()}
+        lacking = [count * size / num_rows for count in self._num_rows]
 
         def choose(place: int) -> None:
             self._taken[place] = True
             chosen.append(place)
-            for label, count in self._groups[place].labels.items():
+            for label, count in self._groups.labels_of(place):
                 self._num_left[label] -= 1
                 lacking[label] -= count
 
         self._cover(choose, num_later)
-        num_wanted = size - sum(len(self._groups[place].rows) for place in chosen)
+        num_wanted = size - int(self._groups.sizes[chosen].sum())
         self._fill(choose, lacking, num_wanted, num_later)
         return chosen
 
     def _cover(self, choose: _Choose, num_later: int) -> None:
         """Gives the part a group of each label that has enough of them, the rarest label first."""
-        covered: set[str] = set()
-        for label in sorted(self._of_label, key=lambda each: (self._num_rows[each], each)):
+        covered: set[int] = set()
+        for label in sorted(range(len(self._num_rows)), key=self._num_rows.__getitem__):
             if label in covered or not self._is_wide[label]:
                 continue
-            allowed = (p for p in self._of_label[label] if self._allows(p, num_later))
-            place = min(allowed, key=lambda p: len(self._groups[p].rows), default=None)
+            place = self._smallest(self._of_label[label], num_later)
             if place is not None:
                 choose(place)
-                covered.update(self._groups[place].labels)
+                covered.update(label for label, _ in self._groups.labels_of(place))
 
-    def _fill(
-        self, choose: _Choose, lacking: dict[str, float], num_wanted: int, num_later: int
-    ) -> None:
+    def _smallest(self, places: NDArray[np.int64], num_later: int) -> int | None:
+        """The first of the smallest groups that may be taken."""
+        best, fewest = None, 0
+        for place in places:
+            size = int(self._groups.sizes[place])
+            if (best is None or size < fewest) and self._allows(place, num_later):
+                best, fewest = int(place), size
+                if size == 1:
+                    break
+        return best
+
+    def _fill(self, choose: _Choose, lacking: list[float], num_wanted: int, num_later: int) -> None:
         """Adds groups of the label that the part lacks most, until it has `num_wanted` more."""
-        heap = [(-amount, label) for label, amount in lacking.items()]
+        heap = [(-amount, label) for label, amount in enumerate(lacking)]
         heapify(heap)
-        waiting = {label: iter(places) for label, places in self._of_label.items()}
+        waiting = [iter(places) for places in self._of_label]
         while heap and num_wanted > 0:
             amount, label = heappop(heap)
             if -amount > lacking[label]:  # it has got rows by way of another label since
@@ -167,13 +149,13 @@ class _Pool:
             fitting = self._next(waiting[label], num_wanted, num_later)
             if fitting is not None:
                 choose(fitting)
-                num_wanted -= len(self._groups[fitting].rows)
+                num_wanted -= int(self._groups.sizes[fitting])
                 heappush(heap, (-lacking[label], label))
 
     def _next(self, places: Iterable[int], num_wanted: int, num_later: int) -> int | None:
         for place in places:
-            if len(self._groups[place].rows) <= num_wanted and self._allows(place, num_later):
-                return place
+            if self._groups.sizes[place] <= num_wanted and self._allows(place, num_later):
+                return int(place)
         return None
 
     def _allows(self, place: int, num_later: int) -> bool:
@@ -182,16 +164,12 @@ class _Pool:
             return False
         return all(
             self._num_left[label] > 1 + (num_later if self._is_wide[label] else 0)
-            for label in self._groups[place].labels
+            for label, _ in self._groups.labels_of(place)
         )
 
 
 def _size(num_rows: int, share: float) -> int:
     return max(_FEWEST_ROWS, round(num_rows * share)) if share > 0 else 0
-
-
-def _part(dataset: Dataset, groups: Sequence[_Group], places: Sequence[int]) -> Dataset:
-    return dataset.take(sorted(row for place in places for row in groups[place].rows))
 
 
 def _check_shares(validation: float, test: float) -> None:

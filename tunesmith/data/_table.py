@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -15,6 +15,8 @@ from tunesmith.errors import DataError, Fault
 from tunesmith.tasks import label_text
 
 __all__ = [
+    "ROWS_AT_ONCE",
+    "ArrowValues",
     "Table",
     "check_names",
     "column_array",
@@ -23,8 +25,31 @@ __all__ = [
     "table_of",
 ]
 
+ROWS_AT_ONCE = 10_000
+"""How many rows are Python objects at a time, where all of them would not fit into memory."""
+
 _MOST_COLUMNS = 2000
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, eq=False)
+class ArrowValues:
+    """The n values of an Arrow column as Python ones, some thousand at a time; None for a null."""
+
+    arrow: pa.ChunkedArray
+
+    def __len__(self) -> int:
+        return len(self.arrow)
+
+    def __iter__(self) -> Iterator[object]:
+        for piece in self.pieces():
+            yield from piece.to_pylist()
+
+    def pieces(self) -> Iterator[pa.Array]:
+        """The column, cut into arrays of at most `ROWS_AT_ONCE` values."""
+        for chunk in self.arrow.chunks:
+            for start in range(0, len(chunk), ROWS_AT_ONCE):
+                yield chunk.slice(start, ROWS_AT_ONCE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +82,17 @@ class Table:
         Raises:
             DataError: there is no such column.
         """
+        return list(self.values(name))
+
+    def values(self, name: str) -> ArrowValues:
+        """The same values, of which few are in memory at a time.
+
+        Raises:
+            DataError: there is no such column.
+        """
         if name not in self.column_names:
             raise DataError.of([missing_column(name, self)])
-        return list(self.arrow.column(name).to_pylist())
+        return ArrowValues(self.arrow.column(name))
 
     def with_columns(self, columns: Mapping[str, Sequence[object]]) -> Table:
         """The same table with columns replaced (where the name is taken) or added at the end."""

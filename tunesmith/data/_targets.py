@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Table
@@ -50,7 +51,7 @@ def read_targets(
     Raises:
         DataError: the column holds something else than labels.
     """
-    values = [None if is_missing(value) else value for value in table.column(name)]
+    values = _shared(None if is_missing(value) else value for value in table.values(name))
     _refuse_objects(values, name, table.source)
     lists = _lists(values, from_text=multi_label is not False)
     notes: list[str] = []
@@ -72,6 +73,12 @@ def read_targets(
     if multi_label is False:
         return Targets(list(_labels(_only(lists, name, table.source))), False, tuple(notes))
     return Targets(_label_sets(lists), True, tuple(notes))
+
+
+def _shared(values: Iterable[object]) -> list[Any]:
+    """The values, with equal texts as one object: a million labels are a million references."""
+    known: dict[str, str] = {}
+    return [known.setdefault(one, one) if isinstance(one, str) else one for one in values]
 
 
 def _refuse_objects(values: Sequence[object], name: str, source: str) -> None:
@@ -125,26 +132,29 @@ def _find_separator(values: Sequence[object], *, told: bool) -> str | None:
 
 def _labels(values: Sequence[object]) -> list[str | None]:
     """Values as labels, alike for every file format: text that only says "True" or "2.0" too."""
-    labels = [None if value is None else label_text(value) for value in values]
+    labels = _shared(None if value is None else label_text(value) for value in values)
     distinct = {label for label in labels if label is not None}
+    meant: dict[str | None, str | None] = {}
     if distinct and all(label.casefold() in ("true", "false") for label in distinct):
-        return [None if label is None else label.casefold() for label in labels]
+        meant = {label: label.casefold() for label in distinct}
     # What pandas writes for whole numbers when a value of their column is missing.
-    if distinct and all(_WHOLE_FLOAT.fullmatch(label) for label in distinct):
-        return [None if label is None else str(int(label.partition(".")[0])) for label in labels]
-    return labels
+    elif distinct and all(_WHOLE_FLOAT.fullmatch(label) for label in distinct):
+        meant = {label: str(int(label.partition(".")[0])) for label in distinct}
+    return [meant.get(label, label) for label in labels] if meant else labels
 
 
 def _label_sets(lists: Sequence[Sequence[object] | None]) -> list[Target | None]:
     flat = [one for values in lists for one in values or () if not is_missing(one)]
     labels = iter(_labels(flat))
+    known: dict[Target, Target] = {}
     sets: list[Target | None] = []
     for values in lists:
         if values is None:
             sets.append(None)
         else:
             own = {next(labels) for one in values if not is_missing(one)}
-            sets.append(tuple(sorted(label for label in own if label is not None)))
+            target = tuple(sorted(label for label in own if label is not None))
+            sets.append(known.setdefault(target, target))
     return sets
 
 

@@ -10,12 +10,21 @@ from tunesmith.evaluation._evaluate import (
     most_confident_mistakes,
     paired_difference,
 )
+from tunesmith.evaluation._forgetting import (
+    Answers,
+    Forgetting,
+    LabelChange,
+    judge_forgetting,
+)
 from tunesmith.evaluation._report import Candidate, Report
 from tunesmith.evaluation._thresholds import choose_thresholds
 
 __all__ = [
+    "Answers",
     "Baseline",
     "Candidate",
+    "Forgetting",
+    "LabelChange",
     "MajorityBaseline",
     "Mistake",
     "Report",
@@ -23,6 +32,7 @@ __all__ = [
     "choose_thresholds",
     "confusion_matrix",
     "evaluate",
+    "judge_forgetting",
     "most_confident_mistakes",
     "paired_difference",
 ]

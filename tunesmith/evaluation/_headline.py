@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunesmith.types import Estimate
 
-__all__ = ["LOSSES", "figure", "headline", "metric_name", "span"]
+__all__ = ["LOSSES", "figure", "forgetting_sentence", "headline", "metric_name", "span"]
 
 LOSSES = frozenset({"hamming_loss", "log_loss"})
 """Metrics of which less is better."""
@@ -57,17 +57,37 @@ def headline(
     return f"{known}; {_comparison(metric, advantage, advantage_over)}"
 
 
+def forgetting_sentence(
+    *, metric: str, before: float, after: float, change: Estimate, num_rows: int
+) -> str:
+    """What `Forgetting.sentence` says."""
+    known = (
+        f"on the {num_rows:,} test rows of its parent: {figure(metric, after)} "
+        f"{metric_name(metric)} now, {figure(metric, before)} with the parent"
+    )
+    if change.low <= 0 <= change.high:
+        return f"{known}; not clearly different ({_unclear(metric, change)})"
+    return f"{known}; {_clear(metric, change)} {'higher' if change.value > 0 else 'lower'}"
+
+
 def _comparison(metric: str, advantage: Estimate, other: str) -> str:
     gain = advantage
     if metric in LOSSES:
         gain = Estimate(-advantage.value, -advantage.high, -advantage.low)
     if gain.low <= 0 <= gain.high:
-        size = f"{figure(metric, gain.value, unit=False)} points, {span(metric, gain)}"
-        sign = "+" if gain.value > 0 else ""
-        return f"not clearly different from {other} ({sign}{size.replace('-', '−')})"
-    word = "better" if gain.value > 0 else "worse"
-    positive = Estimate(
+        return f"not clearly different from {other} ({_unclear(metric, gain)})"
+    return f"{_clear(metric, gain)} {'better' if gain.value > 0 else 'worse'} than {other}"
+
+
+def _unclear(metric: str, gain: Estimate) -> str:
+    """A difference that may be none: "+0.4 points, −0.6 to 1.4"."""
+    size = f"{figure(metric, gain.value, unit=False)} points, {span(metric, gain)}"
+    return f"{'+' if gain.value > 0 else ''}{size}".replace("-", "−")
+
+
+def _clear(metric: str, gain: Estimate) -> str:
+    """The size of a difference whose sign is known: "4.6 points (3.7–5.5)"."""
+    size = Estimate(
         abs(gain.value), min(abs(gain.low), abs(gain.high)), max(abs(gain.low), abs(gain.high))
     )
-    amount = figure(metric, positive.value, unit=False)
-    return f"{amount} points ({span(metric, positive)}) {word} than {other}"
+    return f"{figure(metric, size.value, unit=False)} points ({span(metric, size)})"

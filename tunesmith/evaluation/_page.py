@@ -21,15 +21,20 @@ from tunesmith.evaluation._headline import LOSSES, figure, metric_name, span
 from tunesmith.types import Target
 
 if TYPE_CHECKING:
+    from tunesmith.evaluation._forgetting import Forgetting
     from tunesmith.evaluation._report import Report
 
 __all__ = ["render_fragment", "render_page"]
 
 MAX_HEAT_MAP_LABELS = 30
+MAX_LOSSES = 10
 MAX_PAIRS = 25
 MAX_TEXT_CHARACTERS = 500
 NUM_MISTAKES = 12
 NUM_WEAKEST = 15
+
+_OTHER_METRICS = ("macro_f1", "micro_f1", "accuracy", "log_loss")
+"""What tables show beside the metric that leads."""
 
 
 def render_page(report: Report) -> str:
@@ -70,6 +75,7 @@ def _environment() -> jinja2.Environment:
         cut=_figures.cut,
         decimals=_decimals,
         duration=_duration,
+        points=_points,
         figure=lambda value, metric="accuracy": figure(metric, value).replace(" ", "\u202f"),
         metric_name=metric_name,
         span=lambda estimate, metric="accuracy": span(metric, estimate),
@@ -98,6 +104,7 @@ def _view(report: Report) -> dict[str, Any]:
         "best": _best(report),
         "comparison": list(zip(report.candidates, bars, strict=False)),
         "axis": axis,
+        "kept": None if report.forgetting is None else _kept(report.forgetting),
         "weakest": _label_rows(report)[:NUM_WEAKEST],
         "other_labels": _label_rows(report)[NUM_WEAKEST:],
         "heat_map": _heat_map(labels, report.confusion),
@@ -129,7 +136,7 @@ def _table_metrics(report: Report) -> list[str]:
     """The task's default metrics without the leading one, where every candidate has them."""
     return [
         name
-        for name in ("macro_f1", "micro_f1", "accuracy", "log_loss")
+        for name in _OTHER_METRICS
         if name != report.lead_metric
         and all(name in row.metrics.values for row in report.candidates)
     ]
@@ -143,6 +150,29 @@ def _best(report: Report) -> dict[str, float]:
         values = [row.metrics[metric].value for row in report.candidates]
         best[metric] = min(values) if metric in LOSSES else max(values)
     return best
+
+
+def _kept(forgetting: Forgetting) -> dict[str, Any]:
+    """Parent and child on the parent's rows, and the labels of which the child gets fewer right."""
+    both = (forgetting.before, forgetting.after)
+    lead = forgetting.metric
+    bars, axis = _figures.interval_bars([metrics[lead] for metrics in both])
+    names = (f"parent {forgetting.parent}", "this model")
+    sentence = forgetting.sentence()
+    losses = [one for one in forgetting.labels if one.change < 0]
+    return {
+        "sentence": sentence[:1].upper() + sentence[1:].replace(" %", "\u202f%"),
+        "lead": lead,
+        "metrics": [name for name in _OTHER_METRICS if name != lead and name in both[0].values],
+        "models": list(zip(names, both, bars, strict=True)),
+        "axis": axis,
+        "change": forgetting.change,
+        "num_rows": forgetting.before.num_examples,
+        "num_left_out": forgetting.num_left_out,
+        "num_replayed": forgetting.num_replayed,
+        "losses": losses[:MAX_LOSSES],
+        "num_losses": len(losses),
+    }
 
 
 def _label_rows(report: Report) -> list[dict[str, Any]]:
@@ -236,6 +266,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield f"{prefix}{name}", f"{value:,}" if value >= 10_000 else str(value)
         else:
             yield f"{prefix}{name}", "none" if value is None else str(value)
+
+
+def _points(change: float) -> str:
+    """A difference of two shares, with its sign."""
+    return f"{100 * change:+.1f}".replace("-", "−")
 
 
 def _target_text(target: Target) -> str:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from tunesmith import tasks
 from tunesmith.errors import BundleError
 from tunesmith.evaluation._evaluate import Mistake
+from tunesmith.evaluation._forgetting import Forgetting
 from tunesmith.evaluation._headline import headline
-from tunesmith.types import Estimate, LabelMetrics, Metrics
+from tunesmith.evaluation._saved import metrics_from_dict
+from tunesmith.types import Estimate, Metrics
 
 __all__ = ["Candidate", "Report"]
 
@@ -60,11 +62,16 @@ class Report:
         advantage: how much higher the chosen model's lead metric is than that of `advantage_over`,
             by `paired_difference`; None where nothing was compared.
         advantage_over: the best baseline's name.
+        method: how the weights were trained: probe, full, lora …
+        contenders: what else was trained and judged on the validation rows, one entry a method:
+            name, metric, epochs, seconds, verdict; empty where the user named the method.
         notes: everything said during the run, warnings among it.
         history: one entry an epoch: epoch (0 is the frozen probe), train_loss, validation_loss,
             validation metrics, seconds. Figures that are missing may be left out.
         confusion: int64 [labels, labels], rows with label i given label j; None for multi-label.
         mistakes: the most confident wrong answers, the surest first.
+        forgetting: where the base is a bundle, what the model still does of what that could do;
+            None where it was not measured.
     """
 
     title: str
@@ -83,10 +90,13 @@ class Report:
     machine: str
     advantage: Estimate | None = None
     advantage_over: str = ""
+    method: str = ""
+    contenders: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     history: tuple[Mapping[str, float], ...] = ()
     confusion: NDArray[np.int64] | None = field(default=None, repr=False)
     mistakes: tuple[Mistake, ...] = field(default=(), repr=False)
+    forgetting: Forgetting | None = None
 
     @property
     def lead_metric(self) -> str:
@@ -117,6 +127,7 @@ class Report:
             {entry.name: getattr(row, entry.name) for entry in fields(Mistake)}
             for row in self.mistakes
         ]
+        values["forgetting"] = None if self.forgetting is None else self.forgetting.as_dict()
         plain: dict[str, Any] = _plain({"schema_version": SCHEMA_VERSION, **values})
         return plain
 
@@ -162,14 +173,15 @@ def _from_dict(saved: Mapping[str, Any]) -> Report:
     names = {entry.name for entry in fields(Report)}
     values = {name: value for name, value in saved.items() if name in names}
     values["candidates"] = tuple(
-        Candidate(row["name"], _metrics(row["metrics"]), row["seconds"])
+        Candidate(row["name"], metrics_from_dict(row["metrics"]), row["seconds"])
         for row in saved["candidates"]
     )
-    values["metrics"] = _metrics(saved["metrics"])
+    values["metrics"] = metrics_from_dict(saved["metrics"])
     if saved["advantage"] is not None:
         values["advantage"] = Estimate(**saved["advantage"])
     values["notes"] = tuple(saved["notes"])
     values["history"] = tuple(saved["history"])
+    values["contenders"] = tuple(saved.get("contenders", ()))
     if saved["confusion"] is not None:
         values["confusion"] = np.array(saved["confusion"], dtype=np.int64)
     values["mistakes"] = tuple(
@@ -182,31 +194,13 @@ def _from_dict(saved: Mapping[str, Any]) -> Report:
         )
         for row in saved["mistakes"]
     )
+    if saved.get("forgetting") is not None:
+        values["forgetting"] = Forgetting.from_dict(saved["forgetting"])
     return Report(**values)
 
 
 def _target(saved: str | list[str]) -> str | tuple[str, ...]:
     return saved if isinstance(saved, str) else tuple(saved)
-
-
-def _metrics(saved: Mapping[str, Any]) -> Metrics:
-    """The value that `Metrics.as_dict` described."""
-    apart = {"labels", "num_examples", "confidence"}
-    labels = {
-        label: LabelMetrics(
-            precision=Estimate(**figures["precision"]),
-            recall=Estimate(**figures["recall"]),
-            f1=Estimate(**figures["f1"]),
-            support=figures["support"],
-        )
-        for label, figures in saved["labels"].items()
-    }
-    return Metrics(
-        values={name: Estimate(**value) for name, value in saved.items() if name not in apart},
-        num_examples=saved["num_examples"],
-        labels=labels,
-        confidence=saved["confidence"],
-    )
 
 
 def _plain(value: Any) -> Any:

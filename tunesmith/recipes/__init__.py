@@ -9,23 +9,33 @@ from tunesmith.recipes.doctor import Machine, examine, missing_packages
 if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes._listener import Listener, Silent
     from tunesmith.recipes._run import Run
+    from tunesmith.recipes._study import FinishedStudy, check_resumed_alone, read_search
+    from tunesmith.recipes.attempt import Attempt, attempt
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
     from tunesmith.recipes.predict import predict
     from tunesmith.recipes.train import resume, train
+    from tunesmith.recipes.tune import resume_study, tune
 
 __all__ = [
+    "Attempt",
     "Evaluation",
+    "FinishedStudy",
     "Listener",
     "Machine",
     "Run",
     "Silent",
+    "attempt",
+    "check_resumed_alone",
     "demo",
     "evaluate",
     "examine",
     "predict",
+    "read_search",
     "resume",
+    "resume_study",
     "train",
+    "tune",
 ]
 
 if not TYPE_CHECKING:  # for it would hide misspelt names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +12,14 @@ from numpy.typing import NDArray
 
 from tunesmith.bases import score
 from tunesmith.config import RunConfig
-from tunesmith.evaluation import (
-    Baseline,
-    Candidate,
-    MajorityBaseline,
-    TfidfBaseline,
-    choose_thresholds,
-    evaluate,
-    paired_difference,
-)
-from tunesmith.recipes._learn import Model, Probe, TokenizedSplit, Tuned, decide
+from tunesmith.evaluation import Candidate, evaluate, paired_difference
+from tunesmith.recipes._baselines import FittedBaseline
+from tunesmith.recipes._fine_tune import Tuned, decide
 from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
-from tunesmith.tasks import MultiLabelClassification, Task
+from tunesmith.recipes._probe import Probe
+from tunesmith.tasks import Task
 from tunesmith.types import Estimate, Outputs
 
 __all__ = ["FINE_TUNED", "PROBE", "Judged", "judge_candidates"]
@@ -58,35 +54,26 @@ def judge_candidates(
     model: Model,
     probe: Probe,
     tuned: Tuned,
+    baselines: Sequence[FittedBaseline],
     tokens: TokenizedSplit,
     data: PreparedData,
     config: RunConfig,
     listener: Listener,
 ) -> Judged:
-    """Judges baselines, probe and model alike: fitted on train, decided on validation."""
+    """Judges baselines, probe and the chosen model: fitted on train, decided on validation."""
     judging = _Judging(data, config)
-    listener.stage("baselines")
-    for baseline in (
-        MajorityBaseline(data.task.labels),
-        TfidfBaseline(data.task.labels, seed=config.seed),
-    ):
-        judging.add_baseline(baseline)
+    for baseline in baselines:
+        judging.add(baseline.name, baseline.task, baseline.test_probabilities, baseline.seconds)
     probe_task = decide(data.task, data.split.validation, probe.validation_scores)
     judging.add(PROBE, probe_task, _probabilities(probe_task, probe.test_scores), probe.seconds)
-    if tuned.best_epoch == 0 and tuned.settings is not None:
-        listener.warn(
-            "fine-tuning was no better than the frozen encoder on the validation rows: "
-            "the frozen encoder with its linear head is kept"
-        )
-    chosen = PROBE if tuned.best_epoch == 0 else FINE_TUNED
+    chosen = PROBE if tuned.method == "probe" else FINE_TUNED
     listener.stage("testing the model", len(tokens.test) + len(tokens.validation))
     # In float32, as it is served; the probe's features may have been made in another precision.
     started = time.monotonic()
     validation = score(model.classifier, tokens.validation, on_rows=listener.advance)
     task = decide(data.task, data.split.validation, validation)
     test = score(model.classifier, tokens.test, on_rows=listener.advance)
-    spent = probe.seconds if chosen == PROBE else tuned.seconds
-    seconds = spent + time.monotonic() - started
+    seconds = tuned.seconds + time.monotonic() - started
     judging.add(chosen, task, _probabilities(task, test), seconds)
     return judging.judged(chosen, task)
 
@@ -101,20 +88,6 @@ class _Judging:
         self._candidates: dict[str, Candidate] = {}
         self._tasks: dict[str, Task] = {}
         self._probabilities: dict[str, NDArray[np.float64]] = {}
-
-    def add_baseline(self, baseline: Baseline) -> None:
-        started = time.monotonic()
-        data = self._data
-        baseline.fit(data.split.train, data.task.encode(data.split.train.targets or []))
-        task = data.task
-        if isinstance(task, MultiLabelClassification):
-            validation = data.split.validation
-            targets = task.encode(validation.targets or [])
-            task = task.with_thresholds(
-                choose_thresholds(targets, baseline.probabilities(validation))
-            )
-        probabilities = baseline.probabilities(data.test)
-        self.add(baseline.name, task, probabilities, time.monotonic() - started)
 
     def add(
         self, name: str, task: Task, probabilities: NDArray[np.float64], seconds: float

@@ -40,6 +40,8 @@ class Silent:
 
     def on_step(self, step: int, loss: float, rate: float) -> None: ...
 
+    def on_less_memory(self, max_tokens: int) -> None: ...
+
     def on_epoch(self, record: EpochRecord) -> None: ...
 
     def on_end(self) -> None: ...
@@ -70,6 +72,9 @@ class Recording:
 
     def on_step(self, step: int, loss: float, rate: float) -> None:
         self._listener.on_step(step, loss, rate)
+
+    def on_less_memory(self, max_tokens: int) -> None:
+        self._listener.on_less_memory(max_tokens)
 
     def on_epoch(self, record: EpochRecord) -> None:
         self._listener.on_epoch(record)

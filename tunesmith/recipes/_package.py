@@ -6,25 +6,31 @@ import datetime
 import importlib.metadata
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tunesmith.bases import Base, available_cores
-from tunesmith.bundles import BaseFacts, Bundle, Manifest, write_bundle
+from tunesmith.bases import Base, available_cores, has_adapter, save_adapter
+from tunesmith.bundles import HELD_OUT, BaseFacts, Bundle, Manifest, write_bundle, write_rows
 from tunesmith.config import RunConfig
 from tunesmith.errors import BundleError
-from tunesmith.evaluation import Report, confusion_matrix, most_confident_mistakes
+from tunesmith.evaluation import Forgetting, Report, confusion_matrix, most_confident_mistakes
+from tunesmith.recipes._choose import Choice
 from tunesmith.recipes._judge import Judged
-from tunesmith.recipes._learn import Model, Tuned
+from tunesmith.recipes._lineage import Parent
+from tunesmith.recipes._model import Model
 from tunesmith.recipes._prepare import PreparedData
+from tunesmith.recipes._sampling import stratified_sample
 from tunesmith.runtimes import load
 from tunesmith.types import Outputs
 
 __all__ = ["make_report", "package"]
 
 _LIBRARIES = ("tunesmith", "torch", "transformers", "tokenizers", "numpy", "scikit-learn")
+_HELD_OUT_ROWS = 5_000
+_HELD_OUT_BYTES = 10_000_000
 _ROWS_CHECKED = 64
 _TOLERANCE = 1e-4
 
@@ -34,10 +40,13 @@ def make_report(
     base: Base,
     data: PreparedData,
     model: Model,
-    tuned: Tuned,
+    choice: Choice,
     judged: Judged,
     warnings: Sequence[str],
     seconds: float,
+    *,
+    parent: Parent | None = None,
+    forgetting: Forgetting | None = None,
 ) -> Report:
     """Everything that a reader of the result may want to know."""
     split = data.split
@@ -58,11 +67,14 @@ def make_report(
         split_source=data.split_source,
         data=dict(data.facts),
         notes=tuple(warnings),
-        history=tuple(record.as_dict() for record in tuned.history),
+        history=tuple(record.as_dict() for record in choice.tuned.history),
+        method=choice.tuned.method,
+        contenders=tuple(asdict(contender) for contender in choice.contenders),
         confusion=confusion_matrix(judged.task, judged.targets, judged.probabilities),
         mistakes=most_confident_mistakes(
             judged.task, data.test, judged.targets, judged.probabilities
         ),
+        forgetting=forgetting,
         config=_portable(config),
         base={
             "id": _base_name(base.id),
@@ -71,6 +83,7 @@ def make_report(
             "pooling": model.pooling,
             "max_length": model.max_length,
             "precision": model.precision,
+            **({} if parent is None else {"lineage": _chain(parent)}),
         },
         versions=_versions(),
         seconds=seconds,
@@ -86,6 +99,8 @@ def package(
     model: Model,
     judged: Judged,
     report: Report,
+    *,
+    parent: Parent | None = None,
 ) -> Bundle:
     """Writes the bundle, then checks that what was written answers as what was judged.
 
@@ -105,28 +120,50 @@ def package(
             max_length=model.max_length,
         ),
         parent=base.parent,
+        lineage=None if parent is None else parent.bundle.manifest.chain(),
         data=dict(data.facts),
         config=_portable(config),
         versions=_versions(),
         metrics=report.metrics.as_dict(),
+        forgetting=None if report.forgetting is None else report.forgetting.summary(),
     )
 
     def write_parts(temporary: Path) -> None:
         (temporary / "model").mkdir()
         model.classifier.save(temporary / "model")
+        if has_adapter(model.classifier):
+            save_adapter(model.classifier, temporary / "adapter", base="../model")
         model.tokenizer.save_pretrained(str(temporary / "model"))
         report.write(temporary / "report")
+        if config.data.keep_held_out:
+            _write_held_out(temporary / HELD_OUT, data, config.seed)
 
     return write_bundle(
         folder, manifest, write_parts, check=lambda bundle: _check_answers(bundle, data, judged)
     )
 
 
+def _write_held_out(file: Path, data: PreparedData, seed: int) -> None:
+    """Writes the test rows, or a sample of them that does not make the bundle large."""
+    test = data.test
+    size_bytes = sum(len(str(value).encode()) for column in test.columns for value in column)
+    fitting = int(_HELD_OUT_BYTES / max(size_bytes / len(test), 1))
+    kept = test.take(stratified_sample(test, max(1, min(_HELD_OUT_ROWS, fitting)), seed))
+    file.parent.mkdir()
+    write_rows(file, kept, data.facts["text"], data.facts["target"])
+
+
+def _chain(parent: Parent) -> list[str]:
+    """The bundles that the model came from, oldest first, for a reader."""
+    chain = parent.bundle.manifest.chain()
+    return [f"{one.name or 'unknown'} ({one.digest[:12]})" for one in chain]
+
+
 def _portable(config: RunConfig) -> dict[str, Any]:
     """The settings without the folders of this machine, which are nobody's business elsewhere."""
     values = config.model_dump(mode="json")
     values["output"] = None
-    for name in ("source", "validation", "test"):
+    for name in ("source", "validation", "test", "replay_from"):
         if values["data"][name]:
             values["data"][name] = Path(values["data"][name]).name
     values["base"]["id"] = _base_name(config.base.id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from tunesmith.data import (
     Columns,
     LoadedData,
     Split,
+    Table,
     build_dataset,
     check_trainable,
     choose_columns,
@@ -21,13 +22,16 @@ from tunesmith.data import (
     split_dataset,
 )
 from tunesmith.errors import DataError
+from tunesmith.recipes._labelled import dataset_for
+from tunesmith.recipes._lineage import Parent, inherit_task, inherited_notes
 from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._replay import mix_in
 from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassification
 from tunesmith.types import Dataset
 
-_MAX_VALIDATION_ROWS = 500
+__all__ = ["PreparedData", "prepare_data"]
 
-__all__ = ["PreparedData", "dataset_for", "prepare_data"]
+_MAX_VALIDATION_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,61 @@ class PreparedData:
         return self.split.test
 
 
-def prepare_data(config: DataConfig, seed: int, listener: Listener) -> PreparedData:
+def prepare_data(
+    config: DataConfig,
+    seed: int,
+    listener: Listener,
+    *,
+    parent: Parent | None = None,
+    with_test: bool = True,
+) -> PreparedData:
     """Reads the files, checks them, makes the task, and splits the rows.
+
+    Args:
+        parent: the bundle that training starts from; its labels are the task's where they are
+            kept, and its rows are replayed where that is asked for.
+        with_test: if not, the same rows without the test: its file is not read, rows that are
+            held out for it are put aside, and `test` is empty.
 
     Raises:
         DataError: a file, its columns or its rows cannot be used; all that is wrong at once.
     """
+    read = _read(config, parent, listener)
+    task, split = read.task, _split(read, config, seed, listener, with_test)
+    facts = _facts(read, config)
+    if parent is not None and config.replay:
+        target = str(read.columns.target)
+        replay = mix_in(parent, task, target, split, config, seed, listener)
+        split, facts = replay.split, {**facts, "replay": replay.facts}
+    _warn_of_overlap(split, listener)
+    sizes = f"{len(split.train):,} train, {len(split.validation):,} validation"
+    test = f"{len(split.test or ()):,} test rows" if with_test else "the test rows are put aside"
+    listener.say(f"{len(task.labels)} labels; {sizes}, {test}")
+    if not with_test:
+        split = Split(split.train, split.validation, split.train.take([]))
+    held_out = f"{config.test_fraction:.0%} of {facts['source']}, held out by label, seed {seed}"
+    source = Path(config.test).name if config.test else held_out
+    return PreparedData(task=task, split=split, split_source=source, facts=facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The source file, read."""
+
+    table: Table
+    columns: Columns
+    loaded: LoadedData
+    task: Task
+    notes: tuple[str, ...]
+
+
+def _read(config: DataConfig, parent: Parent | None, listener: Listener) -> _Read:
     table = read_table(config.source)
-    columns = choose_columns(table, text=config.text, target=config.target)
+    text, target = config.text, config.target
+    heir = parent if parent is not None and parent.keeps_head else None
+    if heir is not None:
+        text, target = heir.columns_in(table, text, target)
+    columns = choose_columns(table, text=text, target=target)
     loaded = build_dataset(
         table,
         columns,
@@ -68,68 +119,48 @@ def prepare_data(config: DataConfig, seed: int, listener: Listener) -> PreparedD
         missing="drop" if config.drop_missing else "fail",
         drop_rare_labels=config.drop_rare_labels,
     )
-    for note in (*table.notes, *columns.notes, *loaded.notes):
+    notes = [*table.notes, *columns.notes, *loaded.notes]
+    for note in notes:
         listener.say(note)
     check_trainable(loaded)
     task = _make_task(columns, loaded)
-    validation = _read_beside(config.validation, config, columns, task, loaded, listener)
-    test = _read_beside(config.test, config, columns, task, loaded, listener)
+    if heir is not None:
+        own = task.labels
+        task = inherit_task(heir, task, loaded.dataset.targets or (), config.source)
+        for note in (inherited := inherited_notes(heir, task, own)):
+            listener.say(note)
+        notes += inherited
+    return _Read(table, columns, loaded, task, tuple(notes))
+
+
+def _split(
+    read: _Read, config: DataConfig, seed: int, listener: Listener, with_test: bool
+) -> Split:
+    validation = _read_beside(config.validation, config, read, listener)
+    test = _read_beside(config.test, config, read, listener) if with_test else None
     split = split_dataset(
-        loaded.dataset,
-        validation=0.0 if validation is not None else _validation_fraction(config, loaded),
-        test=0.0 if test is not None else config.test_fraction,
+        read.loaded.dataset,
+        validation=0.0 if validation is not None else _validation_fraction(config, read.loaded),
+        test=0.0 if config.test is not None else config.test_fraction,
         seed=seed,
     )
     split = Split(split.train, validation or split.validation, test or split.test)
-    _check_split(split, config)
-    _warn_of_overlap(split, listener)
-    sizes = f"{len(split.train):,} train, {len(split.validation):,} validation"
-    listener.say(f"{len(task.labels)} labels; {sizes}, {len(split.test or ()):,} test rows")
-    # A bundle travels: it names the file, and keeps the folders of this machine to itself.
-    source = Path(config.source).name
-    return PreparedData(
-        task=task,
-        split=split,
-        split_source=Path(config.test).name
-        if config.test
-        else f"{config.test_fraction:.0%} of {source}, held out by label, seed {seed}",
-        facts={
-            "source": source,
-            "fingerprint": fingerprint(loaded.dataset),
-            "text": list(columns.text),
-            "target": columns.target,
-            "rows": table.num_rows,
-            "dropped": dict(loaded.dropped),
-            "notes": [*table.notes, *columns.notes, *loaded.notes],
-        },
-    )
+    is_unread = config.test is not None and not with_test
+    _check_split(split, config, ("validation",) if is_unread else ("validation", "test"))
+    return split
 
 
-def dataset_for(
-    task: Task, source: str, *, target: str | None, drop_missing: bool, separator: str | None = None
-) -> tuple[LoadedData, Columns]:
-    """Labelled rows of another file for a task that is given, read from the task's own columns.
-
-    Raises:
-        DataError: the columns differ, or labels occur that the task does not know.
-    """
-    table = read_table(source)
-    columns = choose_columns(table, text=[field.name for field in task.fields], target=target)
-    loaded = build_dataset(
-        table,
-        columns,
-        multi_label=task.name == "multi-label-classification",
-        label_separator=separator,
-        missing="drop" if drop_missing else "fail",
-    )
-    if not len(loaded.dataset):
-        raise DataError("no rows are left", where=source)
-    try:
-        task.encode(loaded.dataset.targets or [])
-    except DataError as error:
-        fault = error.faults[0]
-        raise DataError(fault.what, where=source, mend=fault.mend) from error
-    return replace(loaded, notes=(*table.notes, *loaded.notes)), columns
+def _facts(read: _Read, config: DataConfig) -> dict[str, Any]:
+    return {
+        # A bundle travels: it names the file, and keeps the folders of this machine to itself.
+        "source": Path(config.source).name,
+        "fingerprint": fingerprint(read.loaded.dataset),
+        "text": list(read.columns.text),
+        "target": read.columns.target,
+        "rows": read.table.num_rows,
+        "dropped": dict(read.loaded.dropped),
+        "notes": list(read.notes),
+    }
 
 
 def _validation_fraction(config: DataConfig, loaded: LoadedData) -> float:
@@ -148,30 +179,26 @@ def _make_task(columns: Columns, loaded: LoadedData) -> Task:
 
 
 def _read_beside(
-    source: str | None,
-    config: DataConfig,
-    columns: Columns,
-    task: Task,
-    loaded: LoadedData,
-    listener: Listener,
+    source: str | None, config: DataConfig, read: _Read, listener: Listener
 ) -> Dataset | None:
     if source is None:
         return None
     beside, _ = dataset_for(
-        task,
+        read.task,
         source,
-        target=columns.target,
+        target=read.columns.target,
         drop_missing=config.drop_missing,
-        separator=config.label_separator if loaded.multi_label else None,
+        separator=config.label_separator if read.loaded.multi_label else None,
     )
     for note in beside.notes:
         listener.say(f"{source}: {note}")
     return beside.dataset
 
 
-def _check_split(split: Split, config: DataConfig) -> None:
+def _check_split(split: Split, config: DataConfig, names: Sequence[str]) -> None:
     mend = "set data.{0}_fraction above 0, or give a file with --{0}"
-    for name, part in (("validation", split.validation), ("test", split.test)):
+    for name in names:
+        part = split.validation if name == "validation" else split.test
         if part is None or not len(part):
             raise DataError(
                 f"there are no {name} rows", where=config.source, mend=mend.format(name)

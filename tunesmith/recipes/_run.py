@@ -7,7 +7,7 @@ import json
 import shlex
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,11 @@ from typing import Any
 
 from tunesmith import config as config_module
 from tunesmith import storage
-from tunesmith.bundles import Bundle, is_bundle
+from tunesmith.bundles import Bundle, is_bundle, open_bundle, write_rows
 from tunesmith.config import RunConfig
 from tunesmith.errors import InputError, Interrupted, OutputError, TunesmithError
 from tunesmith.evaluation import Report
-from tunesmith.types import Metrics
+from tunesmith.types import Dataset, Metrics
 
 __all__ = ["Run", "RunFolder"]
 
@@ -46,11 +46,13 @@ class Run:
         return self.report.metrics
 
     def as_dict(self) -> dict[str, Any]:
+        forgetting = self.report.forgetting
         return {
             "bundle": str(self.bundle.path),
             "run": str(self.folder),
             "metrics": self.metrics.as_dict(),
             "seconds": round(self.seconds, 2),
+            **({} if forgetting is None else {"forgetting": forgetting.summary()}),
         }
 
     def _repr_html_(self) -> str:
@@ -113,6 +115,35 @@ class RunFolder:
     def metrics_log(self) -> Path:
         return self.path / "metrics.jsonl"
 
+    @property
+    def _can_go_on(self) -> bool:
+        return any(self.checkpoints.rglob("step-*"))
+
+    def keep_rows(self, train: Dataset, text: Sequence[str], target: str) -> None:
+        """Keeps the training rows, for their owner alone, so that a child's run can replay them.
+
+        Args:
+            text, target: what the columns are called.
+
+        Raises:
+            OSError, OutputError: the disk is full, or may not be written.
+        """
+        folder = self.path / "rows"
+        storage.make_private(folder)
+        part, final = folder / ".train.parquet.part", folder / "train.parquet"
+        part.unlink(missing_ok=True)
+        try:
+            write_rows(part, train, text, target)
+            part.chmod(0o600)
+            part.replace(final)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def remove_state(self) -> None:
+        """Removes what only an unfinished run needs."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        (self.path / "plan.json").unlink(missing_ok=True)
+
     @contextmanager
     def in_use(self, *, is_new: bool) -> Iterator[None]:
         """Says how to go on where the block is stopped or the disk is full.
@@ -132,15 +163,20 @@ class RunFolder:
             raise Interrupted(what, where=str(self.path), mend=go_on) from stop
         except (OutputError, OSError) as error:
             full = _as_output_error(error, self.path)
-            if any(self.checkpoints.glob("step-*")):
+            if self._can_go_on:
                 full.add_note(f"what was trained so far is kept; then: {go_on}")
             elif is_new:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise full from error
         except TunesmithError:
-            if is_new and not any(self.checkpoints.glob("step-*")):
+            if is_new and not self._can_go_on:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise
+
+    def finished(self, seconds: float) -> Run:
+        """The run that was written here."""
+        report = json.loads((self.path / "report.json").read_text(encoding="utf-8"))
+        return Run(self.path, open_bundle(self.bundle), Report.from_dict(report), seconds)
 
     def copy_report(self, bundle: Bundle) -> None:
         """Puts the bundle's report where a person looks for it first.

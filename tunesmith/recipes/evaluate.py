@@ -10,9 +10,9 @@ import numpy as np
 
 from tunesmith.bundles import Bundle, open_bundle
 from tunesmith.evaluation import evaluate as judge
+from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
-from tunesmith.recipes._prepare import dataset_for
 from tunesmith.runtimes import load
 from tunesmith.types import Metrics
 

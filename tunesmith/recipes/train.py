@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tunesmith import storage
-from tunesmith.bases import find_base
+from tunesmith.bases import Base, find_base
 from tunesmith.config import RunConfig
+from tunesmith.recipes._baselines import fit_baselines
+from tunesmith.recipes._choose import choose_model
+from tunesmith.recipes._forgetting import find_old_rows, judge_parent, measure_forgetting
 from tunesmith.recipes._judge import judge_candidates
-from tunesmith.recipes._learn import (
-    build_model,
-    fine_tune,
-    fit_probe,
-    space_needed,
-    tokenize_split,
-)
+from tunesmith.recipes._lineage import find_parent
 from tunesmith.recipes._listener import Listener, Recording, Silent
+from tunesmith.recipes._methods import check_method
+from tunesmith.recipes._model import Model, build_model, space_needed, tokenize_split
 from tunesmith.recipes._package import make_report, package
-from tunesmith.recipes._prepare import prepare_data
+from tunesmith.recipes._prepare import PreparedData, prepare_data
+from tunesmith.recipes._probe import fit_probe
 from tunesmith.recipes._run import Run, RunFolder
-from tunesmith.training import Checkpoints
+from tunesmith.training import Processes, join_processes
 
 __all__ = ["resume", "train"]
-
-_CHECKPOINT_INTERVAL_S = 60.0
 
 
 def train(config: RunConfig, listener: Listener | None = None) -> Run:
@@ -35,9 +35,10 @@ def train(config: RunConfig, listener: Listener | None = None) -> Run:
         Interrupted: the user stopped it; `resume` goes on.
         TrainingError: the loss is not a number any more.
     """
-    if config.output:
+    processes = join_processes()
+    if config.output and processes.is_first:
         storage.require_empty(Path(config.output))
-    return _run(config, Recording(listener or Silent()), None)
+    return _run(config, listener or Silent(), None, processes)
 
 
 def resume(folder: Path, listener: Listener | None = None) -> Run:
@@ -48,28 +49,64 @@ def resume(folder: Path, listener: Listener | None = None) -> Run:
         InputError: the data or the base changed since.
     """
     run_folder, config = RunFolder.reopen(folder)
-    return _run(config, Recording(listener or Silent()), run_folder)
+    return _run(config, listener or Silent(), run_folder, join_processes())
 
 
-def _run(config: RunConfig, listener: Recording, resumed: RunFolder | None) -> Run:
+def _run(
+    config: RunConfig, heard_by: Listener, resumed: RunFolder | None, processes: Processes
+) -> Run:
     started = time.monotonic()
+    listener = Recording(heard_by if processes.is_first else Silent())
+    check_method(config)
     base = find_base(config.base.id)
-    data = prepare_data(config.data, config.seed, listener)
+    parent = find_parent(base, config)
+    data = prepare_data(config.data, config.seed, listener, parent=parent)
+    old = find_old_rows(parent, data, listener)
     model = build_model(base, config, data.task, listener)
     tokens = tokenize_split(model, data, listener)
-    folder = resumed or RunFolder.create(config, space_needed(model, config))
-    checkpoints = Checkpoints(folder.checkpoints, interval_s=_CHECKPOINT_INTERVAL_S)
-    with folder.in_use(is_new=resumed is None):
-        folder.pin({"data": data.facts["fingerprint"], "base": base.digest}, resumed=bool(resumed))
-        probe = fit_probe(model, tokens, data, listener)
-        tuned = fine_tune(
-            model, probe, tokens, data, config, listener,
-            log=folder.metrics_log, checkpoints=checkpoints, resume=resumed is not None,
+    folder = resumed or _new_folder(config, model, processes)
+    with folder.in_use(is_new=resumed is None and processes.is_first):
+        if processes.is_first:
+            folder.pin(_pinned(config, base, data), resumed=resumed is not None)
+        baselines = (*fit_baselines(data, config, listener), *judge_parent(parent, data, listener))
+        probe = fit_probe(model, tokens, data, listener, parent=parent)
+        choice = choose_model(
+            model, probe, baselines, tokens, data, config, listener,
+            folder=folder.path, resume=resumed is not None, started=started,
         )  # fmt: skip
-        judged = judge_candidates(model, probe, tuned, tokens, data, config, listener)
+        if not processes.is_first:
+            processes.wait()  # for what the first one writes
+            return folder.finished(time.monotonic() - started)
+        model = replace(model, classifier=choice.tuned.classifier)
+        judged = judge_candidates(
+            model, probe, choice.tuned, baselines, tokens, data, config, listener
+        )
+        forgetting = measure_forgetting(old, model, judged.task, data, config, listener)
         seconds = time.monotonic() - started
-        report = make_report(config, base, data, model, tuned, judged, listener.warnings, seconds)
-        bundle = package(folder.bundle, config, base, data, model, judged, report)
-    checkpoints.remove()
+        report = make_report(
+            config, base, data, model, choice, judged, listener.warnings, seconds,
+            parent=parent, forgetting=forgetting,
+        )  # fmt: skip
+        folder.keep_rows(data.split.train, data.facts["text"], data.facts["target"])
+        bundle = package(folder.bundle, config, base, data, model, judged, report, parent=parent)
+    folder.remove_state()
     folder.copy_report(bundle)
+    processes.wait()
     return Run(folder.path, bundle, report, time.monotonic() - started)
+
+
+def _pinned(config: RunConfig, base: Base, data: PreparedData) -> dict[str, Any]:
+    """What must be the same when the run is resumed: data, base, and each setting by its name."""
+    replayed = data.facts.get("replay", {}).get("fingerprint")
+    facts = {"data": data.facts["fingerprint"], "base": base.digest, "replay": replayed}
+    for name, value in config.model_dump(mode="json", exclude={"output"}).items():
+        if isinstance(value, dict):
+            facts |= {f"{name}.{inner}": own for inner, own in value.items()}
+        else:
+            facts[name] = value
+    return facts
+
+
+def _new_folder(config: RunConfig, model: Model, processes: Processes) -> RunFolder:
+    size = space_needed(model, config)
+    return RunFolder(Path(processes.from_first(lambda: str(RunFolder.create(config, size).path))))

@@ -42,7 +42,9 @@ class TorchRuntime:
         # More threads than cores, as under a container's quota, wait for each other.
         if torch.get_num_threads() > available_cores():
             set_threads(None)
-        self._model = load_classifier(bundle.model_path, facts.pooling, self._task.head.size)
+        self._model = load_classifier(
+            bundle.model_path, facts.pooling, self._task.head.size, adapter=bundle.adapter_path
+        )
         self._model.to(choose_device())
         # The tokenizer keeps its truncation as state, and the model uses every core by itself.
         self._lock = threading.Lock()

@@ -1,18 +1,26 @@
 """The training loop and what it is made of."""
 
 from tunesmith.training._checkpoints import Checkpoints
-from tunesmith.training._fit import FitResult, FitSettings, Rows, fit
-from tunesmith.training._probe import fit_linear_head
+from tunesmith.training._fit import fit
+from tunesmith.training._probe import fit_added_labels, fit_linear_head
+from tunesmith.training._processes import Processes, join_processes
+from tunesmith.training._settings import FitResult, FitSettings, Rows
 from tunesmith.training.callbacks import Callback, EpochRecord, MetricsLog
+from tunesmith.training.criteria import Criterion, Supervised
 
 __all__ = [
     "Callback",
     "Checkpoints",
+    "Criterion",
     "EpochRecord",
     "FitResult",
     "FitSettings",
     "MetricsLog",
+    "Processes",
     "Rows",
+    "Supervised",
     "fit",
+    "fit_added_labels",
     "fit_linear_head",
+    "join_processes",
 ]

@@ -63,7 +63,12 @@ class Checkpoints:
         return final
 
     def load_newest(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """The newest checkpoint that is whole, or None where there is none."""
+        """The newest checkpoint that is whole, or None where there is none.
+
+        What a process that was killed left half-written is removed.
+        """
+        for left in self.folder.glob(".step-*"):
+            shutil.rmtree(left)
         for folder in reversed(self._folders()):
             try:
                 state = json.loads((folder / "state.json").read_text(encoding="utf-8"))

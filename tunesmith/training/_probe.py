@@ -6,15 +6,17 @@ Starting fine-tuning from a fitted head keeps the first steps from spoiling the 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from tunesmith.tasks import Objective
-from tunesmith.training._objectives import loss_for
 
-__all__ = ["fit_linear_head"]
+__all__ = ["fit_added_labels", "fit_linear_head"]
 
 _MAX_ITERATIONS = 300
 
@@ -41,15 +43,76 @@ def fit_linear_head(
     Returns:
         Weight [size, hidden] and bias [size], float32, for the features as they are.
     """
-    scale = max(float(np.linalg.norm(features, axis=1).mean()), 1e-12)
+    scale = _mean_norm(features)
     inputs = torch.from_numpy(features / scale)
     wanted = torch.from_numpy(targets)
     weight = torch.zeros(size, inputs.shape[1], requires_grad=True)
     bias = torch.zeros(size, requires_grad=True)
-    loss_of = loss_for(objective)
     penalty = 1.0 / (2.0 * inverse_penalty * len(inputs))
+
+    def loss() -> Tensor:
+        scores = inputs @ weight.T + bias
+        return _mean_loss(objective, scores, wanted) + penalty * weight.square().sum()
+
+    _minimise(loss, [weight, bias])
+    return weight.detach() / scale, bias.detach()
+
+
+def fit_added_labels(
+    features: NDArray[np.float32],
+    targets: NDArray[np.float32] | NDArray[np.int64],
+    weight: Tensor,
+    bias: Tensor,
+    size: int,
+    objective: Objective,
+    *,
+    inverse_penalty: float = 10.0,
+) -> tuple[Tensor, Tensor]:
+    """`fit_linear_head` for labels that a head does not have yet; the rows that it has stay.
+
+    The biases have the penalty too: where all rows have added labels, they would grow without end.
+
+    Args:
+        features: float32 [n, hidden].
+        targets: as a task with `size` labels encodes them, those of the head first.
+        weight: the head's, [known, hidden].
+        bias: the head's, [known].
+        size: the number of labels.
+
+    Returns:
+        Weight [size, hidden] and bias [size], float32.
+    """
+    scale = _mean_norm(features)
+    inputs = torch.from_numpy(features / scale)
+    wanted = torch.from_numpy(targets)
+    known = torch.from_numpy(features) @ weight.T + bias
+    added = torch.zeros(size - len(bias), inputs.shape[1], requires_grad=True)
+    shift = torch.zeros(size - len(bias), requires_grad=True)
+    penalty = 1.0 / (2.0 * inverse_penalty * len(inputs))
+
+    def loss() -> Tensor:
+        scores = torch.cat([known, inputs @ added.T + shift], dim=1)
+        size_of_rows = added.square().sum() + shift.square().sum()
+        return _mean_loss(objective, scores, wanted) + penalty * size_of_rows
+
+    _minimise(loss, [added, shift])
+    return torch.cat([weight, added.detach() / scale]), torch.cat([bias, shift.detach()])
+
+
+def _mean_loss(objective: Objective, scores: Tensor, targets: Tensor) -> Tensor:
+    # Not `criteria.mean_loss`: criteria fit heads with this module.
+    several = objective == "binary-cross-entropy"
+    loss_of = functional.binary_cross_entropy_with_logits if several else functional.cross_entropy
+    return loss_of(scores, targets, reduction="sum") / len(scores)
+
+
+def _mean_norm(features: NDArray[np.float32]) -> float:
+    return max(float(np.linalg.norm(features, axis=1).mean()), 1e-12)
+
+
+def _minimise(loss_of: Callable[[], Tensor], parameters: Sequence[Tensor]) -> None:
     optimizer = torch.optim.LBFGS(
-        [weight, bias],
+        parameters,
         max_iter=_MAX_ITERATIONS,
         tolerance_grad=1e-6,
         tolerance_change=1e-8,
@@ -59,9 +122,8 @@ def fit_linear_head(
 
     def closure() -> float:
         optimizer.zero_grad()
-        loss = loss_of(inputs @ weight.T + bias, wanted) + penalty * weight.square().sum()
+        loss = loss_of()
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return weight.detach() / scale, bias.detach()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,20 @@ import torch
 from torch import Tensor
 
 from tunesmith.bases import Classifier
+from tunesmith.training._averaging import Averaging
 from tunesmith.training._checkpoints import Checkpoints
-from tunesmith.training._optimizer import WeightAverage
+from tunesmith.training._working_copy import WorkingCopy
 from tunesmith.training.callbacks import EpochRecord
+from tunesmith.training.optimizers import optimizer_facts, optimizer_tensors, restore_optimizer
 
 __all__ = ["TrainingState"]
+
+_COUNTERS = ("epoch", "batch", "step", "loss_sum", "loss_rows", "best_epoch")
 
 
 @dataclass(slots=True)
 class TrainingState:
-    """Counters, history, and the best epoch's weights.
+    """The optimiser and the average with their memory; counters, history, the best weights.
 
     Attributes:
         epoch: epochs done.
@@ -28,6 +34,8 @@ class TrainingState:
         seconds_before: time spent before the last resume.
     """
 
+    optimizer: torch.optim.Optimizer
+    averaging: Averaging | None
     epoch: int = 0
     batch: int = 0
     step: int = 0
@@ -40,16 +48,37 @@ class TrainingState:
 
     def count(self, loss: float, rows: int) -> None:
         """A step is done: `rows` rows with this mean loss."""
+        if self.averaging is not None:
+            self.averaging.after_step(self.step)
         self.step += 1
         self.batch += 1
         self.loss_sum += loss * rows
         self.loss_rows += rows
+
+    def end_epoch(self) -> None:
+        """All batches of an epoch are done."""
+        if self.averaging is not None:
+            self.averaging.after_epoch()
+        self.epoch += 1
+        self.batch = 0
 
     def mean_loss(self) -> float:
         """The mean loss of the rows since the last call."""
         mean = self.loss_sum / max(self.loss_rows, 1)
         self.loss_sum, self.loss_rows = 0.0, 0
         return mean
+
+    @contextmanager
+    def judged_weights(self, working: WorkingCopy) -> Iterator[None]:
+        """Within it the model holds the weights that are judged: the average, if there is one."""
+        with _for_judging(self.optimizer):
+            if self.averaging is not None:
+                self.averaging.swap()
+            working.take_weights()
+            yield
+            if self.averaging is not None:
+                self.averaging.swap()
+        working.take_weights()
 
     def record(self, record: EpochRecord, model: Classifier, *, keep_start: bool) -> None:
         """Adds an epoch, and keeps the model's weights where it is the best so far."""
@@ -63,63 +92,75 @@ class TrainingState:
             self.best_epoch = record.epoch
             self.best = {name: value.clone() for name, value in _trained(model).items()}
 
+    @staticmethod
+    def is_sound(model: Classifier) -> bool:
+        """Whether all trained weights are numbers."""
+        return all(bool(value.isfinite().all()) for value in _trained(model).values())
+
     def put_best_into(self, model: Classifier) -> None:
         """Gives the model the best epoch's weights."""
         with torch.no_grad():
             for name, value in _trained(model).items():
                 value.copy_(self.best[name])
 
-    def save(
-        self,
-        checkpoints: Checkpoints,
-        model: Classifier,
-        optimizer: torch.optim.Optimizer,
-        average: WeightAverage | None,
-    ) -> Path:
-        """Writes a checkpoint."""
+    def save(self, checkpoints: Checkpoints, model: Classifier, seconds: float) -> Path:
+        """Writes a checkpoint.
+
+        Args:
+            seconds: spent so far, before the last resume too.
+        """
         tensors = {f"model.{name}": value for name, value in _trained(model).items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        if average is not None:
-            tensors |= {f"average.{i}": value for i, value in enumerate(average.values)}
-        for index, own in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in own.items()}
+        tensors |= _prefixed("optimizer.", optimizer_tensors(self.optimizer))
+        state: dict[str, Any] = {name: getattr(self, name) for name in _COUNTERS}
+        if self.averaging is not None:
+            tensors |= _prefixed("average.", self.averaging.tensors())
+            state["average"] = self.averaging.facts()
         tensors["random"] = torch.get_rng_state()
-        counters = ("epoch", "batch", "step", "loss_sum", "loss_rows", "best_epoch")
-        state: dict[str, Any] = {name: getattr(self, name) for name in counters}
+        if torch.cuda.is_available():
+            tensors["random_gpu"] = torch.cuda.get_rng_state()
+        state["optimizer"] = optimizer_facts(self.optimizer)
         state["history"] = [record.as_dict() for record in self.history]
+        state["seconds"] = seconds
         # A name may stand for the same memory twice (best is the model after its best epoch).
         unshared = {name: value.detach().cpu().clone() for name, value in tensors.items()}
         return checkpoints.save(self.step, unshared, state)
 
-    def restore(
-        self,
-        checkpoints: Checkpoints,
-        model: Classifier,
-        optimizer: torch.optim.Optimizer,
-        average: WeightAverage | None,
-    ) -> None:
+    def restore(self, checkpoints: Checkpoints, model: Classifier) -> None:
         """Goes back to the newest checkpoint, where there is one."""
         kept = checkpoints.load_newest()
         if kept is None:
             return
         tensors, state = kept
-        self.history = [EpochRecord(**record) for record in state.pop("history")]
-        for name in ("epoch", "batch", "step", "loss_sum", "loss_rows", "best_epoch"):
+        for name in _COUNTERS:
             setattr(self, name, state[name])
-        self.seconds_before = self.history[-1].seconds if self.history else 0.0
-        self.best = _named(tensors, "best.")
+        self.history = [EpochRecord(**record) for record in state["history"]]
+        self.seconds_before = state["seconds"]
+        trained = _trained(model)
+        self.best = {
+            name: value.to(trained[name].device) for name, value in _named(tensors, "best.").items()
+        }
         with torch.no_grad():
-            for name, value in _trained(model).items():
+            for name, value in trained.items():
                 value.copy_(tensors[f"model.{name}"])
-            for i, value in enumerate(average.values if average is not None else ()):
-                value.copy_(tensors[f"average.{i}"])
-        own: dict[int, dict[str, Tensor]] = {}
-        for name, value in _named(tensors, "optimizer.").items():
-            index, _, part = name.partition(".")
-            own.setdefault(int(index), {})[part] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": own, "param_groups": groups})
+        restore_optimizer(self.optimizer, _named(tensors, "optimizer."), state["optimizer"])
+        if self.averaging is not None:
+            self.averaging.restore(_named(tensors, "average."), state["average"])
         torch.set_rng_state(tensors["random"])
+        if "random_gpu" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random_gpu"])
+
+
+@contextmanager
+def _for_judging(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Schedule-free optimisers train on other weights than those that are judged."""
+    switch: Any = optimizer
+    if not hasattr(switch, "eval"):
+        yield
+        return
+    switch.eval()
+    yield
+    switch.train()
 
 
 def _trained(model: Classifier) -> dict[str, Tensor]:
@@ -128,6 +169,10 @@ def _trained(model: Classifier) -> dict[str, Tensor]:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
+
+
+def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}{name}": value for name, value in tensors.items()}
 
 
 def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

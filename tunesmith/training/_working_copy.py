@@ -23,6 +23,7 @@ class WorkingCopy:
     """
 
     def __init__(self, master: Classifier, precision: Precision) -> None:
+        self._master = master
         self.model = master.at(precision)
         self._pairs = [
             (kept, computing)
@@ -31,14 +32,25 @@ class WorkingCopy:
         ]
 
     def hand_over_gradients(self) -> None:
-        """Moves the gradients to the master's weights, in float32."""
+        """Adds the gradients to those of the master's weights, in float32."""
         for kept, computing in self._pairs:
-            if computing.grad is not None:
-                kept.grad = computing.grad.to(kept.dtype)
-                computing.grad = None
+            if computing.grad is None:
+                continue
+            gradient = computing.grad.to(kept.dtype)
+            kept.grad = gradient if kept.grad is None else kept.grad.add_(gradient)
+            computing.grad = None
 
     @torch.no_grad()
     def take_weights(self) -> None:
         """Takes over the master's weights."""
         for kept, computing in self._pairs:
             computing.copy_(kept)
+
+    @torch.no_grad()
+    def hand_over_head(self) -> None:
+        """Gives the master the copy's head, where that was fitted anew."""
+        if self.model is not self._master:
+            for kept, fitted in zip(
+                self._master.head.parameters(), self.model.head.parameters(), strict=True
+            ):
+                kept.copy_(fitted)

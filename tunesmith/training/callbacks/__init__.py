@@ -2,5 +2,6 @@
 
 from tunesmith.training.callbacks._callback import Callback, EpochRecord
 from tunesmith.training.callbacks._metrics_log import MetricsLog
+from tunesmith.training.callbacks._trackers import Trackers
 
-__all__ = ["Callback", "EpochRecord", "MetricsLog"]
+__all__ = ["Callback", "EpochRecord", "MetricsLog", "Trackers"]

@@ -41,6 +41,9 @@ class Callback(Protocol):
     def on_step(self, step: int, loss: float, rate: float) -> None:
         """Step `step` (from 1) is done."""
 
+    def on_less_memory(self, max_tokens: int) -> None:
+        """The memory did not suffice: from now on so many tokens at most are worked on at once."""
+
     def on_epoch(self, record: EpochRecord) -> None:
         """An epoch was validated."""
 

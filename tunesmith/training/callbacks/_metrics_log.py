@@ -29,6 +29,9 @@ class MetricsLog:
         if step % _STEPS_A_LINE == 0:
             self._write({"event": "step", "step": step, "train_loss": loss, "rate": rate})
 
+    def on_less_memory(self, max_tokens: int) -> None:
+        self._write({"event": "less memory", "max_tokens": max_tokens})
+
     def on_epoch(self, record: EpochRecord) -> None:
         self._write({"event": "epoch", **record.as_dict()})
 

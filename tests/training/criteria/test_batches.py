@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.training._batches import epoch_batches
+from tunesmith.training.criteria._batches import epoch_batches
 
 LENGTHS = st.lists(st.integers(1, 512), min_size=1, max_size=600).map(np.array)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+@settings(max_examples=60, deadline=None)
 @given(LENGTHS, st.integers(1, 40), SEEDS, st.integers(0, 9))
 def test_every_row_comes_once(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> None:
     batches = epoch_batches(lengths, batch_size, seed=seed, epoch=epoch)
@@ -31,6 +32,7 @@ def test_neighbours_in_length_are_together() -> None:
     assert max(spans) < 1600 / 10
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(16, 300), SEEDS)
 def test_no_two_epochs_have_the_same_batches(num_rows: int, seed: int) -> None:
     lengths = np.arange(num_rows)  # all different, so that sorting alone leaves no choice

@@ -1,0 +1,100 @@
+"""The race: what takes part, what the budget allows, and which model is chosen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import labelled_rows
+
+from tunesmith import recipes
+from tunesmith.errors import ConfigError, Interrupted
+from tunesmith.recipes import Run
+
+from .conftest import Notes, Train, write_rows
+from .test_resume import stopping
+from .test_train import digests
+
+AUTO = {"training.method": "auto", "training.epochs": 4, "training.learning_rate": 3e-3}
+
+
+@pytest.fixture(scope="module")
+def kept() -> dict[str, Run]:
+    return {}
+
+
+@pytest.fixture
+def raced(train: Train, kept: dict[str, Run], tmp_path: Path) -> Run:
+    """A race that was not disturbed; it is run once for all tests here."""
+    if "run" not in kept:
+        kept["run"] = train(AUTO, "raced")
+    return kept["run"]
+
+
+def test_the_table_names_all_that_were_tried(raced: Run, notes: Notes) -> None:
+    rows = {row["name"]: row for row in raced.report.contenders}
+    assert set(rows) == {"majority class", "TF-IDF + linear", "probe", "full", "few-shot"}
+    verdicts = [row["verdict"] for row in rows.values()]
+    assert sum(verdict.startswith("chosen") for verdict in verdicts) == 1
+    assert verdicts.count("dropped on the way") == 1
+    chosen = next(row for row in rows.values() if row["verdict"].startswith("chosen"))
+    assert raced.report.method == chosen["name"]
+    for name in ("full", "few-shot"):
+        assert rows[name]["epochs"] == (1 if rows[name]["verdict"] == "dropped on the way" else 4)
+    saved = json.loads((raced.folder / "report.json").read_text())
+    assert saved["contenders"] == [dict(row) for row in raced.report.contenders]
+    assert "dropped on the way" in (raced.folder / "report.html").read_text()
+
+
+def test_the_chosen_model_is_within_a_standard_error_of_the_best(raced: Run) -> None:
+    rows = [row for row in raced.report.contenders if row["verdict"] != "baseline"]
+    finalists = [row for row in rows if row["verdict"] != "dropped on the way"]
+    best = max(row["metric"] for row in finalists)
+    [chosen] = [row for row in finalists if row["verdict"].startswith("chosen")]
+    assert chosen["metric"] == best or "within a standard error" in chosen["verdict"]
+
+
+@pytest.mark.parametrize("step", [3, 8, 14])
+def test_a_race_that_was_stopped_ends_as_if_it_was_not(
+    train: Train, raced: Run, notes: Notes, tmp_path: Path, step: int
+) -> None:
+    with stopping(notes, step=step), pytest.raises(Interrupted):
+        train({**AUTO, "training.checkpoint_interval_s": 0})
+    run = recipes.resume(tmp_path / "run")
+    assert digests(run) == digests(raced)
+    assert run.report.method == raced.report.method
+
+
+def test_many_rows_a_label_need_no_few_shot_training(train: Train, tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "many.csv", labelled_rows(300))
+    run = train({**AUTO, "training.epochs": 1}, source=str(file))
+    assert "few-shot" not in {row["name"] for row in run.report.contenders}
+
+
+def test_a_budget_that_does_not_suffice_says_what_does(train: Train, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        train({"training.budget_s": 0.01})
+    text = str(raised.value)
+    assert "too few for one epoch of full" in text
+    assert "--method probe" in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_race_takes_the_probe_where_nothing_else_fits(train: Train, notes: Notes) -> None:
+    run = train({**AUTO, "training.budget_s": 0.01})
+    assert run.report.method == "probe"
+    assert any("the budget does not suffice for fine-tuning" in text for text in notes.warned)
+    left_out = [row for row in run.report.contenders if row["metric"] is None]
+    assert {row["name"] for row in left_out} == {"full", "few-shot"}
+    assert all("budget" in row["verdict"] for row in left_out)
+
+
+def test_a_budget_that_suffices_changes_nothing(train: Train, raced: Run) -> None:
+    run = train({**AUTO, "training.budget_s": "1h"})
+    assert digests(run) == digests(raced)
+
+
+def test_r_drop_without_dropout_is_refused(train: Train) -> None:
+    with pytest.raises(ConfigError, match=r"training\.r_drop.*compares two passes under dropout"):
+        train({"training.r_drop": 1.0})

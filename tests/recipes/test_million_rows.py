@@ -1,0 +1,130 @@
+"""A million rows read, split, tokenised and trained on in little memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import WORDS
+
+NUM_ROWS = 1_000_000
+NUM_STEPS = 50
+LIMIT_BYTES = 2e9
+
+
+def write_rows(file: Path) -> None:
+    """Different texts of about 80 characters, with one of 97 labels each."""
+    words = np.array(WORDS.split())
+    generator = np.random.default_rng(0)
+    with file.open("w", encoding="utf-8") as opened:
+        opened.write("text,label\n")
+        for row in range(NUM_ROWS):
+            if row % 10_000 == 0:
+                drawn = words[generator.integers(0, len(words), (10_000, 14))].tolist()
+            opened.write(f"{' '.join(drawn[row % 10_000])} {row},label {row * row % 97}\n")
+
+
+def read_and_train(file: Path, base: Path, cache: Path) -> dict[str, object]:
+    """What a run does up to its first steps; says what came of it, and the most memory it took."""
+    from tunesmith.bases import load_tokenizer, new_classifier, tokenize
+    from tunesmith.bases._token_cache import TokenCache
+    from tunesmith.data import (
+        build_dataset,
+        check_trainable,
+        choose_columns,
+        fingerprint,
+        overlap,
+        read_table,
+        split_dataset,
+    )
+    from tunesmith.errors import Interrupted
+    from tunesmith.tasks import Field, TextClassification
+    from tunesmith.training import FitSettings, Rows, Supervised, fit
+
+    table = read_table(file)
+    columns = choose_columns(table)
+    loaded = build_dataset(table, columns)
+    check_trainable(loaded)
+    print_of_data = fingerprint(loaded.dataset)
+    split = split_dataset(loaded.dataset, validation=0.0005, test=0.1, seed=0)
+    del table, loaded
+    assert split.test is not None
+    shared = [*overlap(split.train, split.validation), *overlap(split.train, split.test)]
+    task = TextClassification(
+        tuple(map(Field, columns.text)), tuple(sorted(map(str, set(split.train.targets or ()))))
+    )
+    tokenizer = load_tokenizer(base)
+    parts = (split.train, split.validation, split.test)
+    tokens = [tokenize(tokenizer, part.inputs, 64, cache=TokenCache(cache)) for part in parts]
+    encoded = [task.encode(part.targets or []) for part in parts]
+
+    class Stopping:
+        """Stops after some steps, as a user would."""
+
+        num_steps = 0
+
+        def on_step(self, step: int, loss: float, rate: float) -> None:
+            self.num_steps = step
+            if step == NUM_STEPS:
+                signal.raise_signal(signal.SIGINT)
+
+        def on_start(self, total_steps: int, first_step: int) -> None: ...
+        def on_less_memory(self, max_tokens: int) -> None: ...
+        def on_epoch(self, record: object) -> None: ...
+        def on_end(self) -> None: ...
+
+    stopping = Stopping()
+    with pytest.raises(Interrupted):
+        fit(
+            new_classifier(base, "mean", len(task.labels)),
+            Rows(tokens[0], encoded[0]),
+            Rows(tokens[1], encoded[1]),
+            objective=task.objective,
+            criterion=Supervised(task.objective),
+            judge=lambda scores: float((scores.argmax(axis=1) == encoded[1]).mean()),
+            settings=FitSettings(epochs=1, batch_size=32),
+            callbacks=(stopping,),
+        )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "fingerprint": print_of_data,
+        "sizes": [len(part) for part in parts],
+        "labels": len(task.labels),
+        "shared": len(shared),
+        "lengths": [len(part.lengths) for part in tokens],
+        "mapped": [isinstance(part.ids.base, np.memmap) for part in tokens],
+        "steps": stopping.num_steps,
+        "peak_bytes": peak * (1 if sys.platform == "darwin" else 1024),
+    }
+
+
+@pytest.mark.slow
+def test_a_million_rows_take_less_than_two_gigabytes(tiny_base: Path, tmp_path: Path) -> None:
+    file = tmp_path / "million.csv"
+    write_rows(file)
+    arguments = [str(file), str(tiny_base), str(tmp_path / "cache")]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, __file__, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["peak_bytes"] < LIMIT_BYTES, f"{found['peak_bytes'] / 1e6:,.0f} MB"
+    assert found["sizes"] == found["lengths"] == [899_500, 500, 100_000]
+    assert found["mapped"] == [True, False, True]
+    assert (found["labels"], found["shared"], found["steps"]) == (49, 0, NUM_STEPS)
+    assert len(found["fingerprint"]) == 64
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(read_and_train(*map(Path, sys.argv[1:]))))

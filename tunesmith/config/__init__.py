@@ -1,0 +1,37 @@
+"""A run's settings: load YAML → dotted overrides → validate everything at once → dump."""
+
+from tunesmith.config._load import dump, load, setting_names
+from tunesmith.config._schema import (
+    AdapterConfig,
+    BaseConfig,
+    DataConfig,
+    EvaluationConfig,
+    FewShotConfig,
+    Loss,
+    Method,
+    Optimizer,
+    RunConfig,
+    Schedule,
+    Tracker,
+    TrainingConfig,
+    parse_duration,
+)
+
+__all__ = [
+    "AdapterConfig",
+    "BaseConfig",
+    "DataConfig",
+    "EvaluationConfig",
+    "FewShotConfig",
+    "Loss",
+    "Method",
+    "Optimizer",
+    "RunConfig",
+    "Schedule",
+    "Tracker",
+    "TrainingConfig",
+    "dump",
+    "load",
+    "parse_duration",
+    "setting_names",
+]

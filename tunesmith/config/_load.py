@@ -1,0 +1,128 @@
+"""From a YAML file and overrides to settings, every fault at once; and back to YAML."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from tunesmith.config._schema import RunConfig, Section
+from tunesmith.errors import ConfigError, Fault
+
+__all__ = ["dump", "load", "setting_names"]
+
+
+def load(
+    file: Path | None = None,
+    overrides: Iterable[str] = (),
+    settings: Mapping[str, object] | None = None,
+) -> RunConfig:
+    """Settings from a YAML file, then `a.b=value` overrides, then explicit settings.
+
+    Args:
+        file: YAML with the sections of `RunConfig`.
+        overrides: "section.name=value" with the value in YAML ("training.epochs=4").
+        settings: dotted name → value, as flags give them; None values are passed over.
+
+    Raises:
+        ConfigError: all faults at once, each with its place and, for a near miss, the name meant.
+    """
+    values: dict[str, Any] = _read_yaml(file) if file else {}
+    faults: list[Fault] = []
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals or not name.strip():
+            faults.append(Fault("is not of the form section.name=value", f"--set {override}"))
+            continue
+        try:
+            _place(values, name.strip(), yaml.safe_load(text))
+        except (yaml.YAMLError, ConfigError) as error:
+            faults.append(Fault(f"cannot be read: {error}", f"--set {override}"))
+    for name, value in (settings or {}).items():
+        if value is not None:
+            try:
+                _place(values, name, value)
+            except ConfigError as error:
+                faults.append(Fault(str(error), name))
+    try:
+        config = RunConfig.model_validate(values)
+    except ValidationError as error:
+        faults.extend(_fault(entry, str(file) if file else "") for entry in error.errors())
+    if faults:
+        raise ConfigError.of(faults)
+    return config
+
+
+def dump(config: RunConfig) -> str:
+    """The settings as YAML that `load` reads back to the same."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read: {error}", where=str(file)) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"is not YAML: {error}", where=str(file)) from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError("must hold sections such as 'training:'", where=str(file))
+    return values
+
+
+def _place(values: dict[str, Any], name: str, value: object) -> None:
+    *sections, last = name.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if inner is None:
+            inner = values[section] = {}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{section!r} is a value, not a section")
+        values = inner
+    values[last] = value
+
+
+def _fault(entry: Any, file: str) -> Fault:
+    name = ".".join(str(part) for part in entry["loc"])
+    where = f"{file}: {name}" if file else name
+    if entry["type"] == "literal_error":
+        choices = _choices(entry)
+        near = difflib.get_close_matches(str(entry["input"]), choices, n=1)
+        mend = f"did you mean {near[0]!r}? " if near else ""
+        return Fault(
+            f"there is no {entry['input']!r}", where, f"{mend}choices: {', '.join(choices)}"
+        )
+    if entry["type"] != "extra_forbidden":
+        return Fault(f"{entry['msg'].removeprefix('Value error, ')} (got {entry['input']!r})", where)
+    known = setting_names()
+    # An unknown section is reported by its own name, without the settings in it.
+    peers = known if "." in name else list(RunConfig.model_fields)
+    near = difflib.get_close_matches(name, peers, n=1) or [
+        full for full in known if full.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]
+    ]
+    mend = f"did you mean {near[0]!r}?" if near else f"settings: {', '.join(known)}"
+    return Fault("there is no such setting", where, mend)
+
+
+def _choices(entry: Any) -> list[str]:
+    """The values that a choice admits, out of pydantic's description: "'a', 'b' or 'c'"."""
+    return re.findall(r"'([^']*)'", entry["ctx"]["expected"])
+
+
+def setting_names() -> list[str]:
+    """Every setting's dotted name, in the order of this file."""
+    names: list[str] = []
+    for name, info in RunConfig.model_fields.items():
+        section = info.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            names.extend(f"{name}.{inner}" for inner in section.model_fields)
+        else:
+            names.append(name)
+    return names

@@ -1,0 +1,65 @@
+"""The cheap models that every other one has to beat."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.config import RunConfig
+from tunesmith.evaluation import MajorityBaseline, TfidfBaseline, choose_thresholds
+from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._prepare import PreparedData
+from tunesmith.tasks import MultiLabelClassification, Task
+
+__all__ = ["FittedBaseline", "fit_baselines"]
+
+
+@dataclass(frozen=True, slots=True)
+class FittedBaseline:
+    """A baseline that learned from the training rows.
+
+    Attributes:
+        task: the task with the decision rule fitted to its validation rows.
+        validation_metric: the task's leading metric there, 0 to 1.
+        test_probabilities: float64 [n, labels].
+    """
+
+    name: str
+    task: Task
+    validation_metric: float
+    test_probabilities: NDArray[np.float64]
+    seconds: float
+
+
+def fit_baselines(
+    data: PreparedData, config: RunConfig, listener: Listener
+) -> tuple[FittedBaseline, ...]:
+    """Fits majority class and TF-IDF + linear."""
+    from sklearn.metrics import accuracy_score, f1_score
+
+    listener.stage("baselines")
+    targets = data.task.encode(data.split.train.targets or [])
+    wanted = data.task.encode(data.split.validation.targets or [])
+    fitted: list[FittedBaseline] = []
+    for baseline in (
+        MajorityBaseline(data.task.labels),
+        TfidfBaseline(data.task.labels, seed=config.seed),
+    ):
+        started = time.monotonic()
+        baseline.fit(data.split.train, targets)
+        validation = baseline.probabilities(data.split.validation)
+        task = data.task
+        if isinstance(task, MultiLabelClassification):
+            thresholds = choose_thresholds(wanted, validation)
+            task = task.with_thresholds(thresholds)
+            answers = validation >= np.array(thresholds)
+            metric = f1_score(wanted, answers, average="macro", zero_division=0)
+        else:
+            metric = accuracy_score(wanted, validation.argmax(axis=1))
+        probabilities = baseline.probabilities(data.test)
+        seconds = time.monotonic() - started
+        fitted.append(FittedBaseline(baseline.name, task, float(metric), probabilities, seconds))
+    return tuple(fitted)

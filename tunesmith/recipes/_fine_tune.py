@@ -1,0 +1,220 @@
+"""One method of fine-tuning, with settings that fit method, base and data."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.bases import Classifier, has_adapter, merge_adapter, score
+from tunesmith.config import Method, RunConfig
+from tunesmith.evaluation import choose_thresholds
+from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._methods import is_adapter, make_criterion, prepare_method, suited_factor
+from tunesmith.recipes._model import Model, TokenizedSplit
+from tunesmith.recipes._prepare import PreparedData
+from tunesmith.recipes._probe import Probe
+from tunesmith.tasks import MultiLabelClassification, Task
+from tunesmith.training import (
+    Callback,
+    Checkpoints,
+    EpochRecord,
+    FitSettings,
+    MetricsLog,
+    Processes,
+    Rows,
+    fit,
+)
+from tunesmith.training.callbacks import Trackers
+from tunesmith.training.optimizers import suited_rate
+from tunesmith.types import Dataset, Outputs
+
+__all__ = ["Tuned", "decide", "fine_tune", "fit_settings", "suited_epochs"]
+
+_ROWS_TO_SEE = 25_000
+_RATE_OF_MINILM = 1e-4
+_HIDDEN_OF_MINILM = 384
+_STEPS_TO_SETTLE = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A model, and how it came about.
+
+    Attributes:
+        validation_scores: float32 [n, labels], of the best epoch.
+        settings: None for the probe, which is not fine-tuned.
+        seconds: time for probe and fine-tuning.
+        epochs: trained so far.
+    """
+
+    method: Method
+    classifier: Classifier
+    validation_scores: NDArray[np.float32]
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    settings: FitSettings | None
+    seconds: float
+
+    @property
+    def epochs(self) -> int:
+        return self.history[-1].epoch if self.history else 0
+
+
+def fine_tune(
+    method: Method,
+    model: Model,
+    probe: Probe,
+    tokens: TokenizedSplit,
+    data: PreparedData,
+    config: RunConfig,
+    listener: Listener,
+    *,
+    folder: Path,
+    resume: bool,
+    settings: FitSettings,
+    until_epoch: int | None = None,
+) -> Tuned:
+    """Trains a copy of the model, which holds the probe's head or the parent's, by one method.
+
+    Args:
+        folder: the run's; checkpoints and the log go there.
+        until_epoch: see `fit`.
+
+    Raises:
+        ConfigError: the method does not fit the base or this machine.
+        Interrupted, TrainingError, OutputError: see `tunesmith.training.fit`.
+    """
+    started = time.monotonic()
+    task, training = data.task, config.training
+    classifier = copy.deepcopy(model.classifier)
+    if probe.inherited is not None:
+        weight, bias = probe.inherited
+        classifier.head.load_state_dict({"weight": weight, "bias": bias})
+    source = prepare_method(method, classifier, tokens.train, config, listener, folder=folder)
+    rows = Rows(source, task.encode(data.split.train.targets or []))
+    checkpoints = Checkpoints(
+        folder / "checkpoints" / method,
+        keep=training.checkpoints_kept,
+        interval_s=training.checkpoint_interval_s,
+    )
+    validation = Rows(tokens.validation, task.encode(data.split.validation.targets or []))
+    result = fit(
+        classifier,
+        rows,
+        validation,
+        objective=task.objective,
+        criterion=make_criterion(method, task, rows, config),
+        judge=judge_of(task, data.split.validation),
+        settings=settings,
+        callbacks=[*_logs(method, config, folder), listener],
+        checkpoints=checkpoints,
+        resume=resume,
+        until_epoch=until_epoch,
+    )
+    if has_adapter(classifier) and config.adapter.keep == "merged" and until_epoch is None:
+        merge_adapter(classifier)
+    if result.out_of_time:
+        listener.say(f"{method}: the time given is over; the best weights so far are kept")
+    return Tuned(
+        method=method,
+        classifier=classifier,
+        validation_scores=score(classifier.at(model.precision), tokens.validation),
+        history=result.history,
+        best_epoch=result.best_epoch,
+        settings=settings,
+        seconds=probe.seconds + time.monotonic() - started,
+    )
+
+
+def _logs(method: Method, config: RunConfig, folder: Path) -> list[Callback]:
+    """What is written down of the losses, by the first of the processes that train together."""
+    if not Processes().is_first:
+        return []
+    logs: list[Callback] = [MetricsLog(folder / "metrics.jsonl")]
+    if config.training.track:
+        name = f"{folder.name}-{method}"
+        values = config.model_dump(mode="json")
+        logs.append(Trackers(config.training.track, "tunesmith", name, values, folder))
+    return logs
+
+
+def suited_epochs(num_rows: int) -> int:
+    """Passes so that about 25,000 rows are seen, within 2 to 10."""
+    return int(np.clip(round(_ROWS_TO_SEE / num_rows), 2, 10))
+
+
+def fit_settings(
+    method: Method,
+    config: RunConfig,
+    model: Model,
+    num_rows: int,
+    *,
+    epochs: int | None = None,
+    time_limit_s: float | None = None,
+) -> FitSettings:
+    """The settings as given, and what suits method, base and data where they are left open.
+
+    The rate falls with the base's width, and where there are few steps, in which a high rate cannot
+    settle; adapters and biases, which are few, need a higher one. The weights are averaged over
+    about a quarter of an epoch.
+    """
+    training = config.training
+    epochs = epochs or training.epochs or suited_epochs(num_rows)
+    hidden = model.classifier.head.in_features
+    steps = max(num_rows / training.batch_size, 1.0)
+    settled = min(1.0, (steps * epochs / _STEPS_TO_SETTLE) ** 0.5)
+    rate = min(_RATE_OF_MINILM * _HIDDEN_OF_MINILM / hidden, 1e-3) * settled
+    suited = suited_rate(training.optimizer, rate * suited_factor(method))
+    average = training.average_decay
+    return FitSettings(
+        epochs=epochs,
+        batch_size=training.batch_size,
+        max_tokens=training.max_tokens,
+        optimizer=training.optimizer,
+        learning_rate=training.learning_rate or suited,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+        layer_decay=training.layer_decay,
+        schedule=training.schedule,
+        warmup_fraction=training.warmup_fraction,
+        clip_norm=training.clip_norm,
+        averaging=training.averaging,
+        average_decay=max(0.0, 1.0 - 4.0 / steps) if average is None else average,
+        dropout=max(training.dropout, config.adapter.dropout if is_adapter(method) else 0.0),
+        patience=training.patience,
+        precision=model.precision,
+        keep_start=False,
+        time_limit_s=time_limit_s,
+        seed=config.seed,
+    )
+
+
+def decide(task: Task, validation: Dataset, scores: NDArray[np.float32]) -> Task:
+    """The task with its decision rule fitted to validation scores, float32 [n, labels]."""
+    if isinstance(task, MultiLabelClassification):
+        targets = task.encode(validation.targets or [])
+        probabilities = task.probabilities(Outputs(scores=scores))
+        return task.with_thresholds(choose_thresholds(targets, probabilities))
+    return task
+
+
+def judge_of(task: Task, validation: Dataset) -> Callable[[NDArray[np.float32]], float]:
+    """Accuracy, or macro-F1 at thresholds chosen on the same rows for several labels."""
+    from sklearn.metrics import f1_score
+
+    targets = task.encode(validation.targets or [])
+
+    def judge(scores: NDArray[np.float32]) -> float:
+        if task.objective == "cross-entropy":
+            return float((scores.argmax(axis=1) == targets).mean())
+        probabilities = task.probabilities(Outputs(scores=scores))
+        chosen = probabilities >= np.array(choose_thresholds(targets, probabilities))
+        return float(f1_score(targets, chosen, average="macro", zero_division=0))
+
+    return judge

@@ -1,0 +1,158 @@
+"""What a method changes: which weights are trained, on what, and what is minimised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tunesmith.bases import (
+    ADAPTERS,
+    Classifier,
+    PartialMethod,
+    PrefixCache,
+    TokenizedDataset,
+    TokenSource,
+    attach_adapter,
+    train_only,
+)
+from tunesmith.config import Method, RunConfig
+from tunesmith.errors import ConfigError, Fault
+from tunesmith.recipes._listener import Listener
+from tunesmith.tasks import Task
+from tunesmith.training import Rows
+from tunesmith.training.criteria import Contrastive, Criterion, Supervised, balanced_weights
+
+__all__ = [
+    "check_method",
+    "is_adapter",
+    "make_criterion",
+    "prepare_method",
+    "suited_factor",
+]
+
+_CACHE_BYTES = 4_000_000_000
+
+# Fewer weights want a higher rate: about ten times for adapters of low rank (Schulman et al. 2025,
+# "LoRA Without Regret"); measured on validation rows for the others, see docs/log.md.
+_RATE_FACTORS: dict[str, float] = {
+    "full": 1.0,
+    "few-shot": 1.0,
+    "last-k": 2.0,
+    "bitfit": 10.0,
+    "norms": 10.0,
+    "ia3": 50.0,
+    "vera": 50.0,
+}
+_RATE_FACTOR_OF_ADAPTERS = 10.0
+
+_PARTIAL: dict[Method, PartialMethod] = {"last-k": "last-k", "bitfit": "bitfit", "norms": "norms"}
+
+
+def is_adapter(method: Method) -> bool:
+    """Whether the method trains adapters beside the base's own weights."""
+    return method in ADAPTERS
+
+
+def suited_factor(method: Method) -> float:
+    """By how much the method's rate is higher than that of full fine-tuning."""
+    return _RATE_FACTORS.get(method, _RATE_FACTOR_OF_ADAPTERS)
+
+
+def check_method(config: RunConfig) -> None:
+    """Checks what no single setting shows, before any work is done.
+
+    Raises:
+        ConfigError: settings that do not go together; all of them at once.
+    """
+    training, faults = config.training, []
+    if training.r_drop > 0 and training.dropout == 0:
+        faults.append(
+            Fault(
+                "compares two passes under dropout, and there is none",
+                "training.r_drop",
+                "--set training.dropout=0.1",
+            )
+        )
+    if config.data.replay_from is not None and config.data.replay == 0:
+        faults.append(
+            Fault("names rows to replay, but no share of them", "data.replay_from", "--replay 0.2")
+        )
+    if faults:
+        raise ConfigError.of(faults)
+
+
+def prepare_method(
+    method: Method,
+    classifier: Classifier,
+    tokens: TokenizedDataset,
+    config: RunConfig,
+    listener: Listener,
+    *,
+    folder: Path,
+) -> TokenSource:
+    """Makes the classifier ready in place: freezes, attaches an adapter, keeps frozen states.
+
+    Returns:
+        The training texts, with the frozen layers' states where the method keeps them.
+
+    Raises:
+        ConfigError: the method does not fit the base or this machine.
+    """
+    training, adapter = config.training, config.adapter
+    if is_adapter(method):
+        attach_adapter(
+            classifier,
+            method,
+            rank=adapter.rank,
+            alpha=adapter.alpha,
+            dropout=adapter.dropout,
+            targets=adapter.targets,
+        )
+    else:
+        train_only(
+            classifier,
+            _PARTIAL.get(method, "full"),
+            layers=training.layers,
+            embeddings=not training.freeze_embeddings,
+        )
+    classifier.gradient_checkpointing(training.gradient_checkpointing)
+    if training.compile:
+        classifier.compile_layers()
+    trained = [p.numel() for p in classifier.parameters() if p.requires_grad]
+    total = sum(parameter.numel() for parameter in classifier.parameters())
+    listener.say(
+        f"{method}: {sum(trained):,} of {total:,} weights are trained ({sum(trained) / total:.1%})"
+    )
+    if method != "last-k" or training.dropout > 0:
+        return tokens
+    cache = PrefixCache.build(
+        classifier, tokens, training.layers, folder / "checkpoints", _CACHE_BYTES
+    )
+    if cache is None:
+        listener.say("last-k: the frozen layers' states are not kept, but computed in each step")
+        return tokens
+    return cache
+
+
+def make_criterion(method: Method, task: Task, rows: Rows, config: RunConfig) -> Criterion:
+    """What the method minimises."""
+    training = config.training
+    if method == "few-shot":
+        return Contrastive(
+            rows,
+            task.objective,
+            num_labels=task.head.size,
+            temperature=config.few_shot.temperature,
+            rows_a_label=config.few_shot.rows_a_label,
+        )
+    weights = None
+    if training.class_weights == "balanced":
+        weights = balanced_weights(rows.targets, task.head.size)
+    return Supervised(
+        task.objective,
+        loss=training.loss,
+        label_smoothing=training.label_smoothing,
+        focal_gamma=training.focal_gamma,
+        robustness=training.robustness,
+        class_weights=weights,
+        r_drop=training.r_drop,
+    )

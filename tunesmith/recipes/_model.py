@@ -1,0 +1,112 @@
+"""The base opened with a head on it, and the splits as its token ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from tunesmith.bases import (
+    Base,
+    Classifier,
+    Pooling,
+    Precision,
+    TokenizedDataset,
+    choose_device,
+    choose_precision,
+    load_tokenizer,
+    new_classifier,
+    set_threads,
+    tokenize,
+)
+from tunesmith.config import RunConfig
+from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._predictions import warn_of_cut
+from tunesmith.recipes._prepare import PreparedData
+from tunesmith.tasks import Task
+
+__all__ = ["Model", "TokenizedSplit", "build_model", "space_needed", "tokenize_split"]
+
+_UNKNOWN_SHARE_WORTH_A_WARNING = 0.05
+_REPORT_BYTES = 15_000_000  # with the tokenizer, twice, and the held-out rows
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A base with its head, its tokenizer, and how both are used."""
+
+    classifier: Classifier
+    tokenizer: Any
+    pooling: Pooling
+    max_length: int
+    precision: Precision
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedSplit:
+    """The three splits as token ids."""
+
+    train: TokenizedDataset
+    validation: TokenizedDataset
+    test: TokenizedDataset
+
+
+def build_model(base: Base, config: RunConfig, task: Task, listener: Listener) -> Model:
+    """Opens the base, puts a head on it, and chooses pooling, length and precision.
+
+    Raises:
+        BaseModelError: the base cannot be opened.
+    """
+    threads = set_threads(config.training.threads)
+    torch.manual_seed(config.seed)
+    pooling = base.pooling if config.base.pooling == "auto" else config.base.pooling
+    reason = base.pooling_reason if config.base.pooling == "auto" else "as set"
+    max_length = min(config.base.max_length or base.max_length, base.max_length)
+    tokenizer = load_tokenizer(base.path)
+    classifier = new_classifier(
+        base.path,
+        pooling,
+        task.head.size,
+        dropout=config.training.dropout,
+        adapter=base.adapter,
+    )
+    device = choose_device()
+    classifier.to(device)
+    precision, why = choose_precision(config.training.precision, device)
+    listener.say(f"base {base.id} ({base.family}); {pooling} pooling: {reason}")
+    listener.say(f"{precision} on {device}, {threads} threads: {why}")
+    return Model(classifier, tokenizer, pooling, max_length, precision)
+
+
+def tokenize_split(model: Model, data: PreparedData, listener: Listener) -> TokenizedSplit:
+    """Turns the splits into token ids; says what is cut and what the base does not know."""
+    parts = (data.split.train, data.split.validation, data.test)
+    listener.stage("reading the texts", sum(len(part) for part in parts))
+    tokenized: list[TokenizedDataset] = []
+    for part in parts:
+        tokenized.append(tokenize(model.tokenizer, part.inputs, model.max_length))
+        listener.advance(len(part))
+    lengths = np.concatenate([part.full_lengths for part in tokenized])
+    warn_of_cut(lengths, model.max_length, listener)
+    unknown = tokenized[0].unknown_share
+    if unknown >= _UNKNOWN_SHARE_WORTH_A_WARNING:
+        listener.warn(
+            f"the base does not know {unknown:.0%} of the tokens in the training texts: it was "
+            f"made for another language or alphabet; choose one that fits with --base"
+        )
+    return TokenizedSplit(*tokenized)
+
+
+def space_needed(model: Model, config: RunConfig) -> int:
+    """About the most that a run writes, in bytes: its bundle, and checkpoints until that is there.
+
+    A checkpoint holds the trained weights five times over: as they are, the best, the average, and
+    two moments of the optimiser. One more than is kept is there while it is written.
+    """
+    size = sum(parameter.numel() * 4 for parameter in model.classifier.parameters())
+    bundle = size + _REPORT_BYTES
+    if config.training.method == "probe":
+        return bundle
+    return bundle + (config.training.checkpoints_kept + 1) * 5 * size

@@ -1,0 +1,65 @@
+"""The frozen base with a linear head: a model of its own, and where fine-tuning starts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tunesmith.bases import extract_features
+from tunesmith.recipes._lineage import Parent, inherited_head
+from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._model import Model, TokenizedSplit
+from tunesmith.recipes._prepare import PreparedData
+from tunesmith.training import fit_linear_head
+
+__all__ = ["Probe", "fit_probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The frozen base with a linear head.
+
+    Attributes:
+        validation_scores, test_scores: float32 [n, labels].
+        seconds: time for features and head.
+        rows_per_second: of the base, without training; how long anything takes follows from it.
+        inherited: weight and bias of the parent's head, where fine-tuning goes on from that.
+    """
+
+    validation_scores: NDArray[np.float32]
+    test_scores: NDArray[np.float32]
+    seconds: float
+    rows_per_second: float
+    inherited: tuple[Tensor, Tensor] | None = None
+
+
+def fit_probe(
+    model: Model,
+    tokens: TokenizedSplit,
+    data: PreparedData,
+    listener: Listener,
+    *,
+    parent: Parent | None = None,
+) -> Probe:
+    """Fits the head on frozen features, and leaves it in the model."""
+    started = time.monotonic()
+    classifier, task = model.classifier, data.task
+    parts = (tokens.train, tokens.validation, tokens.test)
+    num_rows = sum(len(part) for part in parts)
+    listener.stage("frozen encoder + linear head", num_rows)
+    working = classifier.at(model.precision)
+    features = [extract_features(working, part, on_rows=listener.advance) for part in parts]
+    rate = num_rows / max(time.monotonic() - started, 1e-9)
+    targets = task.encode(data.split.train.targets or [])
+    weight, bias = fit_linear_head(features[0], targets, task.head.size, task.objective)
+    with torch.no_grad():
+        classifier.head.weight.copy_(weight)
+        classifier.head.bias.copy_(bias)
+    scores = [part @ weight.numpy().T + bias.numpy() for part in features]
+    inherited = inherited_head(parent, task, features[0], targets)
+    return Probe(scores[1], scores[2], time.monotonic() - started, rate, inherited)

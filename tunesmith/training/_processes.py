@@ -1,0 +1,116 @@
+"""The processes that train together, started by torchrun or `accelerate launch`; usually one.
+
+Each step's rows are shared out among them, and their gradients are summed before the update, so
+that all hold the same weights after it: data parallelism as in `DistributedDataParallel`, with one
+reduction a step however many parts the step is worked on in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from numpy.typing import NDArray
+from torch import Tensor, distributed
+
+__all__ = ["Processes", "join_processes"]
+
+_BUCKET_ELEMENTS = 8_000_000
+
+
+class Processes:
+    """This process among those that train together.
+
+    Attributes:
+        rank: its number, from 0; process 0 writes checkpoints, logs and results.
+        size: how many there are.
+    """
+
+    def __init__(self) -> None:
+        together = distributed.is_available() and distributed.is_initialized()
+        self.rank = distributed.get_rank() if together else 0
+        self.size = distributed.get_world_size() if together else 1
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows of a step that this process works on; none where rows are few."""
+        return indices[self.rank :: self.size]
+
+    @torch.no_grad()
+    def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
+        """Replaces each parameter's gradient by the sum over all processes.
+
+        Gradients travel some megabytes at a time, since many small messages are slow.
+        """
+        if self.size == 1:
+            return
+        bucket: list[Tensor] = []
+        for place, parameter in enumerate(parameters):
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            bucket.append(parameter.grad)
+            full = sum(gradient.numel() for gradient in bucket) >= _BUCKET_ELEMENTS
+            if full or place == len(parameters) - 1:
+                _sum_in_place(bucket)
+                bucket = []
+
+    def sum(self, value: float) -> float:
+        """The sum of a figure over all processes."""
+        if self.size == 1:
+            return value
+        # float64 where the device has it: the figure must be the same as one process would have.
+        tensor = torch.tensor(value, dtype=torch.float32 if _on_mps() else torch.float64)
+        tensor = tensor.cuda() if distributed.get_backend() == "nccl" else tensor
+        distributed.all_reduce(tensor)
+        return float(tensor)
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process."""
+        return self.sum(float(flag)) > 0
+
+    def wait(self) -> None:
+        """Returns when all have come here."""
+        if self.size > 1:
+            distributed.barrier()
+
+    def from_first(self, make: Callable[[], str]) -> str:
+        """A text that process 0 makes, in all of them."""
+        if self.size == 1:
+            return make()
+        # Bytes in a tensor: torch's own broadcast of objects would send a pickle.
+        content = make().encode() if self.is_first else b""
+        size = int(self.sum(len(content)))
+        filled = np.frombuffer(content.ljust(size, b"\0"), dtype=np.uint8)
+        tensor = torch.from_numpy(filled.astype(np.int32))
+        tensor = tensor.cuda() if distributed.get_backend() == "nccl" else tensor
+        distributed.broadcast(tensor, 0)
+        return tensor.cpu().numpy().astype(np.uint8).tobytes().decode()
+
+
+def join_processes() -> Processes:
+    """Joins the processes that torchrun or `accelerate launch` started; alone, there is just one.
+
+    accelerate takes nccl or gloo, and gives each process its GPU.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        PartialState()
+    return Processes()
+
+
+def _sum_in_place(tensors: Sequence[Tensor]) -> None:
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    distributed.all_reduce(flat)
+    start = 0
+    for tensor in tensors:
+        tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
+        start += tensor.numel()
+
+
+def _on_mps() -> bool:
+    return torch.backends.mps.is_available()

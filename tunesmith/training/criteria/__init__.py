@@ -1,0 +1,16 @@
+"""What training minimises: one file a criterion, one protocol for all."""
+
+from tunesmith.training.criteria._contrastive import Contrastive
+from tunesmith.training.criteria._criterion import Criterion
+from tunesmith.training.criteria._losses import mean_loss, row_losses
+from tunesmith.training.criteria._supervised import Supervised
+from tunesmith.training.criteria._weights import balanced_weights
+
+__all__ = [
+    "Contrastive",
+    "Criterion",
+    "Supervised",
+    "balanced_weights",
+    "mean_loss",
+    "row_losses",
+]
