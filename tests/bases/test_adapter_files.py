@@ -309,6 +309,21 @@ class TestWhatIsRefused:
         with pytest.raises(BaseModelError, match=message):
             load_adapter(model_of("bert"), saved)
 
+    def test_a_size_that_fits_some_layers_only(
+        self, model_of: ModelOf, tokens_of: TokensOf, tmp_path: Path
+    ) -> None:
+        model = model_of("gpt2")
+        before = score(model, tokens_of("gpt2"))
+        other = model_of("gpt2")
+        attach_adapter(other, "c3a", rank=4)
+        save_adapter(other, tmp_path)
+        rewrite(tmp_path, block_size_pattern={r"mlp\.c_proj": 48})
+        with pytest.raises(BaseModelError, match="is an adapter for another base"):
+            load_adapter(model, tmp_path)
+        assert not has_adapter(model)
+        assert np.array_equal(score(model, tokens_of("gpt2")), before)
+        assert type(model.backbone.h[0].attn.c_attn).__name__ == "Conv1D"
+
     def test_a_folder_without_an_adapter(self, tmp_path: Path, model_of: ModelOf) -> None:
         with pytest.raises(BaseModelError, match="is not an adapter"):
             load_adapter(model_of("bert"), tmp_path)

@@ -136,14 +136,24 @@ def attach_adapter(
 
 
 def inject(model: Classifier, config: PeftConfig, conv1d: list[str]) -> None:
-    """Puts the adapter that `config` describes on the backbone, untrained."""
+    """Puts the adapter that `config` describes on the backbone, untrained.
+
+    Raises:
+        ValueError, TypeError: PEFT's, where it does not fit; the backbone is as before.
+    """
     import peft
 
     if config.peft_type == peft.PeftType.SHIRA:
         # torch warns until it is told whether to check the places that SHiRA gives it.
         torch.sparse.check_sparse_tensor_invariants.enable()  # type: ignore[no-untyped-call]
-    with without_warnings():
-        wrapped = peft.get_peft_model(model.backbone, config)
+    try:
+        with without_warnings():
+            wrapped = peft.get_peft_model(model.backbone, config)
+    except (ValueError, TypeError):
+        # Layers before the one that does not fit have theirs already.
+        for name, layer in adapted_layers(model.backbone):
+            model.backbone.set_submodule(name, layer.get_base_layer())
+        raise
     model.adapter = Attached(wrapped, conv1d)
     model.head.requires_grad_(True)
     model.train(model.training)

@@ -138,14 +138,14 @@ def _fitting_types(
     was_training = model.training
     model.eval()
     batch = _on_device(model, tokens.batch(indices))
-    states = _states_entering(model, batch, start).float()
     whole = model.features(batch)
-    name, scale = entering_name(start), float(whole.abs().max())
 
     def error(kept: Tensor) -> float:
-        return float((model.features({**batch, name: kept}) - whole).abs().max()) / scale
+        found = model.features({**batch, entering_name(start): kept})
+        return float((found - whole).abs().max() / whole.abs().max())
 
     try:
+        states = _states_entering(model, batch, start).float()
         if not error(states) <= _TOLERANCE:
             return ()
         half = states.half()

@@ -63,14 +63,13 @@ def split_dataset(dataset: Dataset, *, validation: float, test: float, seed: int
     later = int(validation > 0)
     chosen_test = pool.take(_size(num_rows, test), num_rows, later)
     chosen_validation = pool.take(_size(num_rows, validation), num_rows, 0)
-    part_of_group = np.zeros(len(groups), dtype=np.int8)
+    part_of_group = np.zeros(len(groups), dtype=np.int8)  # places in `asked`
     part_of_group[chosen_validation] = 1
     part_of_group[chosen_test] = 2
-    # Of each row, in the order of the file.
-    part_of = np.empty(num_rows, dtype=np.int8)
-    part_of[groups.rows] = np.repeat(part_of_group, groups.sizes)
-    parts = [np.flatnonzero(part_of == part) for part in range(3)]
+    part_of_row = np.empty(num_rows, dtype=np.int8)
+    part_of_row[groups.rows] = np.repeat(part_of_group, groups.sizes)
     asked = (("training", True), ("validation", validation > 0), ("test", test > 0))
+    parts = [np.flatnonzero(part_of_row == place) for place in range(len(asked))]
     for (name, wanted), rows in zip(asked, parts, strict=True):
         if wanted and len(rows) < _FEWEST_ROWS:
             raise _too_few(dataset, len(groups), name)

@@ -191,7 +191,8 @@ def _train_epoch(run: _Fit, stop: StopRequest) -> None:
     # Without dropout the base stays in evaluation mode, in which every family has it switched off.
     run.working.model.train(settings.dropout > 0)
     schedule = "constant" if own_schedule(settings.optimizer) else settings.schedule
-    for batch in run.batches(state.epoch)[state.batch :]:
+    batches = run.batches(state.epoch)
+    for batch in batches[state.batch :]:
         rate = rate_at(
             schedule, state.step, run.total_steps, settings.learning_rate, settings.warmup_fraction
         )
@@ -201,7 +202,8 @@ def _train_epoch(run: _Fit, stop: StopRequest) -> None:
             callback.on_step(state.step, loss, rate)
         if run.out_of_time:
             break
-        _keep_what_is_due(run, stop)
+        if state.batch < len(batches):  # after the last one the weights are validated first
+            _keep_what_is_due(run, stop)
     state.end_epoch()
 
 
