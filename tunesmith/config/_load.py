@@ -100,7 +100,8 @@ def _fault(entry: Any, file: str) -> Fault:
             f"there is no {entry['input']!r}", where, f"{mend}choices: {', '.join(choices)}"
         )
     if entry["type"] != "extra_forbidden":
-        return Fault(f"{entry['msg'].removeprefix('Value error, ')} (got {entry['input']!r})", where)
+        what = entry["msg"].removeprefix("Value error, ")
+        return Fault(f"{what} (got {entry['input']!r})", where)
     known = setting_names()
     # An unknown section is reported by its own name, without the settings in it.
     peers = known if "." in name else list(RunConfig.model_fields)

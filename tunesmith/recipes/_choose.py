@@ -15,32 +15,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunesmith import storage
 from tunesmith.config import Method, RunConfig
 from tunesmith.errors import ConfigError
-from tunesmith.evaluation import paired_difference
 from tunesmith.recipes._baselines import FittedBaseline
+from tunesmith.recipes._compare import is_clearly_better
 from tunesmith.recipes._fine_tune import (
     Tuned,
-    decide,
     fine_tune,
     fit_settings,
     judge_of,
     suited_epochs,
 )
 from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._methods import racing_methods
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
 from tunesmith.training import Processes
-from tunesmith.types import Outputs
 
 __all__ = ["Choice", "Contender", "choose_model"]
 
-_ONE_STANDARD_ERROR = 0.6827  # the level of an interval that reaches one standard error each way
-_FEW_ROWS_A_LABEL = 64
 _FULL_COSTS = 3.6  # times a pass without training: forward, backward, update (docs/log.md)
 _SMALLEST_RACE = 2
 _SPARE = 0.85  # of the time left: machines are noisy
@@ -209,7 +205,7 @@ def _new_plan(
     probe: Probe, tokens: TokenizedSplit, data: PreparedData, config: RunConfig, started: float
 ) -> _Plan:
     training = config.training
-    methods = _contenders(data) if training.method == "auto" else (training.method,)
+    methods = racing_methods(data) if training.method == "auto" else (training.method,)
     num_rows = len(tokens.train)
     wanted = training.epochs or suited_epochs(num_rows)
     if training.budget_s is None:
@@ -235,12 +231,6 @@ def _new_plan(
     return _Plan(fits, epochs, left_out, left / len(fits))
 
 
-def _contenders(data: PreparedData) -> tuple[Method, ...]:
-    """Full fine-tuning always; the contrastive one where a label has few rows."""
-    rows_a_label = len(data.split.train) / max(len(data.task.labels), 1)
-    return ("full", "few-shot") if rows_a_label <= _FEW_ROWS_A_LABEL else ("full",)
-
-
 def _choice(
     data: PreparedData,
     config: RunConfig,
@@ -257,7 +247,8 @@ def _choice(
     chosen = next(
         tuned
         for tuned in finalists
-        if tuned is best or not _clearly_better(best, tuned, data, config)
+        if tuned is best
+        or not is_clearly_better(best.validation_scores, tuned.validation_scores, data, config)
     )
     rows = [
         Contender(one.name, one.validation_metric, 0, one.seconds, "baseline") for one in baselines
@@ -291,27 +282,3 @@ def _say(listener: Listener, chosen: Tuned, best: Tuned, plan: _Plan) -> None:
         )
     else:
         listener.say(f"{chosen.method} is chosen on the validation rows")
-
-
-def _clearly_better(best: Tuned, other: Tuned, data: PreparedData, config: RunConfig) -> bool:
-    """Whether the best is ahead by more than a standard error of the difference, row by row."""
-    validation = data.split.validation
-    targets = data.task.encode(validation.targets or [])
-    tasks = [decide(data.task, validation, t.validation_scores) for t in (best, other)]
-    difference = paired_difference(
-        tasks[0],
-        targets,
-        _probabilities(best, data),
-        _probabilities(other, data),
-        task_b=tasks[1],
-        metric=data.task.default_metrics[0],
-        confidence=_ONE_STANDARD_ERROR,
-        resamples=config.evaluation.resamples,
-        seed=config.seed,
-    )
-    return difference.low > 0
-
-
-def _probabilities(tuned: Tuned, data: PreparedData) -> NDArray[np.float64]:
-    outputs = Outputs(scores=tuned.validation_scores)
-    return np.asarray(data.task.probabilities(outputs), dtype=np.float64)

@@ -17,6 +17,7 @@ from tunesmith.bases import (
 from tunesmith.config import Method, RunConfig
 from tunesmith.errors import ConfigError, Fault
 from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._prepare import PreparedData
 from tunesmith.tasks import Task
 from tunesmith.training import Rows
 from tunesmith.training.criteria import Contrastive, Criterion, Supervised, balanced_weights
@@ -26,10 +27,12 @@ __all__ = [
     "is_adapter",
     "make_criterion",
     "prepare_method",
+    "racing_methods",
     "suited_factor",
 ]
 
 _CACHE_BYTES = 4_000_000_000
+_FEW_ROWS_A_LABEL = 64
 
 # Fewer weights want a higher rate: about ten times for adapters of low rank (Schulman et al. 2025,
 # "LoRA Without Regret"); measured on validation rows for the others, see docs/log.md.
@@ -55,6 +58,12 @@ def is_adapter(method: Method) -> bool:
 def suited_factor(method: Method) -> float:
     """By how much the method's rate is higher than that of full fine-tuning."""
     return _RATE_FACTORS.get(method, _RATE_FACTOR_OF_ADAPTERS)
+
+
+def racing_methods(data: PreparedData) -> tuple[Method, ...]:
+    """What `auto` tries: full fine-tuning, and few-shot where labels have few rows."""
+    rows_a_label = len(data.split.train) / max(len(data.task.labels), 1)
+    return ("full", "few-shot") if rows_a_label <= _FEW_ROWS_A_LABEL else ("full",)
 
 
 def check_method(config: RunConfig) -> None:

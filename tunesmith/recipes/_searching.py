@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunesmith import config as config_module
 from tunesmith import storage
 from tunesmith.bases import available_cores
 from tunesmith.config import DataConfig
 from tunesmith.errors import Interrupted, TrainingError
-from tunesmith.evaluation import paired_difference
-from tunesmith.recipes._fine_tune import decide
+from tunesmith.recipes._compare import is_clearly_better
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._study import go_on_text
@@ -33,13 +31,11 @@ from tunesmith.search import (
     search,
     with_settings,
 )
-from tunesmith.training._interrupts import stop_on_signals
-from tunesmith.types import Outputs
+from tunesmith.training import stop_on_signals
 
 __all__ = ["choose", "ending_text", "report_of", "run_trials"]
 
 _MODULE = "tunesmith.recipes._trial"
-_ONE_STANDARD_ERROR = 0.6827  # the level of an interval that reaches one standard error each way
 _NO_CHECKPOINTS_S = 1e9  # a trial that is cut short begins anew
 
 
@@ -94,26 +90,12 @@ def choose(folder: StudyFolder, file: StudyFile, study: Study, data: PreparedDat
     Raises:
         TrainingError: no trial is complete.
     """
-    validation = data.split.validation
-    targets = data.task.encode(validation.targets or [])
 
-    def is_clearly_better(a: Trial, b: Trial) -> bool:
+    def is_ahead(a: Trial, b: Trial) -> bool:
         scores = [np.load(study.trial_folder(t.number) / "scores.npy") for t in (a, b)]
-        tasks = [decide(data.task, validation, one) for one in scores]
-        difference = paired_difference(
-            tasks[0],
-            targets,
-            _probabilities(data, scores[0]),
-            _probabilities(data, scores[1]),
-            task_b=tasks[1],
-            metric=data.task.default_metrics[0],
-            confidence=_ONE_STANDARD_ERROR,
-            resamples=file.run.evaluation.resamples,
-            seed=file.run.seed,
-        )
-        return difference.low > 0
+        return is_clearly_better(scores[0], scores[1], data, file.run)
 
-    choice = choose_trial(study.trials(), is_clearly_better)
+    choice = choose_trial(study.trials(), is_ahead)
     report_of(file, study, data, choice=choice).write(folder.path)
     if choice is None:
         raise _nothing_complete(folder, file, study)
@@ -213,7 +195,3 @@ def _short(name: str) -> str:
 
 def _plain(value: Scalar) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value).lower()
-
-
-def _probabilities(data: PreparedData, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.asarray(data.task.probabilities(Outputs(scores=scores)), dtype=np.float64)

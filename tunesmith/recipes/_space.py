@@ -11,7 +11,7 @@ from tunesmith.config import Method, RunConfig
 from tunesmith.errors import ConfigError
 from tunesmith.recipes._fine_tune import fit_settings
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._methods import is_adapter
+from tunesmith.recipes._methods import is_adapter, racing_methods
 from tunesmith.recipes._model import Model
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.search import Dimension, Point, Range, Scalar, Space, ValueList, setting_value
@@ -20,7 +20,6 @@ from tunesmith.training import FitSettings
 
 __all__ = ["SearchPlan", "plan_search"]
 
-_FEW_ROWS_A_LABEL = 64
 _SMALL_DATA = 1000
 _EPOCHS_AT_MOST = 30
 _WITH_DROPOUT = ("lora", "dora", "rslora", "qlora", "pissa")
@@ -87,8 +86,7 @@ def _methods(config: RunConfig, data: PreparedData) -> tuple[Method, ...]:
         )
     if method != "auto":
         return (method,)
-    rows_a_label = len(data.split.train) / max(len(data.task.labels), 1)
-    return ("full", "few-shot") if rows_a_label <= _FEW_ROWS_A_LABEL else ("full",)
+    return racing_methods(data)
 
 
 def _default_space(methods: Sequence[Method], suited: FitSettings, data: PreparedData) -> Space:

@@ -15,7 +15,7 @@ from typing import Any
 __all__ = ["Machine", "examine", "missing_packages"]
 
 _EXTRAS = {
-    "train": ("torch", "transformers", "accelerate", "sklearn", "pyarrow"),
+    "train": ("torch", "transformers", "accelerate", "peft", "optuna", "sklearn", "pyarrow"),
     "serve": ("fastapi", "uvicorn", "prometheus_client"),
 }
 _INSTRUCTIONS = (

@@ -2,6 +2,7 @@
 
 from tunesmith.training._checkpoints import Checkpoints
 from tunesmith.training._fit import fit
+from tunesmith.training._interrupts import stop_on_signals
 from tunesmith.training._probe import fit_added_labels, fit_linear_head
 from tunesmith.training._processes import Processes, join_processes
 from tunesmith.training._settings import FitResult, FitSettings, Rows
@@ -23,4 +24,5 @@ __all__ = [
     "fit_added_labels",
     "fit_linear_head",
     "join_processes",
+    "stop_on_signals",
 ]
