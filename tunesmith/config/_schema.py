@@ -174,7 +174,8 @@ class TrainingConfig(Section):
     robustness: Annotated[float, Field(gt=0, le=1)] = 0.7
     """q of the robust loss: near 0 it is cross-entropy, 1 the absolute error."""
     label_smoothing: Fraction = 0.1
-    """Share of a single-label target that is spread over all labels while fine-tuning."""
+    """Share of a single-label target that is spread over all labels while fine-tuning, where the
+    loss is likelihood."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rare labels weigh more, by the inverse of their number of rows."""
     r_drop: Annotated[float, Field(ge=0)] = 0.0

@@ -168,7 +168,9 @@ def fit_settings(
     epochs = epochs or training.epochs or suited_epochs(num_rows)
     hidden = model.classifier.head.in_features
     steps = max(num_rows / training.batch_size, 1.0)
-    settled = min(1.0, (steps * epochs / _STEPS_TO_SETTLE) ** 0.5)
+    # Contrastive training of a few rows has to move far in its few steps (docs/log.md).
+    is_few_shot = method == "few-shot"
+    settled = 1.0 if is_few_shot else min(1.0, (steps * epochs / _STEPS_TO_SETTLE) ** 0.5)
     rate = min(_RATE_OF_MINILM * _HIDDEN_OF_MINILM / hidden, 1e-3) * settled
     suited = suited_rate(training.optimizer, rate * suited_factor(method))
     average = training.average_decay
