@@ -218,6 +218,18 @@ def test_any_batch_holds_the_rows_asked_for(texts: list[str], max_length: int, r
     assert mask is None or mask.sum(dim=1).tolist() == lengths.tolist()
 
 
+@pytest.mark.parametrize("places", [[2, 0, 2], [1], []])
+def test_some_examples_of_many(places: list[int]) -> None:
+    texts = [("card", "where"), ("where is my card", "zq"), ("parcel " * 40, "card")]
+    taken = tokenize(WORDPIECE, texts, 16).take(np.array(places, dtype=np.int64))
+    alone = tokenize(WORDPIECE, [texts[place] for place in places], 16)
+    assert len(taken) == len(places)
+    for name in ("ids", "offsets", "lengths", "full_lengths"):
+        assert getattr(taken, name).tolist() == getattr(alone, name).tolist()
+    assert taken.types is not None
+    assert taken.types.tolist() == ([] if alone.types is None else alone.types.tolist())
+
+
 def test_the_tokenizer_fills_up_on_the_right(spoilt: Path) -> None:
     left = tiny_tokenizer("bytes")
     left.padding_side = left.truncation_side = "left"

@@ -33,7 +33,7 @@ def write_rows(file: Path) -> None:
 
 def read_and_train(file: Path, base: Path, cache: Path) -> dict[str, object]:
     """What a run does up to its first steps; says what came of it, and the most memory it took."""
-    from tunesmith.bases import load_tokenizer, new_classifier, tokenize
+    from tunesmith.bases import load_tokenizer, new_classifier, set_threads, tokenize
     from tunesmith.bases._token_cache import TokenCache
     from tunesmith.data import (
         build_dataset,
@@ -81,6 +81,7 @@ def read_and_train(file: Path, base: Path, cache: Path) -> dict[str, object]:
         def on_end(self) -> None: ...
 
     stopping = Stopping()
+    set_threads(1)  # of so small a model more would only wait for each other
     with pytest.raises(Interrupted):
         fit(
             new_classifier(base, "mean", len(task.labels)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,21 @@ class TokenizedDataset:
     def lengths(self) -> NDArray[np.int64]:
         """int64 [n], tokens of each example."""
         return np.diff(self.offsets)
+
+    def take(self, indices: NDArray[np.int64]) -> TokenizedDataset:
+        """The examples at `indices`, in that order and in memory; `unknown_share` is of all n."""
+        lengths = self.lengths[indices]
+        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        moved = np.repeat(self.offsets[indices] - offsets[:-1], lengths)
+        places = np.arange(offsets[-1]) + moved
+        return replace(
+            self,
+            ids=self.ids[places],
+            types=None if self.types is None else self.types[places],
+            offsets=offsets,
+            full_lengths=self.full_lengths[indices],
+        )
 
     def batch(self, indices: NDArray[np.int64]) -> TokenBatch:
         """The examples at `indices`, filled up on the right to the longest: int64 [b, length].

@@ -151,19 +151,20 @@ class TrainingConfig(Section):
     momentum: Fraction = 0.9
     """Momentum of sgd, rmsprop and muon."""
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """Decoupled decay of matrices; biases and norms have none."""
+    """Decoupled decay of matrices (an L2 penalty with adam, sgd and rmsprop); biases and norms have
+    none."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on the rate from each layer to the one below it; 1: the same rate everywhere."""
     schedule: Schedule = "linear"
     """How the rate falls after the warm-up: in a line, as a cosine, not at all, or (wsd) in a line
-    over the last fifth."""
+    over the last fifth. schedule-free keeps its rate."""
     warmup_fraction: Fraction = 0.1
     """Share of the steps in which the rate rises."""
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of the gradient."""
     averaging: Literal["ema", "soup", "none"] = "ema"
     """What is evaluated and kept: a moving average of the weights; the mean of the weights after
-    each epoch so far; or the weights themselves."""
+    each epoch so far; or the weights themselves. schedule-free averages by itself."""
     average_decay: Fraction | None = None
     """Decay of the moving average; null: an average over about a quarter of an epoch."""
     loss: Loss = "likelihood"

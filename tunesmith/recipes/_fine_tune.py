@@ -96,7 +96,10 @@ def fine_tune(
     if probe.inherited is not None:
         weight, bias = probe.inherited
         classifier.head.load_state_dict({"weight": weight, "bias": bias})
-    source = prepare_method(method, classifier, tokens.train, config, listener, folder=folder)
+    source = prepare_method(
+        method, classifier, tokens.train, config, listener,
+        precision=model.precision, folder=folder,
+    )  # fmt: skip
     rows = Rows(source, task.encode(data.split.train.targets or []))
     checkpoints = Checkpoints(
         folder / "checkpoints" / method,
@@ -112,7 +115,7 @@ def fine_tune(
         criterion=make_criterion(method, task, rows, config),
         judge=judge_of(task, data.split.validation),
         settings=settings,
-        callbacks=[*_logs(method, config, folder), listener],
+        callbacks=[*_logs(method, config, folder, listener), listener],
         checkpoints=checkpoints,
         resume=resume,
         until_epoch=until_epoch,
@@ -132,7 +135,7 @@ def fine_tune(
     )
 
 
-def _logs(method: Method, config: RunConfig, folder: Path) -> list[Callback]:
+def _logs(method: Method, config: RunConfig, folder: Path, listener: Listener) -> list[Callback]:
     """What is written down of the losses, by the first of the processes that train together."""
     if not Processes().is_first:
         return []
@@ -140,7 +143,9 @@ def _logs(method: Method, config: RunConfig, folder: Path) -> list[Callback]:
     if config.training.track:
         name = f"{folder.name}-{method}"
         values = config.model_dump(mode="json")
-        logs.append(Trackers(config.training.track, "tunesmith", name, values, folder))
+        logs.append(
+            Trackers(config.training.track, "tunesmith", name, values, folder, warn=listener.warn)
+        )
     return logs
 
 

@@ -8,6 +8,7 @@ from tunesmith.bases import (
     ADAPTERS,
     Classifier,
     PartialMethod,
+    Precision,
     PrefixCache,
     TokenizedDataset,
     TokenSource,
@@ -39,7 +40,7 @@ _FEW_ROWS_A_LABEL = 64
 _RATE_FACTORS: dict[str, float] = {
     "full": 1.0,
     "few-shot": 1.0,
-    "last-k": 2.0,
+    "last-k": 5.0,
     "bitfit": 10.0,
     "norms": 10.0,
     "ia3": 50.0,
@@ -96,6 +97,7 @@ def prepare_method(
     config: RunConfig,
     listener: Listener,
     *,
+    precision: Precision,
     folder: Path,
 ) -> TokenSource:
     """Makes the classifier ready in place: freezes, attaches an adapter, keeps frozen states.
@@ -134,7 +136,7 @@ def prepare_method(
     if method != "last-k" or training.dropout > 0:
         return tokens
     cache = PrefixCache.build(
-        classifier, tokens, training.layers, folder / "checkpoints", _CACHE_BYTES
+        classifier.at(precision), tokens, training.layers, folder / "checkpoints", _CACHE_BYTES
     )
     if cache is None:
         listener.say("last-k: the frozen layers' states are not kept, but computed in each step")

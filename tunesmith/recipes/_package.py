@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from tunesmith.bases import Base, available_cores, has_adapter, save_adapter
-from tunesmith.bundles import HELD_OUT, BaseFacts, Bundle, Manifest, write_bundle, write_rows
+from tunesmith.bundles import (
+    HELD_OUT,
+    BaseFacts,
+    Bundle,
+    Manifest,
+    file_digest,
+    write_bundle,
+    write_rows,
+)
 from tunesmith.config import RunConfig
 from tunesmith.errors import BundleError
 from tunesmith.evaluation import Forgetting, Report, confusion_matrix, most_confident_mistakes
@@ -132,7 +140,10 @@ def package(
         (temporary / "model").mkdir()
         model.classifier.save(temporary / "model")
         if has_adapter(model.classifier):
-            save_adapter(model.classifier, temporary / "adapter", base="../model")
+            digest = file_digest(temporary / "model" / "model.safetensors")
+            save_adapter(
+                model.classifier, temporary / "adapter", base="../model", base_digest=digest
+            )
         model.tokenizer.save_pretrained(str(temporary / "model"))
         report.write(temporary / "report")
         if config.data.keep_held_out:

@@ -177,6 +177,8 @@ def _prepare(
 
 
 def _averaging(model: Classifier, settings: FitSettings) -> Averaging | None:
+    if own_schedule(settings.optimizer):  # it averages by itself
+        return None
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if settings.averaging == "soup":
         return Soup(trained)

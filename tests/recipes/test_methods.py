@@ -1,0 +1,148 @@
+"""Every method from training to a bundle that answers the same in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import transformers
+from safetensors.torch import load_file
+from tiny import FAMILIES, labelled_rows, tiny_model
+
+from tunesmith import runtimes
+from tunesmith.config import Method
+from tunesmith.errors import ConfigError, TunesmithError
+from tunesmith.recipes import Run
+
+from .conftest import Notes, Train
+
+METHODS = [name for name in get_args(Method) if name not in ("auto", "qlora")]
+QUICK = {"training.epochs": 1, "training.batch_size": 32}
+TEXTS = [text for text, _ in labelled_rows(6, seed=8)]
+
+# Loads each bundle and prints what it answers.
+SCRIPT = """
+import json, sys
+import tunesmith
+texts = json.loads(sys.stdin.readline())
+for folder in sys.argv[1:]:
+    answers = tunesmith.load(folder).predict(texts)
+    print(json.dumps([list(answer.probabilities.values()) for answer in answers]))
+"""
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small model of each family, made when it is first asked for."""
+    return {name: tmp_path_factory.mktemp("families") / name for name in FAMILIES}
+
+
+@pytest.fixture(scope="module")
+def trained() -> dict[str, Run]:
+    """What the tests below have trained, for the last one."""
+    return {}
+
+
+def answers(run: Run) -> list[list[float]]:
+    found = runtimes.load(run.bundle).predict(TEXTS)
+    return [list(answer.probabilities.values()) for answer in found]
+
+
+@pytest.mark.parametrize(("place", "method"), list(enumerate(METHODS)), ids=METHODS)
+def test_a_method_is_trained_and_bundled(
+    train: Train, families: dict[str, Path], trained: dict[str, Run], place: int, method: str
+) -> None:
+    # Each method on a family of its own, so that all families take their turn.
+    family = list(FAMILIES)[place % len(FAMILIES)]
+    if (method, family) in {("bitfit", "llama")}:
+        family = "bert"
+    folder = families[family]
+    if not folder.exists():
+        tiny_model(folder, family)
+    run = train({**QUICK, "training.method": method, "base.id": str(folder)})
+    trained[method] = run
+    assert run.report.method == method
+    head = load_file(run.bundle.model_path / "head.safetensors")
+    assert head["weight"].abs().sum() > 0
+    assert np.ptp(np.array(answers(run)), axis=0).max() > 1e-4, "the answers depend on the text"
+    transformers.AutoModel.from_pretrained(str(run.bundle.model_path))
+
+
+def test_in_a_process_of_their_own_they_answer_the_same(trained: dict[str, Run]) -> None:
+    if not trained:
+        pytest.skip("runs after the tests above")
+    command = [sys.executable, "-c", SCRIPT, *(str(run.bundle.path) for run in trained.values())]
+    done = subprocess.run(command, input=json.dumps(TEXTS), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for run, line in zip(trained.values(), done.stdout.splitlines(), strict=True):
+        np.testing.assert_allclose(json.loads(line), answers(run), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["lora", "ia3", "pissa"])
+def test_an_adapter_apart_answers_as_one_that_is_merged(
+    train: Train, notes: Notes, base: Path, method: str
+) -> None:
+    settings = {**QUICK, "training.method": method, "training.learning_rate": 1e-2}
+    merged = train(settings, "merged")
+    apart = train({**settings, "adapter.keep": "apart"}, "apart")
+    np.testing.assert_allclose(answers(apart), answers(merged), atol=1e-5)
+    assert merged.bundle.adapter_path is None
+    adapter = apart.bundle.adapter_path
+    assert adapter is not None
+    assert {file.name for file in adapter.iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    plain, own = (load_file(f / "model.safetensors") for f in (base, apart.bundle.model_path))
+    for name, value in plain.items():
+        np.testing.assert_allclose(own[name], value, atol=1e-6)
+    # A bundle with an adapter is a base like any other.
+    child = train({**QUICK, "training.method": "full", "base.id": str(apart.bundle.path)}, "child")
+    assert child.bundle.manifest.parent == apart.bundle.manifest.digest
+
+
+def test_kept_states_of_frozen_layers_change_nothing(train: Train, notes: Notes) -> None:
+    last = {"training.method": "last-k", "training.layers": 1, **QUICK}
+    kept = train(last, "kept")
+    # With dropout the frozen layers are computed in each step; a share of nearly nothing is none.
+    computed = train({**last, "training.dropout": 1e-9}, "computed")
+    np.testing.assert_allclose(answers(kept), answers(computed), atol=2e-3)
+
+
+def test_four_bits_need_a_gpu(train: Train, tmp_path: Path) -> None:
+    with pytest.raises(TunesmithError) as raised:
+        train({"training.method": "qlora"})
+    assert "GPU" in str(raised.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_base_without_biases_has_no_bitfit(train: Train, tmp_path: Path) -> None:
+    llama = tiny_model(tmp_path / "llama", "llama")
+    with pytest.raises(ConfigError, match="bias"):
+        train({"training.method": "bitfit", "base.id": str(llama)})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"training.optimizer": "muon", "training.layer_decay": 0.9},
+        {"training.optimizer": "schedule-free"},
+        {"training.optimizer": "sgd", "training.schedule": "cosine"},
+        {"training.averaging": "soup", "training.schedule": "wsd"},
+        {"training.loss": "focal", "training.class_weights": "balanced"},
+        {"training.loss": "robust"},
+        {"training.r_drop": 1.0, "training.dropout": 0.1},
+        {"training.gradient_checkpointing": True, "training.max_tokens": 64},
+    ],
+    ids=str,
+)
+def test_settings_reach_the_loop(train: Train, settings: dict[str, object]) -> None:
+    run = train({**QUICK, **settings})
+    [start, end] = [epoch["validation_loss"] for epoch in run.report.history]
+    assert np.isfinite(end)
+    assert end != start
