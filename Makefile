@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := scripts/install.py requirements/runtime.lock requirements/dev.lock pyproject.toml
 
-.PHONY: help install demo test check lint types contracts format lock clean
+.PHONY: help install demo test test-slow check lint types contracts format lock clean
 
 help:
 	@echo "make install    set up $(VENV) with what training and serving need"
 	@echo "make demo       fine-tune, report and serve an embedded example (SERVE=0: do not serve)"
 	@echo "make test       set up the development tools too, and run the tests"
+	@echo "make test-slow  run the tests that take longer: every method on every family, kills, a million rows"
 	@echo "make check      lint, types and import contracts"
 
 install: $(VENV)/.runtime
@@ -31,7 +32,10 @@ demo: $(VENV)/.runtime
 	$(BIN)/tunesmith demo $(if $(filter 0,$(SERVE)),--no-serve) $(DEMO_ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(TEST_ARGS)
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow $(TEST_ARGS)
 
 check: lint types contracts
 

@@ -12,7 +12,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # before any library reads it
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
+
+# A busy machine is no fault of the code.
+hypothesis.settings.register_profile("tunesmith", deadline=None)
+hypothesis.settings.load_profile("tunesmith")
 
 if TYPE_CHECKING:
     from tunesmith.bundles import Bundle

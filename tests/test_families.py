@@ -27,9 +27,9 @@ def packaged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     names = ("folder", "config", "base", "data", "model", "judged", "report")
     handed: dict[str, Any] = {}
 
-    def remember(*values: Any) -> Any:
+    def remember(*values: Any, **named: Any) -> Any:
         handed.update(zip(names, values, strict=True))
-        return package(*values)
+        return package(*values, **named)
 
     monkeypatch.setattr(recipe, "package", remember)
     return handed

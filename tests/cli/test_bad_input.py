@@ -105,7 +105,7 @@ FLAGS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("--set", "training.batch_size=big", "--set", "nonsense"),
         ("training.batch_size", "--set nonsense: is not of the form"),
     ),
-    "unknown method": (("--method", "fulll"), ("'auto', 'probe' or 'full' (got 'fulll')",)),
+    "unknown method": (("--method", "fulll"), ("there is no 'fulll'", "did you mean 'full'?")),
     "no epochs": (("--epochs", "0"), ("training.epochs",)),
     "no such config": (("--config", "nosuch.yaml"), ("nosuch.yaml: cannot be read",)),
     "shares": (

@@ -67,13 +67,7 @@ def build_dataset(
         DataError: a column is missing, holds something else, or lacks values (with "fail").
         ConfigError: the settings contradict one another.
     """
-    if label_separator is not None and (multi_label is False or not label_separator):
-        raise ConfigError(
-            "a label separator is set, and each row is said to have one label"
-            if label_separator
-            else "the label separator is empty",
-            mend="set only one of data.label_separator and data.multi_label=false",
-        )
+    _check_separator(label_separator, multi_label)
     texts: list[Texts] = []
     missing_of: dict[str, NDArray[np.bool_]] = {}
     for name in columns.text:
@@ -127,6 +121,16 @@ def check_trainable(loaded: LoadedData) -> None:
 def labels_of(target: Target) -> tuple[str, ...]:
     """The labels of a target of either kind."""
     return (target,) if isinstance(target, str) else target
+
+
+def _check_separator(label_separator: str | None, multi_label: bool | None) -> None:
+    if label_separator is not None and (multi_label is False or not label_separator):
+        raise ConfigError(
+            "a label separator is set, and each row is said to have one label"
+            if label_separator
+            else "the label separator is empty",
+            mend="set only one of data.label_separator and data.multi_label=false",
+        )
 
 
 def _missing_rows(
