@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tunesmith import config, recipes
 from tunesmith.samples import sample
 
 
-@pytest.mark.slow
 def test_fine_tuning_beats_tfidf(tmp_path: Path) -> None:
     tickets = sample("support_tickets")
     settings = {
