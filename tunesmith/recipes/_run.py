@@ -112,10 +112,6 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
-    def metrics_log(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
     def _can_go_on(self) -> bool:
         return any(self.checkpoints.rglob("step-*"))
 
