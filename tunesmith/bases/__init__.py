@@ -26,18 +26,21 @@ if TYPE_CHECKING:
         set_threads,
     )
     from tunesmith.bases._prefix import PrefixCache
+    from tunesmith.bases._token_cache import CacheEntry, TokenCache
     from tunesmith.bases._tokens import TokenBatch, TokenizedDataset, load_tokenizer, tokenize
 
 __all__ = [
     "ADAPTERS",
     "EMBEDDED",
     "Base",
+    "CacheEntry",
     "Classifier",
     "PartialMethod",
     "Pooling",
     "Precision",
     "PrefixCache",
     "TokenBatch",
+    "TokenCache",
     "TokenSource",
     "TokenizedDataset",
     "attach_adapter",
@@ -86,6 +89,8 @@ _HEAVY = {
     "layers_of": "_layers",
     "PrefixCache": "_prefix",
     "TokenSource": "_inference",
+    "CacheEntry": "_token_cache",
+    "TokenCache": "_token_cache",
     "TokenBatch": "_tokens",
     "TokenizedDataset": "_tokens",
     "load_tokenizer": "_tokens",

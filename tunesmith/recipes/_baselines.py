@@ -12,9 +12,12 @@ from tunesmith.config import RunConfig
 from tunesmith.evaluation import MajorityBaseline, TfidfBaseline, choose_thresholds
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._prepare import PreparedData
+from tunesmith.recipes._sampling import stratified_sample
 from tunesmith.tasks import MultiLabelClassification, Task
 
 __all__ = ["FittedBaseline", "fit_baselines"]
+
+_MOST_ROWS = 100_000  # more take minutes, and gigabytes of n-grams
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,11 @@ def fit_baselines(
     from sklearn.metrics import accuracy_score, f1_score
 
     listener.stage("baselines")
-    targets = data.task.encode(data.split.train.targets or [])
+    train = data.split.train
+    if len(train) > _MOST_ROWS:
+        listener.say(f"the baselines learn from {_MOST_ROWS:,} of {len(train):,} training rows")
+        train = train.take(stratified_sample(train, _MOST_ROWS, config.seed))
+    targets = data.task.encode(train.targets or [])
     wanted = data.task.encode(data.split.validation.targets or [])
     fitted: list[FittedBaseline] = []
     for baseline in (
@@ -49,7 +56,7 @@ def fit_baselines(
         TfidfBaseline(data.task.labels, seed=config.seed),
     ):
         started = time.monotonic()
-        baseline.fit(data.split.train, targets)
+        baseline.fit(train, targets)
         validation = baseline.probabilities(data.split.validation)
         task = data.task
         if isinstance(task, MultiLabelClassification):

@@ -13,6 +13,7 @@ from tunesmith.bases import (
     Classifier,
     Pooling,
     Precision,
+    TokenCache,
     TokenizedDataset,
     choose_device,
     choose_precision,
@@ -84,10 +85,13 @@ def tokenize_split(model: Model, data: PreparedData, listener: Listener) -> Toke
     """Turns the splits into token ids; says what is cut and what the base does not know."""
     parts = (data.split.train, data.split.validation, data.test)
     listener.stage("reading the texts", sum(len(part) for part in parts))
-    tokenized: list[TokenizedDataset] = []
-    for part in parts:
-        tokenized.append(tokenize(model.tokenizer, part.inputs, model.max_length))
-        listener.advance(len(part))
+    cache = TokenCache.of_user()
+    tokenized = [
+        tokenize(
+            model.tokenizer, part.inputs, model.max_length, cache=cache, on_rows=listener.advance
+        )
+        for part in parts
+    ]
     lengths = np.concatenate([part.full_lengths for part in tokenized])
     warn_of_cut(lengths, model.max_length, listener)
     unknown = tokenized[0].unknown_share

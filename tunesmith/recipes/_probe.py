@@ -15,9 +15,12 @@ from tunesmith.recipes._lineage import Parent, inherited_head
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
+from tunesmith.recipes._sampling import stratified_sample
 from tunesmith.training import fit_linear_head
 
 __all__ = ["Probe", "fit_probe"]
+
+_MOST_ROWS = 100_000  # their features are 154 MB at 384 numbers a row, and the fit needs them twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +47,24 @@ def fit_probe(
     data: PreparedData,
     listener: Listener,
     *,
+    seed: int,
     parent: Parent | None = None,
 ) -> Probe:
     """Fits the head on frozen features, and leaves it in the model."""
     started = time.monotonic()
     classifier, task = model.classifier, data.task
-    parts = (tokens.train, tokens.validation, tokens.test)
+    train, train_tokens = data.split.train, tokens.train
+    if len(train) > _MOST_ROWS:
+        listener.say(f"the head is fitted to {_MOST_ROWS:,} of {len(train):,} training rows")
+        places = stratified_sample(train, _MOST_ROWS, seed)
+        train, train_tokens = train.take(places), train_tokens.take(places)
+    parts = (train_tokens, tokens.validation, tokens.test)
     num_rows = sum(len(part) for part in parts)
     listener.stage("frozen encoder + linear head", num_rows)
     working = classifier.at(model.precision)
     features = [extract_features(working, part, on_rows=listener.advance) for part in parts]
     rate = num_rows / max(time.monotonic() - started, 1e-9)
-    targets = task.encode(data.split.train.targets or [])
+    targets = task.encode(train.targets or [])
     weight, bias = fit_linear_head(features[0], targets, task.head.size, task.objective)
     with torch.no_grad():
         classifier.head.weight.copy_(weight)

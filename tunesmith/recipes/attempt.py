@@ -69,7 +69,7 @@ def attempt(
         data = prepare_data(config.data, config.seed, listener, parent=parent, with_test=False)
     model = build_model(base, config, data.task, listener)
     tokens = tokenize_split(model, data, listener)
-    probe = fit_probe(model, tokens, data, listener, parent=parent)
+    probe = fit_probe(model, tokens, data, listener, seed=config.seed, parent=parent)
     choice = choose_model(
         model, probe, (), tokens, data, config, listener,
         folder=folder, resume=False, started=started,

@@ -78,7 +78,11 @@ def examine() -> Machine:
         memory_gb=round(psutil.virtual_memory().total / 1e9, 1),
         instructions=_instructions(),
         extras_missing={extra: missing_packages(extra) for extra in _EXTRAS},
-        caches={"hub": str(_hub_cache()), "temporary files": tempfile.gettempdir()},
+        caches={
+            "hub": str(_hub_cache()),
+            "token ids": _token_cache(),
+            "temporary files": tempfile.gettempdir(),
+        },
         **facts,
     )
 
@@ -112,6 +116,14 @@ def _instructions() -> tuple[str, ...]:
         return ()
     words = set(processors.read_text(encoding="utf-8", errors="replace").split())
     return tuple(name for name in _INSTRUCTIONS if name in words)
+
+
+def _token_cache() -> str:
+    from tunesmith.bases import TokenCache
+
+    cache = TokenCache.of_user()
+    size_bytes = sum(entry.size_bytes for entry in cache.entries())
+    return f"{cache.folder} ({size_bytes / 1e6:,.0f} MB)"
 
 
 def _hub_cache() -> Path:

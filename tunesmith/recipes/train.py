@@ -69,7 +69,7 @@ def _run(
         if processes.is_first:
             folder.pin(_pinned(config, base, data), resumed=resumed is not None)
         baselines = (*fit_baselines(data, config, listener), *judge_parent(parent, data, listener))
-        probe = fit_probe(model, tokens, data, listener, parent=parent)
+        probe = fit_probe(model, tokens, data, listener, seed=config.seed, parent=parent)
         choice = choose_model(
             model, probe, baselines, tokens, data, config, listener,
             folder=folder.path, resume=resumed is not None, started=started,

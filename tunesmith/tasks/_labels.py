@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -54,16 +55,18 @@ def label_indices(labels: tuple[str, ...], targets: Sequence[Target]) -> list[ND
         DataError: targets hold labels that are not in `labels`; all of them are named.
     """
     places = {label: place for place, label in enumerate(labels)}
-    found: list[NDArray[np.int64]] = []
-    unknown: dict[str, int] = {}
-    for target in targets:
+    # A million rows have few different targets, and equal ones share an array.
+    of_target: dict[Target, NDArray[np.int64]] = {}
+    unknown: Counter[str] = Counter()
+    for target, count in Counter(targets).items():
         own = (target,) if isinstance(target, str) else target
-        unknown.update({label: unknown.get(label, 0) + 1 for label in own if label not in places})
-        found.append(np.array([places[label] for label in own if label in places], dtype=np.int64))
+        unknown.update({label: count for label in own if label not in places})
+        known = [places[label] for label in own if label in places]
+        of_target[target] = np.array(known, dtype=np.int64)
     if unknown:
         listed = ", ".join(f"{label!r} ({count}×)" for label, count in sorted(unknown.items())[:10])
         raise DataError(
             f"labels that the model does not know: {listed}",
             mend=f"the model knows {', '.join(labels[:20])}{' …' if len(labels) > 20 else ''}",
         )
-    return found
+    return [of_target[target] for target in targets]
