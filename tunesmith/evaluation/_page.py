@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
@@ -18,6 +14,7 @@ from numpy.typing import NDArray
 from tunesmith import tasks
 from tunesmith.evaluation import _figures
 from tunesmith.evaluation._headline import LOSSES, figure, metric_name, span
+from tunesmith.pages import Templates
 from tunesmith.types import Target
 
 if TYPE_CHECKING:
@@ -39,50 +36,29 @@ _OTHER_METRICS = ("macro_f1", "micro_f1", "accuracy", "log_loss")
 
 def render_page(report: Report) -> str:
     """A whole page, whose own Content-Security-Policy allows its one style sheet and no more."""
-    style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    template = _environment().get_template("page.html")
-    # `style` is our own file and must reach the page unescaped, or its digest would not match.
-    return template.render(_view(report), style=Markup(style), style_digest=digest)  # noqa: S704
+    return _templates().render("page.html", _view(report))
 
 
 def render_fragment(report: Report) -> str:
     """The page's body with its style sheet, whose rules touch nothing outside it."""
-    template = _environment().get_template("fragment.html")
-    return template.render(_view(report), style=Markup(_style()))  # noqa: S704
-
-
-def _template(name: str) -> str:
-    folder = resources.files("tunesmith.evaluation") / "templates"
-    return (folder / name).read_text(encoding="utf-8")
-
-
-def _style() -> str:
-    return _template("report.css")
+    return _templates().render("fragment.html", _view(report))
 
 
 @lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        autoescape=True,
-        loader=jinja2.FunctionLoader(_template),
-        lstrip_blocks=True,
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(
-        breakable=_breakable,
-        cut=_figures.cut,
-        decimals=_decimals,
-        duration=_duration,
-        points=_points,
-        figure=lambda value, metric="accuracy": figure(metric, value).replace(" ", "\u202f"),
-        metric_name=metric_name,
-        span=lambda estimate, metric="accuracy": span(metric, estimate),
-        target=_target_text,
-        thousands=lambda value: f"{value:,}",
-    )
-    return environment
+def _templates() -> Templates:
+    filters: dict[str, Callable[..., Any]] = {
+        "breakable": _breakable,
+        "cut": _figures.cut,
+        "decimals": _decimals,
+        "duration": _duration,
+        "points": _points,
+        "figure": lambda value, metric="accuracy": figure(metric, value).replace(" ", "\u202f"),
+        "metric_name": metric_name,
+        "span": lambda estimate, metric="accuracy": span(metric, estimate),
+        "target": _target_text,
+        "thousands": lambda value: f"{value:,}",
+    }
+    return Templates("tunesmith.evaluation", "report.css", filters)
 
 
 def _view(report: Report) -> dict[str, Any]:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-from markupsafe import Markup
-
+from tunesmith.pages import Templates
 from tunesmith.search import _figures
 from tunesmith.search._trial import Trial
 
@@ -25,35 +20,19 @@ NUM_SHOWN = 30
 
 def render_page(report: StudyReport) -> str:
     """A whole page, whose own Content-Security-Policy allows its one style sheet and no more."""
-    style = _template("study.css")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    template = _environment().get_template("study.html")
-    # `style` is our own file and must reach the page unescaped, or its digest would not match.
-    return template.render(_view(report), style=Markup(style), style_digest=digest)  # noqa: S704
-
-
-def _template(name: str) -> str:
-    folder = resources.files("tunesmith.search") / "templates"
-    return (folder / name).read_text(encoding="utf-8")
+    return _templates().render("study.html", _view(report))
 
 
 @lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        autoescape=True,
-        loader=jinja2.FunctionLoader(_template),
-        lstrip_blocks=True,
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(
-        duration=_duration,
-        percent=lambda share: f"{100 * share:.1f}\u202f%",
-        setting=_figures.setting_text,
-        short=lambda name: name.rpartition(".")[2].replace("_", " "),
-        thousands=lambda value: f"{value:,}",
-    )
-    return environment
+def _templates() -> Templates:
+    filters: dict[str, Callable[..., Any]] = {
+        "duration": _duration,
+        "percent": lambda share: f"{100 * share:.1f}\u202f%",
+        "setting": _figures.setting_text,
+        "short": lambda name: name.rpartition(".")[2].replace("_", " "),
+        "thousands": lambda value: f"{value:,}",
+    }
+    return Templates("tunesmith.search", "study.css", filters)
 
 
 def _view(report: StudyReport) -> dict[str, Any]:
