@@ -38,6 +38,7 @@ def train(
     test: str | Path | None = None,
     output: str | Path | None = None,
     epochs: int | None = None,
+    budget: str | float | None = None,
     seed: int | None = None,
     drop_missing: bool | None = None,
     config: str | Path | None = None,
@@ -51,9 +52,10 @@ def train(
         target: the label's column; guessed where there is only one sensible choice.
         text: one or two columns to read; guessed likewise.
         base: "minilm" (the default, built in), a folder, a bundle, or a hub id.
-        method: auto, probe or full.
+        method: auto, probe, full, few-shot, last-k, bitfit, lora … (docs/configuration.md).
         validation, test: files; rows of `data` are held out where they are None.
         output: a new or empty folder; None: a new one under `runs/`.
+        budget: time for training, in seconds or as "10m"; None: as long as it takes.
         drop_missing: leave out rows without text or label, rather than refuse them.
         config: a YAML file with settings.
         settings: any setting by dotted name, such as {"training.batch_size": 16}; an argument of
@@ -67,20 +69,12 @@ def train(
     from tunesmith import config as config_module
     from tunesmith import recipes
 
-    named = {
-        "data.source": str(data),
-        "data.target": target,
-        "data.text": (text,) if isinstance(text, str) else text,
-        "data.validation": str(validation) if validation is not None else None,
-        "data.test": str(test) if test is not None else None,
-        "data.drop_missing": drop_missing,
-        "base.id": str(base) if base is not None else None,
-        "training.method": method,
-        "training.epochs": epochs,
-        "output": str(output) if output is not None else None,
-        "seed": seed,
-    }
-    given = {name: value for name, value in named.items() if value is not None}
+    given = _given({
+        "data.source": data, "data.target": target, "data.text": text,
+        "data.validation": validation, "data.test": test, "data.drop_missing": drop_missing,
+        "base.id": base, "training.method": method, "training.epochs": epochs,
+        "training.budget_s": budget, "output": output, "seed": seed,
+    })  # fmt: skip
     chosen = config_module.load(
         Path(config) if config is not None else None, (), {**(settings or {}), **given}
     )
@@ -115,6 +109,7 @@ def tune(
     memory: str | int | None = None,
     trial_limit: str | float | None = None,
     seed: int | None = None,
+    drop_missing: bool | None = None,
     resume: str | Path | None = None,
     config: str | Path | None = None,
     settings: Mapping[str, object] | None = None,
@@ -142,17 +137,11 @@ def tune(
     from tunesmith import recipes
     from tunesmith.search import parse_space
 
-    named = {
-        "data.source": str(data) if data is not None else None,
-        "data.target": target,
-        "data.text": (text,) if isinstance(text, str) else text,
-        "data.validation": str(validation) if validation is not None else None,
-        "data.test": str(test) if test is not None else None,
-        "base.id": str(base) if base is not None else None,
-        "training.method": method,
-        "output": str(output) if output is not None else None,
-        "seed": seed,
-    }
+    given = _given({
+        "data.source": data, "data.target": target, "data.text": text,
+        "data.validation": validation, "data.test": test, "data.drop_missing": drop_missing,
+        "base.id": base, "training.method": method, "output": output, "seed": seed,
+    })  # fmt: skip
     limits = {
         "trials": trials,
         "budget_s": budget,
@@ -160,7 +149,6 @@ def tune(
         "memory_bytes": memory,
         "trial_limit_s": trial_limit,
     }
-    given = {name: value for name, value in named.items() if value is not None}
     if resume is not None:
         others = {"config": config, "settings": settings, "space": space}
         recipes.check_resumed_alone(
@@ -236,3 +224,15 @@ def _console() -> Listener:
     from tunesmith.cli._output import errors
 
     return ConsoleListener(errors)
+
+
+def _given(named: Mapping[str, object]) -> dict[str, object]:
+    """Arguments as settings, by dotted name: paths as texts, one column as a list of it."""
+    text = named["data.text"]
+    values = {**named, "data.text": (text,) if isinstance(text, str) else text}
+    as_texts = ("data.source", "data.validation", "data.test", "base.id", "output")
+    return {
+        name: str(value) if name in as_texts else value
+        for name, value in values.items()
+        if value is not None
+    }

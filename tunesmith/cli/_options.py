@@ -7,7 +7,18 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-__all__ = ["AsJson", "BundleArgument", "DropMissing", "Host", "Port"]
+__all__ = [
+    "AsJson",
+    "Base",
+    "BundleArgument",
+    "DataArgument",
+    "DropMissing",
+    "Host",
+    "Port",
+    "Target",
+    "Text",
+    "Validation",
+]
 
 AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON object; progress goes to standard error.")
@@ -15,8 +26,22 @@ AsJson: TypeAlias = Annotated[
 BundleArgument: TypeAlias = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="A bundle, or the run folder that holds one.")
 ]
+DataArgument: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATA", help="Labelled rows: csv, tsv, jsonl, parquet, xlsx, datasets folder."
+    ),
+]
 DropMissing: TypeAlias = Annotated[
     bool, typer.Option("--drop-missing", help="Leave out rows without text or label.")
 ]
 Host: TypeAlias = Annotated[str, typer.Option(help="Address to listen on.")]
 Port: TypeAlias = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
+Target: TypeAlias = Annotated[str | None, typer.Option(help="Column that holds the label.")]
+Text: TypeAlias = Annotated[
+    list[str] | None, typer.Option(help="Column to read; give it twice for pairs of texts.")
+]
+Base: TypeAlias = Annotated[
+    str | None, typer.Option(help="minilm (built in), a folder, a bundle, or a hub id.")
+]
+Validation: TypeAlias = Annotated[str | None, typer.Option(help="File with validation rows.")]

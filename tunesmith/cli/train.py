@@ -8,31 +8,30 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli._options import AsJson, DropMissing
+from tunesmith.cli._options import (
+    AsJson,
+    Base,
+    DataArgument,
+    DropMissing,
+    Target,
+    Text,
+    Validation,
+)
 from tunesmith.errors import ConfigError
 
 
 def train(
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATA", help="Labelled rows: csv, tsv, jsonl, parquet, xlsx, datasets folder."
-        ),
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
-    text: Annotated[
-        list[str] | None, typer.Option(help="Column to read; give it twice for pairs of texts.")
-    ] = None,
-    base: Annotated[
-        str | None, typer.Option(help="minilm (built in), a folder, a bundle, or a hub id.")
-    ] = None,
+    data: DataArgument = None,
+    target: Target = None,
+    text: Text = None,
+    base: Base = None,
     method: Annotated[
         str | None, typer.Option(help="auto, probe, full, last-k, few-shot, lora, dora …")
     ] = None,
     budget: Annotated[
         str | None, typer.Option(metavar="TIME", help="Time for training: 90s, 10m, 1h30m.")
     ] = None,
-    validation: Annotated[str | None, typer.Option(help="File with validation rows.")] = None,
+    validation: Validation = None,
     test: Annotated[str | None, typer.Option(help="File with test rows.")] = None,
     output: Annotated[str | None, typer.Option(help="Folder for the run; new or empty.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli._options import AsJson, DropMissing
+from tunesmith.cli._options import (
+    AsJson,
+    Base,
+    DataArgument,
+    DropMissing,
+    Target,
+    Text,
+    Validation,
+)
 
 _FLAGS = {
     "trials": "--trials",
@@ -19,23 +27,14 @@ _FLAGS = {
 
 
 def tune(
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATA", help="Labelled rows: csv, tsv, jsonl, parquet, xlsx, datasets folder."
-        ),
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
-    text: Annotated[
-        list[str] | None, typer.Option(help="Column to read; give it twice for pairs of texts.")
-    ] = None,
-    base: Annotated[
-        str | None, typer.Option(help="minilm (built in), a folder, a bundle, or a hub id.")
-    ] = None,
+    data: DataArgument = None,
+    target: Target = None,
+    text: Text = None,
+    base: Base = None,
     method: Annotated[
         str | None, typer.Option(help="Whose settings are searched: full, lora, few-shot, …")
     ] = None,
-    validation: Annotated[str | None, typer.Option(help="File with validation rows.")] = None,
+    validation: Validation = None,
     test: Annotated[
         str | None, typer.Option(help="File with test rows; not read before the search is over.")
     ] = None,
