@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import tempfile
-import time
 from typing import Any
 
 import numpy as np
+from _turns import Pace
 
 EPOCHS = 8
 
@@ -17,6 +15,7 @@ def train(
     base: str,
     rows: list[list[tuple[str, Any]]],
     labels: list[str],
+    pace: Pace,
     *,
     multi_label: bool,
     best: bool,
@@ -25,7 +24,7 @@ def train(
     judge: Any,
     limit_s: float,
     threads: int,
-) -> dict[str, Any]:
+) -> None:
     """Trains on rows[0] and judges on rows[1] after each epoch, to the wanted figure or the limit.
 
     Plain is what most people run: a new head on [CLS], dynamic padding, fp32, AdamW, rate 1e-4 with
@@ -49,7 +48,7 @@ def train(
     model = transformers.AutoModelForSequenceClassification.from_pretrained(
         base, num_labels=len(labels), problem_type=kind
     )
-    clock = Clock(limit_s, wanted, judge, sets[1])
+    paced = callback(pace, limit_s, wanted, judge, sets[1])
     extra = {"train_sampling_strategy": "group_by_length", "optim": "adamw_torch_fused"}
     with tempfile.TemporaryDirectory() as folder:
         trainer = transformers.Trainer(
@@ -62,16 +61,10 @@ def train(
             ),
             train_dataset=sets[0],
             data_collator=transformers.DataCollatorWithPadding(tokenizer),
-            callbacks=[clock.callback()],
+            callbacks=[paced],
         )  # fmt: skip
-        clock.trainer = trainer
+        paced.trainer = trainer
         trainer.train()
-    return {
-        "rows_per_second": min(clock.steps * 32, len(sets[0]) * EPOCHS) / clock.seconds,
-        "points": clock.points,
-        "memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-        "precision": "bf16" if best and bf16 else "fp32",
-    }
 
 
 def target(own: Any, labels: list[str]) -> Any:
@@ -80,39 +73,31 @@ def target(own: Any, labels: list[str]) -> Any:
     return [float(label in own) for label in labels]
 
 
-class Clock:
-    """Counts training time alone, judges after each epoch, and stops in time."""
+def callback(pace: Pace, limit_s: float, wanted: float, judge: Any, rows: list[Any]) -> Any:
+    """Trains in turns, judges after each epoch, and stops at the wanted figure or in time."""
+    from transformers import TrainerCallback
 
-    def __init__(self, limit_s: float, wanted: float, judge: Any, rows: list[Any]) -> None:
-        self.limit_s, self.wanted, self.judge, self.rows = limit_s, wanted, judge, rows
-        self.trainer: Any = None
-        self.points: list[tuple[float, float]] = []
-        self.seconds, self.since, self.steps = 0.0, 0.0, 0
+    class Callback(TrainerCallback):
+        trainer: Any = None
 
-    def callback(self) -> Any:
-        from transformers import TrainerCallback
+        def on_train_begin(self, *_: object, **__: object) -> None:
+            pace.say({"event": "ready"})
+            pace.wait()
 
-        outer = self
+        def on_step_end(self, _: object, __: object, control: Any, **___: object) -> Any:
+            pace.step()
+            if pace.seconds > limit_s:
+                control.should_training_stop = True
+                control.should_epoch_stop = True
+            return control
 
-        class Callback(TrainerCallback):
-            def on_epoch_begin(self, *_: object, **__: object) -> None:
-                outer.since = time.monotonic()
+        def on_epoch_end(self, _: object, __: object, control: Any, **___: object) -> Any:
+            result = self.trainer.predict(rows)
+            metric = judge(np.asarray(result.predictions))
+            pace.say({"event": "judged", "seconds": pace.seconds, "metric": metric})
+            if metric >= wanted:
+                control.should_training_stop = True
+            pace.go_on()
+            return control
 
-            def on_step_end(self, _: object, state: Any, control: Any, **__: object) -> Any:
-                outer.steps = state.global_step
-                if outer.seconds + time.monotonic() - outer.since > outer.limit_s:
-                    control.should_training_stop = True
-                    control.should_epoch_stop = True
-                return control
-
-            def on_epoch_end(self, _: object, __: object, control: Any, **___: object) -> Any:
-                outer.seconds += time.monotonic() - outer.since
-                result = outer.trainer.predict(outer.rows)
-                metric = outer.judge(np.asarray(result.predictions))
-                outer.points.append((outer.seconds, metric))
-                print(f"Trainer: {outer.seconds:.0f} s, {metric:.2%}", file=sys.stderr)
-                if metric >= outer.wanted or outer.seconds > outer.limit_s:
-                    control.should_training_stop = True
-                return control
-
-        return Callback()
+    return Callback()
