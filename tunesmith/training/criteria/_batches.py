@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 __all__ = ["epoch_batches"]
 
-_BATCHES_A_WINDOW = 50
-_WINDOWS_AN_EPOCH = 4
+_BATCHES_A_WINDOW = 200
+_WINDOWS_AN_EPOCH = 2
 
 
 def epoch_batches(
@@ -16,7 +16,7 @@ def epoch_batches(
 ) -> list[NDArray[np.int64]]:
     """One epoch's batches: every row once, neighbours in length together, all in random order.
 
-    Rows are shuffled and cut into windows of at most 50 batches, at least four an epoch; each
+    Rows are shuffled and cut into windows of at most 200 batches, at least two an epoch; each
     window is sorted by length and cut into batches; then the batches are shuffled. So hardly
     anything is spent on padding, and still no two epochs have the same batches: with one window
     they would, as sorting undoes the shuffle. The order depends on `seed` and `epoch` alone.
