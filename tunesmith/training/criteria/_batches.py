@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 __all__ = ["epoch_batches"]
 
 _BATCHES_A_WINDOW = 200
-_WINDOWS_AN_EPOCH = 2
+_WINDOWS_AN_EPOCH = 4
 
 
 def epoch_batches(
@@ -16,10 +16,11 @@ def epoch_batches(
 ) -> list[NDArray[np.int64]]:
     """One epoch's batches: every row once, neighbours in length together, all in random order.
 
-    Rows are shuffled and cut into windows of at most 200 batches, at least two an epoch; each
+    Rows are shuffled and cut into windows of at most 200 batches, at least four an epoch; each
     window is sorted by length and cut into batches; then the batches are shuffled. So hardly
     anything is spent on padding, and still no two epochs have the same batches: with one window
-    they would, as sorting undoes the shuffle. The order depends on `seed` and `epoch` alone.
+    they would, as sorting undoes the shuffle; and where labels go with lengths, as they often do, the
+    batches of few rows would hold one label each. The order depends on `seed` and `epoch` alone.
 
     Args:
         lengths: int64 [n], tokens of each row.
