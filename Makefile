@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests on all cores: small models gain nothing from threads, so each process has one.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 INPUTS := scripts/install.py requirements/runtime.lock requirements/dev.lock pyproject.toml
 
 .PHONY: help install demo test test-slow check lint types contracts format lock clean
@@ -32,10 +34,10 @@ demo: $(VENV)/.runtime
 	$(BIN)/tunesmith demo $(if $(filter 0,$(SERVE)),--no-serve) $(DEMO_ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow" $(TEST_ARGS)
+	$(PYTEST) -m "not slow" $(TEST_ARGS)
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow $(TEST_ARGS)
+	$(PYTEST) -m slow $(TEST_ARGS)
 
 check: lint types contracts
 
