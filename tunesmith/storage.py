@@ -53,8 +53,8 @@ def require_space(folder: Path, size_bytes: int) -> None:
     place = folder.absolute()
     while not place.exists():
         place = place.parent
-    free = shutil.disk_usage(place).free
-    if free < size_bytes:
+    total, _, free = shutil.disk_usage(place)
+    if total and free < size_bytes:  # no size at all: no disk, as /proc; writing will tell
         raise OutputError(
             f"the disk is too full: about {size_bytes / 1e6:,.0f} MB are needed, "
             f"{free / 1e6:,.0f} MB are free",
@@ -178,6 +178,7 @@ def _readable_failures(place: Path) -> Iterator[None]:
             errno.EACCES: ("may not be written", "choose a folder that is yours"),
             errno.EPERM: ("may not be written", "choose a folder that is yours"),
             errno.EROFS: ("the disk is read-only", "choose a folder on another disk"),
+            errno.ENOENT: ("no folder can be made there", "choose another folder"),
             errno.EEXIST: _BLOCKED,
             errno.ENOTDIR: _BLOCKED,
             errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),

@@ -49,7 +49,7 @@ FILES: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
     ),
     "a label with one row": (
         _rows([*ROWS, ("odd one out", "rare")]),
-        ("labels have a single row: 'rare'", "data.drop_rare_labels=true"),
+        ("labels has a single row: 'rare'", "data.drop_rare_labels=true"),
     ),
     "rows without text or label": (
         _rows([*ROWS, ("", "delivery"), ("where is it", "")]),
@@ -127,6 +127,14 @@ def test_a_flag(invoke: Invoke, small: Path, case: str) -> None:
 def test_no_data(invoke: Invoke) -> None:
     result = invoke("train")
     assert (result.code, "no data file was given" in result.err) == (2, True)
+
+
+def test_programs_are_told_too(invoke: Invoke) -> None:
+    result = invoke("train", "nosuch.csv", "--json")
+    error = json.loads(result.out)["error"]
+    assert (result.code, error["exit_code"]) == (2, 2)
+    (fault,) = error["faults"]
+    assert (fault["what"], fault["where"]) == ("no such file", "nosuch.csv")
 
 
 def test_a_test_file_with_labels_of_its_own(invoke: Invoke, small: Path, tmp_path: Path) -> None:

@@ -151,4 +151,4 @@ def test_flags_for_a_bundle_as_the_base(invoke: Invoke, small: Path) -> None:
     assert "data.replay: the base has no rows to replay" in plain.err
     assert not Path("runs").exists()
     share = invoke("train", "x.csv", "--replay", 1.5)
-    assert "data.replay: Input should be less than 1 (got 1.5)" in share.err
+    assert "data.replay: must be less than 1 (got 1.5)" in share.err

@@ -180,6 +180,11 @@ def test_separators_that_explain_nothing(values: list) -> None:
     assert not build(values).multi_label
 
 
+def test_separators_that_are_not_used_are_said() -> None:
+    (note,) = build(["billing|refund", "billing|invoice", "login"]).notes
+    assert "hold '|', and are taken whole (--set data.multi_label=true splits them)" in note
+
+
 def test_several_labels_told() -> None:
     loaded = build(["billing|refund", "login|password"], multi_label=True)
     assert loaded.dataset.targets == [("billing", "refund"), ("login", "password")]
@@ -249,7 +254,7 @@ def test_trainable() -> None:
         ([["a", "b"], ["b", "a"]], "all rows have the same label: 'a', 'b'"),
         ([[], []], "no row has a label"),
         (["a", "a", "b", "c"], "2 of 3 labels have a single row: 'b', 'c'"),
-        ([["a"], ["a", "b"], []], "1 of 2 labels have a single row: 'b'"),
+        ([["a"], ["a", "b"], []], "1 of 2 labels has a single row: 'b'"),
     ],
 )
 def test_labels_that_cannot_be_learned(labels: list, message: str) -> None:
@@ -259,6 +264,8 @@ def test_labels_that_cannot_be_learned(labels: list, message: str) -> None:
 
 def test_mend_for_rare_labels() -> None:
     with pytest.raises(DataError, match=r"--set data\.drop_rare_labels=true"):
+        check_trainable(build(["a", "a", "b", "c", "c"]))
+    with pytest.raises(DataError, match=r"add rows$"):  # one label alone would be left
         check_trainable(build(["a", "a", "b"]))
     with pytest.raises(DataError, match="with --target"):
         check_trainable(build([f"l{n}" for n in range(30)]))

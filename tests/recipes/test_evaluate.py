@@ -42,3 +42,25 @@ def test_labels_that_are_not_known(finished: Run, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not know: 'martian'") as caught:
         recipes.evaluate(finished.bundle, file)
     assert "login, money, parcel" in caught.value.faults[0].mend
+
+
+def test_rows_that_were_trained_on_are_said(finished: Run, topics: Path, tmp_path: Path) -> None:
+    heard = Warnings()
+    recipes.evaluate(finished.bundle, topics, listener=heard)
+    trained_on = finished.report.split_sizes["train"]
+    (warning,) = heard.warnings
+    count = int(warning.split()[0])
+    assert count >= trained_on
+    assert f"{count} of 120 texts were trained on" in warning
+    heard.warnings.clear()
+    fresh = [(f"never seen {number}", topic) for number, (_, topic) in enumerate(labelled_rows(9))]
+    recipes.evaluate(finished.bundle, write_rows(tmp_path / "x.csv", fresh), listener=heard)
+    assert heard.warnings == []
+
+
+class Warnings(recipes.Silent):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)

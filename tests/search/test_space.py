@@ -77,7 +77,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         f"{file}: training.learning_rat: there is no such setting\n  → did you mean 'training.l",
         f"{file}: dropout: there is no such setting\n  → did you mean 'training.dropout' or 'ad",
         "data.test_fraction: cannot be searched over\n  → fix it with --set, or in --config",
-        "training.dropout, high: Input should be less than 1 (got 1.5)",
+        "training.dropout, high: must be less than 1 (got 1.5)",
         "training.optimizer: there is no 'lionn'\n  → did you mean 'lion'?",
         "training.schedule, low: there is no 1\n  → choices: linear, cosine",
         "training.epochs: a range has no 'hihg'\n  → did you mean 'high'?",

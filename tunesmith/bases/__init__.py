@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         choose_precision,
         device_name,
         matrix_rate,
+        matrix_rates,
         set_threads,
     )
     from tunesmith.bases._prefix import PrefixCache
@@ -56,6 +57,7 @@ __all__ = [
     "load_classifier",
     "load_tokenizer",
     "matrix_rate",
+    "matrix_rates",
     "merge_adapter",
     "new_classifier",
     "save_adapter",
@@ -83,6 +85,7 @@ _HEAVY = {
     "choose_precision": "_machine",
     "device_name": "_machine",
     "matrix_rate": "_machine",
+    "matrix_rates": "_machine",
     "set_threads": "_machine",
     "extract_features": "_inference",
     "score": "_inference",

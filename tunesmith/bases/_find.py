@@ -156,8 +156,11 @@ def _download(identifier: str) -> Path:
         return Path(huggingface_hub.snapshot_download(identifier, allow_patterns=_HUB_FILES))
     except failures as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no answer"
+        what = f"was not got from the hub ({type(error).__name__}: {reason})"
+        if isinstance(error, LocalEntryNotFoundError):
+            what = "the hub could not be reached"
         raise BaseModelError(
-            f"is no folder here, and was not got from the hub ({type(error).__name__}: {reason})",
+            f"is no folder here, and {what}",
             where=where,
             mend=f"check the name and the network, or give a folder; {EMBEDDED!r} is built in",
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +19,13 @@ __all__ = [
     "choose_precision",
     "device_name",
     "matrix_rate",
+    "matrix_rates",
     "set_threads",
 ]
 
 _MIN_GAIN = 1.2
+_NUM_ROUNDS = 3
+_PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 
 def available_cores() -> int:
@@ -63,7 +67,7 @@ def device_name(device: torch.device) -> str | None:
     return None if device.type == "cpu" else f"{device.type} of this processor"
 
 
-def matrix_rate(precision: Precision, device: torch.device, *, seconds: float = 0.15) -> float:
+def matrix_rate(precision: Precision, device: torch.device, *, seconds: float = 0.05) -> float:
     """Floating-point operations a second in a matrix product as a layer has it.
 
     A product of [512, 768] by [768, 3072], repeated for about `seconds`; the median counts.
@@ -85,16 +89,30 @@ def matrix_rate(precision: Precision, device: torch.device, *, seconds: float = 
     return operations / statistics.median(times)
 
 
+def matrix_rates(device: torch.device) -> dict[Precision, float]:
+    """The rate of each precision: medians of three measurements, taken in turn.
+
+    A shared machine is now fast, now slow; in turn, both see the same of it.
+    """
+    rounds = [{name: matrix_rate(name, device) for name in _PRECISIONS} for _ in range(_NUM_ROUNDS)]
+    return {name: statistics.median(one[name] for one in rounds) for name in _PRECISIONS}
+
+
 def choose_precision(
-    wanted: Literal["auto", "fp32", "bf16"], device: torch.device
+    wanted: Literal["auto", "fp32", "bf16"],
+    device: torch.device,
+    rates: Mapping[Precision, float] | None = None,
 ) -> tuple[Precision, str]:
     """The precision of the base's layers while training, and why.
 
     Processors without bf16 instructions emulate it, slower than fp32: so it is measured.
+
+    Args:
+        rates: of `matrix_rates`, where they were measured already.
     """
     if wanted != "auto":
         return wanted, "as set"
-    rates = {name: matrix_rate(name, device) for name in ("fp32", "bf16")}
+    rates = rates or matrix_rates(device)
     gain = rates["bf16"] / rates["fp32"]
     chosen: Precision = "bf16" if gain >= _MIN_GAIN else "fp32"
     return chosen, f"bf16 runs at {gain:.1f} × the rate of fp32 on this machine"

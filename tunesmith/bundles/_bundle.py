@@ -120,7 +120,8 @@ def open_bundle(folder: Path | str, *, verify: bool = True) -> Bundle:
     """
     path = Path(folder)
     if not path.is_dir():
-        raise BundleError("no such bundle", where=str(path), mend="give a bundle's folder")
+        what = "is a file, not a bundle" if path.exists() else "no such bundle"
+        raise BundleError(what, where=str(path), mend="give a bundle's folder, or a run's")
     if not is_bundle(path) and is_bundle(path / "bundle"):
         path = path / "bundle"
     manifest = Manifest.read(path / MANIFEST)

@@ -115,7 +115,7 @@ class Manifest(BaseModel):
             raise BundleError(
                 f"is not a bundle (no {MANIFEST})",
                 where=str(file.parent),
-                mend="name the folder 'bundle' inside a run folder",
+                mend="give a run's folder, or the folder called 'bundle' in it",
             ) from error
         try:
             values = json.loads(content)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 __all__ = ["app", "main"]
 
@@ -28,6 +29,9 @@ from tunesmith.cli.predict import predict  # noqa: E402
 from tunesmith.cli.serve import serve  # noqa: E402
 from tunesmith.cli.train import train  # noqa: E402
 from tunesmith.cli.tune import tune  # noqa: E402
+
+if TYPE_CHECKING:
+    from tunesmith.errors import TunesmithError
 
 app = typer.Typer(
     name="tunesmith",
@@ -83,14 +87,18 @@ def main() -> None:
         sys.exit(0)
 
 
-def _explain(error: Exception) -> None:
+def _explain(error: TunesmithError) -> None:
+    """The message for people; for programs that asked for JSON, an object as well."""
     from rich.text import Text
 
-    from tunesmith.cli._output import errors
+    from tunesmith.cli._output import errors, print_json
     from tunesmith.errors import Interrupted
 
     style = "yellow" if isinstance(error, Interrupted) else "bold red"
     word = "stopped" if isinstance(error, Interrupted) else "error"
+    if "--json" in sys.argv:
+        faults = [asdict(fault) for fault in error.faults]
+        print_json({"error": {"faults": faults, "exit_code": error.exit_code}})
     errors.print(Text.assemble((f"{word}: ", style), str(error)), soft_wrap=True)
     for note in getattr(error, "__notes__", ()):
         errors.print(Text(note), soft_wrap=True)

@@ -43,8 +43,8 @@ def candidates_table(
     candidates: Sequence[tuple[str, Mapping[str, Estimate], float]], metrics: Sequence[str]
 ) -> Table:
     """The comparison: a row a model (name, figures, seconds), the last one the result."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)  # 80 columns
+    table.add_column("model", no_wrap=True)
     for metric in metrics:
         table.add_column(metric.replace("_", "-"), justify="right", no_wrap=True)
     table.add_column("seconds", justify="right")

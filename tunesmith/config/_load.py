@@ -16,6 +16,13 @@ from tunesmith.errors import ConfigError, Fault
 
 __all__ = ["dump", "load", "setting_names"]
 
+_PLAIN = {
+    "bool_parsing": "must be true or false",
+    "float_parsing": "must be a number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+}
+
 
 def load(
     file: Path | None = None,
@@ -37,12 +44,13 @@ def load(
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals or not name.strip():
-            faults.append(Fault("is not of the form section.name=value", f"--set {override}"))
+            mend = "such as --set training.epochs=4"
+            faults.append(Fault("is not of the form section.name=value", f"--set {override}", mend))
             continue
         try:
             _place(values, name.strip(), yaml.safe_load(text))
         except (yaml.YAMLError, ConfigError) as error:
-            faults.append(Fault(f"cannot be read: {error}", f"--set {override}"))
+            faults.append(Fault(f"cannot be read: {_brief(error)}", f"--set {override}"))
     for name, value in (settings or {}).items():
         if value is not None:
             try:
@@ -69,7 +77,8 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot be read: {error}", where=str(file)) from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"is not YAML: {error}", where=str(file)) from error
+        mend = "compare it with configs/default.yaml; the fault may stand in the line before"
+        raise ConfigError(f"is not YAML: {_brief(error)}", where=str(file), mend=mend) from error
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -100,8 +109,9 @@ def _fault(entry: Any, file: str) -> Fault:
             f"there is no {entry['input']!r}", where, f"{mend}choices: {', '.join(choices)}"
         )
     if entry["type"] != "extra_forbidden":
-        what = entry["msg"].removeprefix("Value error, ")
-        return Fault(f"{what} (got {entry['input']!r})", where)
+        what = _PLAIN.get(entry["type"]) or entry["msg"].removeprefix("Value error, ")
+        what = what.replace("Input should be", "must be")
+        return Fault(f"{what} (got {entry['input']!r})", where, _default_text(name))
     known = setting_names()
     # An unknown section is reported by its own name, without the settings in it.
     peers = known if "." in name else list(RunConfig.model_fields)
@@ -110,6 +120,25 @@ def _fault(entry: Any, file: str) -> Fault:
     ]
     mend = f"did you mean {near[0]!r}?" if near else f"settings: {', '.join(known)}"
     return Fault("there is no such setting", where, mend)
+
+
+def _brief(error: Exception) -> str:
+    """What is wrong with YAML, and in which line, in one line."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"line {mark.line + 1}: {problem}" if mark is not None else problem
+
+
+def _default_text(name: str) -> str:
+    """What a setting is where nothing is said; nothing for names of no setting."""
+    section, _, own = name.rpartition(".")
+    if section and section not in RunConfig.model_fields:
+        return ""
+    model: Any = RunConfig.model_fields[section].annotation if section else RunConfig
+    if own not in getattr(model, "model_fields", ()):
+        return ""
+    default = model.model_fields[own].get_default(call_default_factory=True)
+    return "leave it out for the default" + ("" if default is None else f": {default}")
 
 
 def _choices(entry: Any) -> list[str]:

@@ -212,8 +212,11 @@ def _label_faults(targets: Sequence[Target], multi_label: bool, source: str) -> 
     single = sorted(label for label, count in counts.items() if count == 1)
     if not single:
         return []
-    what = f"{len(single):,} of {len(counts):,} labels have a single row: {listed(single)}"
-    mend = "add rows, or leave these out with --set data.drop_rare_labels=true"
+    verb = "has" if len(single) == 1 else "have"
+    what = f"{len(single):,} of {len(counts):,} labels {verb} a single row: {listed(single)}"
+    mend = "add rows"
+    if len(counts) - len(single) > 1:
+        mend += ", or leave these out with --set data.drop_rare_labels=true"
     if len(single) > len(counts) / 2 and len(counts) > 20:
         mend = f"name the column that holds the labels with --target; or {mend}"
     return [Fault(what, source, mend)]

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 
 __all__ = ["did_you_mean", "listed", "rows_text"]
 
+_MOST = 80
+
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """ "did you mean 'label'?", or "" where nothing comes near `name`."""
@@ -20,8 +22,13 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 def listed(names: Iterable[object], most: int = 10) -> str:
     """ "'a', 'b', 'c'", cut after `most` with a count of the rest."""
     every = list(names)
-    shown = ", ".join(repr(name) for name in every[:most])
+    shown = ", ".join(repr(_cut(name)) for name in every[:most])
     return f"{shown} and {len(every) - most:,} more" if len(every) > most else shown
+
+
+def _cut(name: object) -> object:
+    """Long texts, which are no names, without their end."""
+    return f"{name[:_MOST]}…" if isinstance(name, str) and len(name) > _MOST else name
 
 
 def rows_text(rows: Sequence[int], most: int = 5) -> str:

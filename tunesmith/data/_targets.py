@@ -62,6 +62,11 @@ def read_targets(
                 f"column {name!r} holds several labels a row, separated by {label_separator!r} "
                 "(guessed; --set data.multi_label=false reads one)"
             )
+        elif unused := _separators_in(values):
+            notes.append(
+                f"labels of column {name!r} hold {unused}, and are taken whole "
+                "(--set data.multi_label=true splits them)"
+            )
     if lists is None and label_separator:
         lists = [
             None if one is None else [*label_text(one).split(label_separator)] for one in values
@@ -128,6 +133,12 @@ def _find_separator(values: Sequence[object], *, told: bool) -> str | None:
         if "" not in parts and len(parts) < len(distinct) and 2 * len(alone) > len(parts):
             return separator
     return None
+
+
+def _separators_in(values: Sequence[object]) -> str:
+    """The separators that occur in labels, for a note."""
+    distinct = {value for value in values if isinstance(value, str)}
+    return " and ".join(repr(s) for s in _SEPARATORS if any(s in value for value in distinct))
 
 
 def _labels(values: Sequence[object]) -> list[str | None]:

@@ -130,8 +130,10 @@ def prepare_method(
         classifier.compile_layers()
     trained = [p.numel() for p in classifier.parameters() if p.requires_grad]
     total = sum(parameter.numel() for parameter in classifier.parameters())
+    kept = "; word embeddings stay as they are" if training.freeze_embeddings else ""
     listener.say(
-        f"{method}: {sum(trained):,} of {total:,} weights are trained ({sum(trained) / total:.1%})"
+        f"{method}: {sum(trained):,} of {total:,} weights are trained "
+        f"({sum(trained) / total:.1%}{kept if not is_adapter(method) else ''})"
     )
     if method != "last-k" or training.dropout > 0:
         return tokens

@@ -97,14 +97,12 @@ def _measured() -> dict[str, Any]:
 
     device = bases.choose_device()
     bases.set_threads(None)
-    precision, reason = bases.choose_precision("auto", device)
+    rates = bases.matrix_rates(device)
+    precision, reason = bases.choose_precision("auto", device, rates)
     return {
         "cores": bases.available_cores(),
         "gpu": bases.device_name(device),
-        "matrix_rate_gflops": {
-            "fp32": bases.matrix_rate("fp32", device) / 1e9,
-            "bf16": bases.matrix_rate("bf16", device) / 1e9,
-        },
+        "matrix_rate_gflops": {name: rate / 1e9 for name, rate in rates.items()},
         "precision": precision,
         "precision_reason": reason,
     }

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.bundles import Bundle, open_bundle
+from tunesmith.bundles import Bundle, open_bundle, read_rows
+from tunesmith.data import overlap
+from tunesmith.errors import DataError
 from tunesmith.evaluation import evaluate as judge
 from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
 from tunesmith.runtimes import load
-from tunesmith.types import Metrics
+from tunesmith.types import Dataset, Metrics
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -71,6 +73,7 @@ def evaluate(
     )
     for note in loaded.notes:
         listener.say(note)
+    _warn_of_training_rows(opened, loaded.dataset, listener)
     runtime = load(opened)
     dataset, task = loaded.dataset, runtime.task
     outputs = outputs_in_chunks(runtime, dataset.inputs, listener)
@@ -83,3 +86,19 @@ def evaluate(
         seed=seed,
     )
     return Evaluation(opened, str(source), metrics)
+
+
+def _warn_of_training_rows(bundle: Bundle, dataset: Dataset, listener: Listener) -> None:
+    """Says how many rows the bundle was trained on, where its run still keeps those beside it."""
+    kept = bundle.path.parent / "rows" / "train.parquet"
+    if not kept.is_file():
+        return
+    facts = bundle.manifest.data
+    try:
+        known = len(overlap(read_rows(kept, facts["text"], facts["target"]), dataset))
+    except DataError:  # another user's, or damaged: a warning less, and no reason to fail
+        return
+    if known:
+        listener.warn(
+            f"{known:,} of {len(dataset):,} texts were trained on: the figures are too good"
+        )

@@ -19,7 +19,7 @@ def epoch_batches(
     Rows are shuffled and cut into windows of at most 200 batches, at least four an epoch; each
     window is sorted by length and cut into batches; then the batches are shuffled. So hardly
     anything is spent on padding, and still no two epochs have the same batches: with one window
-    they would, as sorting undoes the shuffle; and where labels go with lengths, as they often do, the
+    they would, as sorting undoes the shuffle; and where labels go with lengths, as they often do,
     batches of few rows would hold one label each. The order depends on `seed` and `epoch` alone.
 
     Args:
