@@ -11,7 +11,7 @@ from tunesmith import recipes
 from tunesmith.errors import DataError
 from tunesmith.recipes import Run
 
-from .conftest import write_rows
+from .conftest import Notes, write_rows
 
 
 def test_the_figures_are_those_of_the_predictions(
@@ -44,23 +44,15 @@ def test_labels_that_are_not_known(finished: Run, tmp_path: Path) -> None:
     assert "login, money, parcel" in caught.value.faults[0].mend
 
 
-def test_rows_that_were_trained_on_are_said(finished: Run, topics: Path, tmp_path: Path) -> None:
-    heard = Warnings()
-    recipes.evaluate(finished.bundle, topics, listener=heard)
-    trained_on = finished.report.split_sizes["train"]
-    (warning,) = heard.warnings
+def test_rows_that_were_trained_on_are_said(
+    finished: Run, topics: Path, tmp_path: Path, notes: Notes
+) -> None:
+    recipes.evaluate(finished.bundle, topics, listener=notes)
+    (warning,) = notes.warned
     count = int(warning.split()[0])
-    assert count >= trained_on
+    assert count >= finished.report.split_sizes["train"]
     assert f"{count} of 120 texts were trained on" in warning
-    heard.warnings.clear()
+    notes.warned.clear()
     fresh = [(f"never seen {number}", topic) for number, (_, topic) in enumerate(labelled_rows(9))]
-    recipes.evaluate(finished.bundle, write_rows(tmp_path / "x.csv", fresh), listener=heard)
-    assert heard.warnings == []
-
-
-class Warnings(recipes.Silent):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
+    recipes.evaluate(finished.bundle, write_rows(tmp_path / "x.csv", fresh), listener=notes)
+    assert notes.warned == []
