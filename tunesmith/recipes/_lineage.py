@@ -23,7 +23,15 @@ from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassific
 from tunesmith.training import fit_added_labels
 from tunesmith.types import Target
 
-__all__ = ["Parent", "find_parent", "inherit_task", "inherited_head", "inherited_notes", "reshaped"]
+__all__ = [
+    "Parent",
+    "find_parent",
+    "inherit_task",
+    "inherited_head",
+    "inherited_notes",
+    "reshaped",
+    "train_rows_of",
+]
 
 Labels: TypeAlias = Literal["keep", "extend", "new"]
 
@@ -50,7 +58,7 @@ class Parent:
     @property
     def train_rows(self) -> Path:
         """Where the parent's run kept its training rows; absent where the bundle was moved."""
-        return self.bundle.path.parent / "rows" / "train.parquet"
+        return train_rows_of(self.bundle)
 
     def columns_in(
         self, table: Table, text: Sequence[str], target: str | None
@@ -68,6 +76,11 @@ class Parent:
         if target is None and own in known and own not in text:
             target = own
         return tuple(text), target
+
+
+def train_rows_of(bundle: Bundle) -> Path:
+    """Where a bundle's run kept its training rows; absent where the bundle was moved."""
+    return bundle.path.parent / "rows" / "train.parquet"
 
 
 def find_parent(base: Base, config: RunConfig) -> Parent | None:

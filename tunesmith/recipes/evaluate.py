@@ -13,6 +13,7 @@ from tunesmith.data import overlap
 from tunesmith.errors import DataError
 from tunesmith.evaluation import evaluate as judge
 from tunesmith.recipes._labelled import dataset_for
+from tunesmith.recipes._lineage import train_rows_of
 from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
 from tunesmith.runtimes import load
@@ -90,7 +91,7 @@ def evaluate(
 
 def _warn_of_training_rows(bundle: Bundle, dataset: Dataset, listener: Listener) -> None:
     """Says how many rows the bundle was trained on, where its run still keeps those beside it."""
-    kept = bundle.path.parent / "rows" / "train.parquet"
+    kept = train_rows_of(bundle)
     if not kept.is_file():
         return
     facts = bundle.manifest.data
