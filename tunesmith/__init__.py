@@ -19,12 +19,54 @@ from tunesmith.errors import TunesmithError
 
 if TYPE_CHECKING:
     from tunesmith.bundles import Bundle
-    from tunesmith.recipes import Evaluation, FinishedStudy, Listener, Run
+    from tunesmith.checks import Check
+    from tunesmith.recipes import Checked, Evaluation, FinishedStudy, Listener, Run
     from tunesmith.runtimes import Runtime
 
 __version__ = "0.1.0"
 
-__all__ = ["TunesmithError", "__version__", "evaluate", "load", "resume", "serve", "train", "tune"]
+__all__ = [
+    "TunesmithError",
+    "__version__",
+    "check",
+    "evaluate",
+    "load",
+    "resume",
+    "serve",
+    "train",
+    "tune",
+]
+
+
+def check(
+    data: str | Path,
+    *,
+    target: str | None = None,
+    text: str | Sequence[str] | None = None,
+    validation: str | Path | None = None,
+    test: str | Path | None = None,
+    checks: Sequence[Check] = (),
+) -> Checked:
+    """Looks for what is wrong with labelled rows; changes nothing.
+
+    Args:
+        validation, test: files that share no rows with `data`, as they should.
+        checks: checks of your own, beside those that there are: functions that take a
+            `tunesmith.checks.Subject` and give `tunesmith.checks.Finding`s.
+
+    Raises:
+        InputError: the data cannot be read.
+    """
+    from tunesmith import recipes
+
+    return recipes.check(
+        str(data),
+        target=target,
+        text=(text,) if isinstance(text, str) else text or (),
+        validation=None if validation is None else str(validation),
+        test=None if test is None else str(test),
+        more_checks=checks,
+    )
 
 
 def train(

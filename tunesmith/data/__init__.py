@@ -10,26 +10,39 @@ Everything the user gave wrong is a `DataError` that says where, and how to mend
 
 from __future__ import annotations
 
-from tunesmith.data._build import LoadedData, build_dataset, check_trainable
+from tunesmith.data._build import LoadedData, build_dataset, check_trainable, labels_of
 from tunesmith.data._columns import Columns, choose_columns
 from tunesmith.data._content import fingerprint, overlap
+from tunesmith.data._groups import Groups, group_rows
 from tunesmith.data._read import read_table
 from tunesmith.data._split import Split, split_dataset
+from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Table
+from tunesmith.data._targets import Targets, is_missing, read_targets
+from tunesmith.data._texts import text_column
 from tunesmith.data._write import check_writable, write_table
 
 __all__ = [
     "Columns",
+    "Groups",
     "LoadedData",
     "Split",
     "Table",
+    "Targets",
     "build_dataset",
     "check_trainable",
     "check_writable",
     "choose_columns",
     "fingerprint",
+    "group_rows",
+    "is_missing",
+    "labels_of",
+    "listed",
     "overlap",
     "read_table",
+    "read_targets",
+    "rows_text",
     "split_dataset",
+    "text_column",
     "write_table",
 ]

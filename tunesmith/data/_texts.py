@@ -13,7 +13,7 @@ from tunesmith.errors import DataError
 from tunesmith.tasks import label_text
 from tunesmith.types import Texts
 
-__all__ = ["read_texts"]
+__all__ = ["read_texts", "text_column"]
 
 
 def read_texts(table: Table, name: str) -> tuple[Texts, NDArray[np.bool_]]:
@@ -24,13 +24,23 @@ def read_texts(table: Table, name: str) -> tuple[Texts, NDArray[np.bool_]]:
     Raises:
         DataError: there is no such column, or it holds something else than text and numbers.
     """
+    column = text_column(table, name)
+    missing = np.fromiter(map(is_missing, ArrowValues(column)), dtype=bool, count=len(column))
+    return _in_one_block(column), missing
+
+
+def text_column(table: Table, name: str) -> pa.ChunkedArray:
+    """Column `name` as n strings in Arrow; what is no text is written as a label would be.
+
+    Raises:
+        DataError: there is no such column, or it holds something else than text and numbers.
+    """
     values = table.values(name)
     kind = values.arrow.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         _refuse_objects(values, name, table.source)
         values = _as_text(values)
-    missing = np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
-    return _in_one_block(values.arrow), missing
+    return values.arrow
 
 
 def _refuse_objects(values: ArrowValues, name: str, source: str) -> None:

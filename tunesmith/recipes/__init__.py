@@ -11,6 +11,7 @@ if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes._run import Run
     from tunesmith.recipes._study import FinishedStudy, check_resumed_alone, read_search
     from tunesmith.recipes.attempt import Attempt, attempt
+    from tunesmith.recipes.check import Checked, Fixed, check, fix
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
     from tunesmith.recipes.predict import predict
@@ -19,17 +20,21 @@ if TYPE_CHECKING or not missing_packages("train"):
 
 __all__ = [
     "Attempt",
+    "Checked",
     "Evaluation",
     "FinishedStudy",
+    "Fixed",
     "Listener",
     "Machine",
     "Run",
     "Silent",
     "attempt",
+    "check",
     "check_resumed_alone",
     "demo",
     "evaluate",
     "examine",
+    "fix",
     "predict",
     "read_search",
     "resume",

@@ -1,0 +1,157 @@
+"""What each check finds, and what it lets pass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pytest
+
+from tunesmith.checks import CHECKS, Finding, Subject, run_checks
+from tunesmith.data import Table, read_table
+from tunesmith.samples import SAMPLES
+
+
+def subject(
+    texts: Sequence[str | None], labels: Sequence[object], **others: Sequence[object]
+) -> Subject:
+    table = Table(pa.table({"text": texts, "label": labels, **others}), "rows.csv")
+    return Subject(table, ("text",), "label")
+
+
+def found(checked: Subject, check: str) -> list[Finding]:
+    return [one for one in run_checks(checked) if one.check == check]
+
+
+def rows(checked: Subject, check: str) -> list[int]:
+    return [row for one in found(checked, check) for row in one.rows.tolist()]
+
+
+PLAIN = [f"the {word} of the house is painted in another colour" for word in "abcdefghijkl"]
+LABELS = ["in", "out"] * 6
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_the_documented_flaws_of_the_samples_are_found(sample) -> None:
+    flaws = json.loads(sample.path.with_suffix(".flaws.json").read_text())
+    checked = Subject(read_table(sample.path), (sample.text,), sample.target)
+    assert rows(checked, "missing-text") == flaws["missing_text"]
+    assert rows(checked, "missing-label") == flaws["missing_label"]
+    (copies,) = found(checked, "exact-duplicates")
+    assert sorted(copies.groups) == sorted([old, new] for new, old in flaws["duplicates"])
+
+
+def test_every_check_takes_an_empty_and_a_hopeless_table() -> None:
+    for checked in (subject([], []), subject([None, ""], [None, None]), subject(["a"], ["b"])):
+        for check in CHECKS:
+            assert all(isinstance(one, Finding) for one in check(checked))
+
+
+def test_a_check_changes_nothing_and_names_rows_of_the_table() -> None:
+    checked = subject([*PLAIN, "N/A", PLAIN[0], None], [*LABELS, "In", "in", "out"])
+    before = checked.table.arrow.to_pylist()
+    for one in run_checks(checked):
+        assert all(1 <= row <= checked.num_rows for row in one.rows.tolist())
+        assert one.message
+        assert one.fix
+        json.dumps(one.as_dict())
+    assert checked.table.arrow.to_pylist() == before
+
+
+def test_placeholders_are_found_and_a_label_called_none_is_one() -> None:
+    checked = subject([*PLAIN[:10], " n/a", "—"], ["none", "some"] * 6)
+    assert rows(checked, "placeholder-values") == [11, 12]
+
+
+def test_copies_are_found_whatever_their_case_and_white_space() -> None:
+    checked = subject([*PLAIN, PLAIN[0].upper() + " ", PLAIN[1]], [*LABELS, "in", "in"])
+    assert rows(checked, "exact-duplicates") == [13]
+    assert rows(checked, "conflicting-labels") == [2, 14]
+
+
+def test_labels_written_in_two_ways_are_found() -> None:
+    checked = subject(PLAIN, [*LABELS[:10], "IN ", "o_u t"])
+    assert rows(checked, "label-variants") == [11]
+
+
+def test_rare_labels_are_an_error_where_they_have_one_row() -> None:
+    checked = subject(PLAIN, [*LABELS[:11], "lonely"])
+    assert [one.severity for one in found(checked, "rare-labels")] == ["error", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("check", "text", "clean"),
+    [
+        ("mojibake", "the cafÃ© was closed", "the café was closed, Ã is a letter"),
+        ("control-characters", "zero\u200bwidth", "tab\tand\nline and 👩\u200d🔬"),
+        ("markup", "<p>hello</p> you", "if a < b and b > c then a < c, AT&T"),
+        ("markup", "fish &amp; chips", "fish & chips; more"),
+        ("personal-data", "write to jane.doe@example.org", "write to us @ the desk"),
+        ("personal-data", "card 4111 1111 1111 1111", "order 4111 1111 1111 1112"),
+        ("personal-data", "DE89 3704 0044 0532 0130 00", "DE89 3704 0044 0532 0130 01"),
+        ("personal-data", "call +49 170 1234567 now", "in 2019 we sold 1234567 units"),
+    ],
+)
+def test_a_flaw_in_a_text_is_found_and_its_like_is_not(check: str, text: str, clean: str) -> None:
+    assert rows(subject([*PLAIN, text, clean], [*LABELS, "in", "out"]), check) == [13]
+
+
+def test_personal_data_is_never_printed_whole() -> None:
+    secrets = ["jane.doe@example.org", "4111 1111 1111 1111", "+49 170 1234567"]
+    for one in run_checks(subject([*PLAIN, *secrets], [*LABELS, *"abc"])):
+        told = json.dumps(one.as_dict())
+        assert not any(secret in told for secret in secrets)
+
+
+def test_a_column_and_a_word_that_give_the_label_away_are_found() -> None:
+    texts = [
+        f"case {n} says {'alpha' if n % 2 else 'beta'} and more things {n * 7}" for n in range(80)
+    ]
+    labels = ["odd" if n % 2 else "even" for n in range(80)]
+    teams = ["A" if n % 2 else "B" for n in range(80)]
+    numbers = [f"T-{n}" for n in range(80)]
+    checked = subject(texts, labels, team=teams, ticket=numbers, same=["x"] * 80)
+    assert [one.column for one in found(checked, "column-leakage")] == ["team"]
+    assert [one.column for one in found(checked, "id-column")] == ["ticket"]
+    assert [one.column for one in found(checked, "constant-column")] == ["same"]
+    (told,) = found(checked, "telltale-words")
+    assert {(one["label"], one["word"]) for one in told.details} == {
+        ("odd", "alpha"),
+        ("even", "beta"),
+    }
+
+
+def test_labels_that_change_with_time_are_found() -> None:
+    days = [f"2024-{1 + n // 28:02}-{1 + n % 28:02}" for n in range(300)]
+    labels = ["old" if n < 150 else "new" for n in range(300)]
+    texts = [f"message number {n} of the long list" for n in range(300)]
+    assert [one.column for one in found(subject(texts, labels, day=days), "time-drift")] == ["day"]
+    steady = ["old" if n % 2 else "new" for n in range(300)]
+    assert not found(subject(texts, steady, day=days), "time-drift")
+
+
+def test_other_languages_are_found() -> None:
+    german = [f"Das ist der Satz Nummer {n}, und er steht hier auf Deutsch." for n in range(4)]
+    english = [f"This is sentence number {n}, and it stands here in English." for n in range(40)]
+    checked = subject([*english, *german], ["a", "b"] * 22)
+    assert rows(checked, "languages") == [41, 42, 43, 44]
+
+
+def test_rows_of_the_test_file_that_are_in_the_training_file_are_found() -> None:
+    own = subject(PLAIN, LABELS)
+    other = subject(["new and unseen words stand in this row", PLAIN[3].upper()], ["in", "out"])
+    both = Subject(own.table, own.text, own.target, beside={"test": other})
+    (exact,) = found(both, "test-in-train")
+    assert exact.rows.tolist() == [2]
+    assert exact.details == [{"row": 2, "train_row": 4}]
+
+
+def test_a_check_of_ones_own_is_a_few_lines() -> None:
+    def shouting(checked: Subject):
+        loud = [n for n, text in enumerate(checked.whole_texts.to_pylist(), 1) if text.isupper()]
+        if loud:
+            yield Finding("shouting", "note", f"{len(loud)} texts shout", "write as usual", loud)
+
+    (one,) = run_checks(subject(["HELLO", "hello"], ["a", "b"]), [shouting])
+    assert one.as_dict()["rows"] == [1]

@@ -1,0 +1,74 @@
+"""`tunesmith check`, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tunesmith.cli import app
+from tunesmith.errors import ConfigError, DataError, OutputError
+
+run = CliRunner().invoke
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mail.csv"
+    path.write_text(
+        "text,label\nbuy <b>now</b> and save,spam\nbuy now and save,spam\nN/A,ham\n"
+        "see you at a.b@example.com,ham\nlunch at noon then,ham\nlunch at noon then,spam\n"
+    )
+    return path
+
+
+def test_findings_name_rows_and_steps(file: Path) -> None:
+    result = run(app, ["check", str(file)])
+    assert result.exit_code == 0
+    for part in (
+        "placeholder-values",
+        "row 3",
+        "step drop-conflicting",
+        "conflicting-labels",
+        "6 rows:",
+    ):
+        assert part in result.stdout
+
+
+def test_json_is_one_object(file: Path) -> None:
+    values = json.loads(run(app, ["check", str(file), "--json"]).stdout)
+    by_check = {one["check"]: one for one in values["findings"]}
+    assert by_check["markup"]["rows"] == [1]
+    assert by_check["markup"]["severity"] == "warning"
+    assert values["num_rows"] == 6
+
+
+def test_fix_writes_a_copy_and_a_log_and_not_the_source(file: Path) -> None:
+    before = file.read_bytes()
+    assert run(app, ["check", str(file), "--fix"]).exit_code == 0
+    copy, log = file.with_name("mail-clean.csv"), file.with_name("mail-clean.changes.csv")
+    assert copy.read_text().splitlines()[1:] == [
+        "buy now and save,spam", "see you at a.b@example.com,ham", "lunch at noon then,ham",
+        "lunch at noon then,spam",
+    ]  # fmt: skip
+    assert log.read_text().splitlines()[0] == "row,column,before,after,why,step"
+    assert len(log.read_text().splitlines()) == 5
+    assert file.read_bytes() == before
+    assert isinstance(run(app, ["check", str(file), "--fix"]).exception, OutputError)
+    assert run(app, ["check", str(file), "--fix", "--overwrite"]).exit_code == 0
+
+
+def test_steps_that_lose_something_are_asked_about(file: Path) -> None:
+    asked = run(app, ["check", str(file), "--fix", "all"])
+    assert isinstance(asked.exception, ConfigError)
+    assert not file.with_name("mail-clean.csv").exists()
+    assert run(app, ["check", str(file), "--fix", "all", "--yes"]).exit_code == 0
+    assert "@" not in file.with_name("mail-clean.csv").read_text()
+
+
+def test_what_cannot_be_done_is_said(file: Path, tmp_path: Path) -> None:
+    assert isinstance(run(app, ["check", str(file), "all"]).exception, ConfigError)
+    assert isinstance(run(app, ["check", str(file), "--fix", "wash"]).exception, ConfigError)
+    assert isinstance(run(app, ["check", str(tmp_path / "none.csv")]).exception, DataError)

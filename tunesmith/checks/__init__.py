@@ -1,0 +1,36 @@
+"""What is wrong with a file of examples, row by row, and the steps that mend it.
+
+    subject = Subject(table, ("text",), "label")
+    for finding in run_checks(subject):
+        print(finding.severity, finding.message, finding.rows)
+
+A check of one's own is a function from a subject to findings; hand it over with the others.
+"""
+
+from __future__ import annotations
+
+from tunesmith.checks._clean import Change, Cleaned, clean, find_steps, log_table, revert
+from tunesmith.checks._finding import Finding, Severity, row_numbers
+from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
+from tunesmith.checks._steps import STEPS, Edit, Step
+from tunesmith.checks._subject import Subject
+
+__all__ = [
+    "CHECKS",
+    "STEPS",
+    "Change",
+    "Check",
+    "Cleaned",
+    "Edit",
+    "Finding",
+    "Severity",
+    "Step",
+    "Subject",
+    "by_weight",
+    "clean",
+    "find_steps",
+    "log_table",
+    "revert",
+    "row_numbers",
+    "run_checks",
+]

@@ -1,0 +1,76 @@
+"""What a check has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Finding", "Severity", "row_numbers"]
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
+"""error: training is refused, or its figures would be wrong; warning: the model gets worse;
+note: worth knowing."""
+
+
+def row_numbers(places: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Places in the table, counted from 0, as row numbers, counted from 1."""
+    return np.asarray(places, dtype=np.int64) + 1
+
+
+def _no_rows() -> NDArray[np.int64]:
+    return np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with the data, or worth knowing of it.
+
+    Attributes:
+        check: what found it, such as "exact-duplicates".
+        severity: how much it matters.
+        message: what is the matter, for somebody who does not program.
+        fix: what to do about it.
+        rows: int64, the rows concerned, numbered from 1; the header is not counted. None where it
+            is about the data as a whole.
+        column: the column concerned; None where it is about whole rows.
+        step: the cleaning step that mends it; None where only a person can.
+        groups: rows that belong together, such as copies of one text.
+        details: of some rows what is known besides, such as the label suspected; each has `row`.
+    """
+
+    check: str
+    severity: Severity
+    message: str
+    fix: str
+    rows: NDArray[np.int64] = field(default_factory=_no_rows)
+    column: str | None = None
+    step: str | None = None
+    groups: Sequence[Sequence[int]] = ()
+    details: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        # A check of the user's own may well give a list.
+        object.__setattr__(self, "rows", np.asarray(self.rows, dtype=np.int64))
+
+    def as_dict(self, most_rows: int | None = None) -> dict[str, Any]:
+        """The finding as JSON holds it.
+
+        Args:
+            most_rows: rows, groups and details beyond so many are left out; `num_rows` has all.
+        """
+        return {
+            "check": self.check,
+            "severity": self.severity,
+            "message": self.message,
+            "fix": self.fix,
+            "step": self.step,
+            "column": self.column,
+            "num_rows": len(self.rows),
+            "rows": self.rows[:most_rows].tolist(),
+            "groups": [list(group) for group in self.groups[:most_rows]],
+            "details": [dict(one) for one in self.details[:most_rows]],
+        }

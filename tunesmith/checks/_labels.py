@@ -1,0 +1,112 @@
+"""Labels: written in several ways, too rare, too unequal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from tunesmith.checks._finding import Finding
+from tunesmith.checks._subject import Subject
+from tunesmith.data import labels_of, listed
+
+__all__ = ["check_imbalance", "check_label_variants", "check_rare_labels", "label_variants"]
+
+_FEW_ROWS = 10
+_UNEQUAL = 20.0
+_SEPARATORS = str.maketrans({"_": " ", "-": " ", ".": " ", "/": " "})
+
+
+def check_label_variants(subject: Subject) -> Iterator[Finding]:
+    """Finds labels that differ in case, white space or punctuation only, such as "Spam", "spam"."""
+    variants = label_variants(subject.label_counts)
+    if not variants:
+        return
+    rows = [
+        place + 1
+        for place, target in enumerate(subject.targets)
+        if target is not None and any(label in variants for label in labels_of(target))
+    ]
+    shown = ", ".join(f"{old!r} for {new!r}" for old, new in list(variants.items())[:5])
+    yield Finding(
+        check="label-variants",
+        severity="warning",
+        message=f"{len(variants):,} labels look like another way to write a label: {shown}",
+        fix="write each label in one way",
+        rows=np.array(rows, dtype=np.int64),
+        column=subject.target,
+        step="unify-labels",
+    )
+
+
+def label_variants(counts: Mapping[str, int]) -> dict[str, str]:
+    """Label → the commonest label that is the same but for case, white space and punctuation."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for label in counts:
+        alike[" ".join(label.casefold().translate(_SEPARATORS).split()) or label].append(label)
+    return {
+        label: common
+        for group in alike.values()
+        if (common := max(group, key=lambda one: (counts[one], one)))
+        for label in sorted(group)
+        if label != common
+    }
+
+
+def check_rare_labels(subject: Subject) -> Iterator[Finding]:
+    """Finds labels with too few rows to be learned, held out and judged."""
+    counts = subject.label_counts
+    single = sorted(label for label, count in counts.items() if count == 1)
+    few = sorted(label for label, count in counts.items() if 1 < count < _FEW_ROWS)
+    if single:
+        yield Finding(
+            check="rare-labels",
+            severity="error",
+            message=f"{len(single):,} of {len(counts):,} labels have a single row: "
+            f"{listed(single)}",
+            fix="add rows, join such a label with another, or leave it out",
+            rows=_rows_of(subject, set(single)),
+            column=subject.target,
+            step="drop-rare-labels",
+        )
+    if few:
+        yield Finding(
+            check="rare-labels",
+            severity="warning",
+            message=f"{len(few):,} of {len(counts):,} labels have fewer than {_FEW_ROWS} rows, "
+            f"too few to judge how well they are told: {listed(few)}",
+            fix="add rows of these labels, or join them with others",
+            rows=_rows_of(subject, set(few)),
+            column=subject.target,
+        )
+
+
+def check_imbalance(subject: Subject) -> Iterator[Finding]:
+    """Finds that one label has many times the rows of another."""
+    counts = {label: n for label, n in subject.label_counts.items() if n >= _FEW_ROWS}
+    if len(counts) < 2:
+        return
+    most, least = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    ratio = counts[most] / counts[least]
+    if ratio < _UNEQUAL:
+        return
+    share = counts[most] / subject.num_rows
+    yield Finding(
+        check="imbalance",
+        severity="note",
+        message=f"{most!r} has {counts[most]:,} rows ({share:.0%}), {least!r} {counts[least]:,}: "
+        f"{ratio:,.0f} times as many",
+        fix="look at macro-F1 rather than accuracy; --set training.class_weights=balanced gives "
+        "rare labels more weight",
+        column=subject.target,
+    )
+
+
+def _rows_of(subject: Subject, labels: set[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    rows = [
+        place + 1
+        for place, target in enumerate(subject.targets)
+        if target is not None and not labels.isdisjoint(labels_of(target))
+    ]
+    return np.array(rows, dtype=np.int64)

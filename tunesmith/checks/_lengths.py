@@ -1,0 +1,60 @@
+"""Texts that are too short to say anything, or far longer than the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tunesmith.checks._finding import Finding, row_numbers
+from tunesmith.checks._missing import placeholder_places
+from tunesmith.checks._subject import Subject
+
+__all__ = ["check_lengths", "num_characters"]
+
+_FEW_CHARACTERS = 3
+_MANY_CHARACTERS = 10_000
+_MANY_TIMES = 20.0
+
+
+def check_lengths(subject: Subject) -> Iterator[Finding]:
+    """Finds texts of one or two characters, and texts many times as long as is usual."""
+    for name in subject.text:
+        lengths = num_characters(subject, name)
+        short = np.flatnonzero((lengths > 0) & (lengths < _FEW_CHARACTERS))
+        short = np.setdiff1d(short, placeholder_places(subject, name))
+        present = lengths[lengths > 0]
+        if len(short) and len(short) < len(present) / 2:
+            yield Finding(
+                check="short-texts",
+                severity="note",
+                message=f"{len(short):,} texts in column {name!r} have one or two characters",
+                fix="leave them out where they say nothing",
+                rows=row_numbers(short),
+                column=name,
+                step="drop-short",
+            )
+        usual = float(np.median(present)) if len(present) else 0.0
+        long = np.flatnonzero(lengths > max(_MANY_CHARACTERS, _MANY_TIMES * usual))
+        if len(long):
+            yield Finding(
+                check="long-texts",
+                severity="note",
+                message=f"{len(long):,} texts in column {name!r} are far longer than the usual "
+                f"{usual:,.0f} characters: up to {lengths.max():,}",
+                fix="see that they are one example each, not several run together; what a base "
+                "model cannot take is cut at its end",
+                rows=row_numbers(long),
+                column=name,
+            )
+
+
+def num_characters(subject: Subject, name: str) -> NDArray[np.int64]:
+    """The characters of each text without white space around it; 0 where there is none."""
+    found = [
+        np.asarray(pc.fill_null(pc.utf8_length(pc.utf8_trim_whitespace(piece)), 0), dtype=np.int64)
+        for _, piece in subject.pieces(subject.texts(name))
+    ]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *found])

@@ -1,0 +1,92 @@
+"""Rows without text or label, and words that stand for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tunesmith.checks._finding import Finding, row_numbers
+from tunesmith.checks._subject import Subject
+
+__all__ = ["PLACEHOLDERS", "check_missing", "check_placeholders", "placeholder_places"]
+
+PLACEHOLDERS = frozenset({
+    "n/a", "n.a.", "na", "#n/a", "#na", "null", "nil", "none", "nan", "-", "--", "---", "?", "??",
+    "???", ".", "..", "...", "…", "–", "—", "/", "x", "xx", "xxx", "tbd", "tba", "todo", "unknown",
+    "undefined", "missing", "empty", "blank", "not available", "not applicable", "no text",
+    "no comment", "no data", "#value!", "#ref!", "#name?", "#div/0!", "(blank)", "(empty)",
+    "(null)", "<na>", "<null>", "\\n", "test", "asdf", "k.a.", "keine angabe", "entfällt", "s/o",
+    "néant", "sin datos", "ninguno", "无", "没有", "暂无", "空", "なし", "нет", "없음",
+})  # fmt: skip
+"""What people and programs write where there is nothing to write, in lower case."""
+
+# Words that are answers as well: as a label they mean something.
+_LABELS_TOO = {"none", "unknown", "missing", "empty", "test", "x", "na", "no data", "нет", "无"}
+
+
+def check_missing(subject: Subject) -> Iterator[Finding]:
+    """Finds rows that lack a text or a label."""
+    for name in subject.text:
+        places = subject.blank_places(name)
+        if len(places):
+            yield _missing(places, name, "text", subject)
+    if subject.target is not None:
+        blank = [place for place, target in enumerate(subject.targets) if target is None]
+        if blank:
+            yield _missing(np.array(blank, dtype=np.int64), subject.target, "label", subject)
+
+
+def _missing(places: NDArray[np.int64], name: str, what: str, subject: Subject) -> Finding:
+    share = len(places) / subject.num_rows
+    return Finding(
+        check=f"missing-{what}",
+        severity="error",
+        message=f"{len(places):,} of {subject.num_rows:,} rows ({share:.1%}) have no {what} in "
+        f"column {name!r}",
+        fix=f"fill in the {what}, or leave such rows out",
+        rows=row_numbers(places),
+        column=name,
+        step="drop-missing",
+    )
+
+
+def check_placeholders(subject: Subject) -> Iterator[Finding]:
+    """Finds texts and labels such as "N/A", "null" or "-", which stand for nothing."""
+    for name in (*subject.text, *([subject.target] if subject.target else [])):
+        places = placeholder_places(subject, name)
+        if not len(places):
+            continue
+        values = sorted({_value(subject, name, place) for place in places[:1000].tolist()})
+        shown = ", ".join(repr(value) for value in values[:6])
+        yield Finding(
+            check="placeholder-values",
+            severity="warning",
+            message=f"column {name!r} says {shown} in {len(places):,} rows, which stands for "
+            "nothing",
+            fix="treat these as missing",
+            rows=row_numbers(places),
+            column=name,
+            step="empty-placeholders",
+        )
+
+
+def placeholder_places(subject: Subject, name: str) -> NDArray[np.int64]:
+    """Places of the rows that hold a placeholder in a text column or the target."""
+    words = PLACEHOLDERS - _LABELS_TOO if name == subject.target else PLACEHOLDERS
+    column = subject.table.arrow.column(name)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return np.zeros(0, dtype=np.int64)
+    wanted = pa.array(sorted(words))
+    found = [np.zeros(0, dtype=np.int64)]
+    for start, piece in subject.pieces(column):
+        folded = pc.utf8_lower(pc.utf8_trim_whitespace(piece))
+        found.append(start + np.flatnonzero(pc.is_in(folded, wanted.cast(folded.type))))
+    return np.concatenate(found)
+
+
+def _value(subject: Subject, name: str, place: int) -> str:
+    return str(subject.table.arrow.column(name)[place].as_py()).strip()

@@ -1,0 +1,75 @@
+"""Which checks there are, and how they are run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
+
+from tunesmith.checks._characters import check_control_characters, check_markup, check_mojibake
+from tunesmith.checks._columns import check_column_leakage, check_useless_columns
+from tunesmith.checks._duplicates import check_conflicting_labels, check_exact_duplicates
+from tunesmith.checks._finding import Finding
+from tunesmith.checks._labels import check_imbalance, check_label_variants, check_rare_labels
+from tunesmith.checks._language import check_languages
+from tunesmith.checks._lengths import check_lengths
+from tunesmith.checks._missing import check_missing, check_placeholders
+from tunesmith.checks._near_duplicates import check_near_duplicates, check_overlap
+from tunesmith.checks._order import check_time_drift
+from tunesmith.checks._personal import check_personal_data
+from tunesmith.checks._subject import Subject
+from tunesmith.checks._words import check_boilerplate, check_label_in_text, check_telltale_words
+
+__all__ = ["CHECKS", "Check", "by_weight", "run_checks"]
+
+Check: TypeAlias = Callable[[Subject], Iterable[Finding]]
+"""A check is a function: it looks at the subject, changes nothing, and says what it found."""
+
+CHECKS: tuple[Check, ...] = (
+    check_missing,
+    check_placeholders,
+    check_label_variants,
+    check_rare_labels,
+    check_imbalance,
+    check_exact_duplicates,
+    check_conflicting_labels,
+    check_near_duplicates,
+    check_overlap,
+    check_mojibake,
+    check_control_characters,
+    check_markup,
+    check_lengths,
+    check_languages,
+    check_boilerplate,
+    check_telltale_words,
+    check_label_in_text,
+    check_column_leakage,
+    check_useless_columns,
+    check_time_drift,
+    check_personal_data,
+)
+"""What `tunesmith check` looks for without a model, in this order."""
+
+_WEIGHT = {"error": 0, "warning": 1, "note": 2}
+
+
+def run_checks(
+    subject: Subject,
+    checks: Sequence[Check] = CHECKS,
+    *,
+    on_check: Callable[[], object] = lambda: None,
+) -> list[Finding]:
+    """What the checks find, the gravest first.
+
+    Args:
+        on_check: called after each check.
+    """
+    found: list[Finding] = []
+    for check in checks:
+        found += check(subject)
+        on_check()
+    return by_weight(found)
+
+
+def by_weight(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings with the gravest first; equally grave ones as they were."""
+    return sorted(findings, key=lambda finding: _WEIGHT[finding.severity])

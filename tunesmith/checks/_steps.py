@@ -1,0 +1,180 @@
+"""The steps that clean a table: named, in a fixed order, each change written down.
+
+A step says what it would change; `clean` does it. What is done can be undone from the log, and a
+step that is taken twice changes nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from tunesmith.checks._characters import (
+    check_control_characters,
+    check_markup,
+    check_mojibake,
+    repair_mojibake,
+    strip_control_characters,
+    strip_markup,
+)
+from tunesmith.checks._duplicates import check_conflicting_labels, check_exact_duplicates
+from tunesmith.checks._finding import Finding
+from tunesmith.checks._labels import label_variants
+from tunesmith.checks._lengths import check_lengths
+from tunesmith.checks._missing import placeholder_places
+from tunesmith.checks._near_duplicates import check_near_duplicates
+from tunesmith.checks._personal import check_personal_data, redacted
+from tunesmith.checks._run import Check
+from tunesmith.checks._subject import Subject
+from tunesmith.data import labels_of
+from tunesmith.tasks import label_text
+
+__all__ = ["STEPS", "Edit", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change: a cell gets another value, or (without a column) a row is left out.
+
+    Attributes:
+        place: the row's place in the table as it is, from 0.
+        column: the cell's column; None to leave out the whole row.
+        after: the cell's new value; None empties it.
+    """
+
+    place: int
+    column: str | None = None
+    after: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One way to clean.
+
+    Attributes:
+        why: what is written beside each of its changes.
+        is_safe: whether it may be taken without asking: it loses nothing that a model could learn.
+        edits: what it would change in a table.
+    """
+
+    name: str
+    why: str
+    is_safe: bool
+    edits: Callable[[Subject], Iterator[Edit]]
+
+
+_Mend: TypeAlias = Callable[[str], str]
+
+
+def _rewrite(check: Check, mend: _Mend) -> Callable[[Subject], Iterator[Edit]]:
+    """Puts every text that a check names right."""
+
+    def edits(subject: Subject) -> Iterator[Edit]:
+        for finding in check(subject):
+            assert finding.column is not None
+            for row in finding.rows.tolist():
+                before = subject.text_at(finding.column, row - 1)
+                after = mend(before)
+                if after != before:
+                    yield Edit(row - 1, finding.column, after or None)
+
+    return edits
+
+
+def _drop(check: Check, step: str) -> Callable[[Subject], Iterator[Edit]]:
+    """Leaves out every row that a check names for this step."""
+
+    def edits(subject: Subject) -> Iterator[Edit]:
+        findings: list[Finding] = [one for one in check(subject) if one.step == step]
+        for row in sorted({row for one in findings for row in one.rows.tolist()}):
+            yield Edit(row - 1)
+
+    return edits
+
+
+def _empty_placeholders(subject: Subject) -> Iterator[Edit]:
+    for name in (*subject.text, *([subject.target] if subject.target else [])):
+        for place in placeholder_places(subject, name).tolist():
+            yield Edit(place, name)
+
+
+def _unify_labels(subject: Subject) -> Iterator[Edit]:
+    variants = label_variants(subject.label_counts)
+    if not variants or subject.target is None:
+        return
+    values = subject.table.values(subject.target)
+    for place, (target, before) in enumerate(zip(subject.targets, values, strict=True)):
+        if target is None or variants.keys().isdisjoint(labels_of(target)):
+            continue
+        meant = [variants.get(label, label) for label in labels_of(target)]
+        if isinstance(target, str):
+            yield Edit(place, subject.target, meant[0])
+        elif isinstance(before, list):
+            yield Edit(place, subject.target, list(dict.fromkeys(meant)))
+        else:
+            separator = subject.label_separator or ("|" if "|" in label_text(before) else ";")
+            yield Edit(place, subject.target, separator.join(dict.fromkeys(meant)))
+
+
+def _drop_missing(subject: Subject) -> Iterator[Edit]:
+    for place in np.flatnonzero(~subject.is_complete).tolist():
+        yield Edit(place)
+
+
+def _drop_rare_labels(subject: Subject) -> Iterator[Edit]:
+    counts = subject.label_counts
+    for place, target in enumerate(subject.targets):
+        if target is not None and any(counts[label] == 1 for label in labels_of(target)):
+            yield Edit(place)
+
+
+_ALL = (
+    Step(
+        "repair-mojibake",
+        "was read in a wrong encoding",
+        True,
+        _rewrite(check_mojibake, repair_mojibake),
+    ),
+    Step(
+        "strip-control-characters",
+        "held characters that nobody sees",
+        True,
+        _rewrite(check_control_characters, strip_control_characters),
+    ),
+    Step("strip-markup", "held HTML", True, _rewrite(check_markup, strip_markup)),
+    Step("empty-placeholders", "stood for nothing", True, _empty_placeholders),
+    Step("unify-labels", "was another way to write a label", True, _unify_labels),
+    Step(
+        "redact-personal-data",
+        "held personal data",
+        False,
+        _rewrite(check_personal_data, redacted),
+    ),
+    Step("drop-missing", "has no text, or no label", True, _drop_missing),
+    Step(
+        "drop-duplicates",
+        "repeats the text and the label of an earlier row",
+        True,
+        _drop(check_exact_duplicates, "drop-duplicates"),
+    ),
+    Step(
+        "drop-conflicting",
+        "has a text that other rows label differently",
+        False,
+        _drop(check_conflicting_labels, "drop-conflicting"),
+    ),
+    Step(
+        "drop-near-duplicates",
+        "says nearly what an earlier row says",
+        False,
+        _drop(check_near_duplicates, "drop-near-duplicates"),
+    ),
+    Step("drop-short", "has one or two characters", False, _drop(check_lengths, "drop-short")),
+    Step("drop-rare-labels", "has a label of its own", False, _drop_rare_labels),
+)
+
+STEPS = {step.name: step for step in _ALL}
+"""Every step by its name, in the order in which they are taken: text first, whole rows last."""

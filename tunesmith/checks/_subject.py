@@ -1,0 +1,171 @@
+"""What is checked: a table, what its columns mean, and the files beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tunesmith.data import (
+    Columns,
+    Groups,
+    Table,
+    build_dataset,
+    group_rows,
+    labels_of,
+    read_targets,
+    text_column,
+)
+from tunesmith.types import Dataset, Target, Texts
+
+__all__ = ["Subject"]
+
+_ROWS_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The rows that a check looks at. Nothing in it is changed by a check.
+
+    Attributes:
+        table: the file, whole.
+        text: the columns that the model reads, one or two.
+        target: the column of the answers; None where there is none.
+        multi_label, label_separator: how the answers are read; see `build_dataset`.
+        beside: other files of the same kind, by their part: "validation", "test".
+    """
+
+    table: Table
+    text: tuple[str, ...]
+    target: str | None = None
+    multi_label: bool | None = None
+    label_separator: str | None = None
+    beside: Mapping[str, Subject] = field(default_factory=dict)
+
+    @property
+    def num_rows(self) -> int:
+        return self.table.num_rows
+
+    @property
+    def source(self) -> str:
+        return self.table.source
+
+    def texts(self, name: str) -> pa.ChunkedArray:
+        """A column as n strings; null where there is nothing.
+
+        Raises:
+            DataError: it holds something else than text and numbers.
+        """
+        if name not in self._texts:
+            self._texts[name] = text_column(self.table, name)
+        return self._texts[name]
+
+    @cached_property
+    def _texts(self) -> dict[str, pa.ChunkedArray]:
+        return {}
+
+    @cached_property
+    def whole_texts(self) -> pa.ChunkedArray:
+        """What the model reads of each row, as one string; "" where there is nothing."""
+        columns = [pc.fill_null(self.texts(name), "") for name in self.text]
+        if len(columns) == 1:
+            return columns[0]
+        return pc.binary_join_element_wise(*columns, "\n")
+
+    def pieces(self, column: pa.ChunkedArray) -> Iterator[tuple[int, pa.Array]]:
+        """A column cut into arrays of some thousand rows, each with its first row's place."""
+        start = 0
+        for chunk in column.chunks:
+            for first in range(0, len(chunk), _ROWS_AT_ONCE):
+                piece = chunk.slice(first, _ROWS_AT_ONCE)
+                yield start, piece
+                start += len(piece)
+
+    def places_matching(self, name: str, pattern: str) -> NDArray[np.int64]:
+        """Places of the rows whose text in column `name` holds a pattern (RE2's syntax)."""
+        found = [
+            start + np.flatnonzero(pc.fill_null(pc.match_substring_regex(piece, pattern), False))
+            for start, piece in self.pieces(self.texts(name))
+        ]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+    def text_at(self, name: str, place: int) -> str:
+        """One value of a text column; "" where there is none."""
+        value = self.texts(name)[place].as_py()
+        return "" if value is None else str(value)
+
+    @cached_property
+    def targets(self) -> list[Target | None]:
+        """Of each row its label, or labels; None where it has none."""
+        if self.target is None:
+            return [None] * self.num_rows
+        read = read_targets(
+            self.table,
+            self.target,
+            multi_label=self.multi_label,
+            label_separator=self.label_separator,
+        )
+        return read.values
+
+    @cached_property
+    def has_several_labels(self) -> bool:
+        """Whether a row may have several labels."""
+        return any(isinstance(target, tuple) for target in self.targets)
+
+    @cached_property
+    def label_counts(self) -> Counter[str]:
+        """Label → the number of rows that have it."""
+        counts: Counter[str] = Counter()
+        for target, count in Counter(one for one in self.targets if one is not None).items():
+            for label in labels_of(target):
+                counts[label] += count
+        return counts
+
+    @cached_property
+    def is_complete(self) -> NDArray[np.bool_]:
+        """Whether each row has all its texts and, where there are answers, one; bool [n]."""
+        complete = np.ones(self.num_rows, dtype=bool)
+        for name in self.text:
+            complete[self.blank_places(name)] = False
+        if self.target is not None:
+            complete &= np.fromiter(
+                (one is not None for one in self.targets), bool, count=self.num_rows
+            )
+        return complete
+
+    def blank_places(self, name: str) -> NDArray[np.int64]:
+        """Places of the rows with nothing in a text column, or white space only."""
+        found = [
+            start
+            + np.flatnonzero(
+                pc.or_kleene(
+                    pc.is_null(piece), pc.equal(pc.utf8_trim_whitespace(piece), "")
+                ).fill_null(True)
+            )
+            for start, piece in self.pieces(self.texts(name))
+        ]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The complete rows, as `tunesmith.data` knows them."""
+        if not self.is_complete.any():
+            return Dataset(tuple(Texts.of(()) for _ in self.text), [], np.zeros(0, np.int64))
+        return build_dataset(
+            self.table,
+            Columns(self.text, self.target),
+            multi_label=self.multi_label,
+            label_separator=self.label_separator,
+            missing="drop",
+        ).dataset
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The complete rows, grouped by equal text; places are those of `dataset`."""
+        return group_rows(self.dataset, seed=0)

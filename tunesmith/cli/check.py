@@ -1,0 +1,129 @@
+"""`tunesmith check`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunesmith.cli._options import AsJson, Target, Text, Validation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunesmith.checks import Step
+    from tunesmith.recipes import Checked
+
+_STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+
+
+def check(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA", help="Labelled rows: csv, tsv, jsonl, parquet, xlsx, - for stdin."
+        ),
+    ],
+    steps: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[STEPS]", help="With --fix: safe (the default), all, or names of steps."
+        ),
+    ] = None,
+    target: Target = None,
+    text: Text = None,
+    validation: Validation = None,
+    test: Annotated[str | None, typer.Option(help="File with test rows.")] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Write a cleaned copy and a log of what was changed.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Take steps that lose something without asking.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The copy; else NAME-clean.csv.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with labelled rows, row by row; with --fix write a cleaned copy.
+
+    Example: tunesmith check tickets.csv --target team
+    """
+    from tunesmith import recipes
+    from tunesmith.checks import find_steps
+    from tunesmith.cli._console import ConsoleListener
+    from tunesmith.cli._output import errors, out, print_json
+    from tunesmith.errors import ConfigError
+
+    if steps and not fix:
+        raise ConfigError(f"{steps[0]!r} is given, and nothing to do with it", mend="add --fix")
+    chosen = find_steps(steps or ["safe"]) if fix else []
+    listener = ConsoleListener(errors)
+    try:
+        checked = recipes.check(
+            data, target=target, text=text or (), validation=validation, test=test,
+            listener=listener,
+        )  # fmt: skip
+    finally:
+        listener.close()
+    if not as_json:
+        _show(checked)
+    if not fix:
+        if as_json:
+            print_json(checked.as_dict())
+        return
+    wanted = _agreed(checked, chosen, asks=not (yes or as_json))
+    fixed = recipes.fix(checked, wanted, output=output, overwrite=overwrite, listener=listener)
+    listener.close()
+    if as_json:
+        print_json({**checked.as_dict(), "fixed": fixed.as_dict()})
+        return
+    left_out = checked.subject.num_rows - fixed.cleaned.table.num_rows
+    out.print(
+        f"{len(fixed.cleaned.changes):,} changes, {left_out:,} rows left out: {fixed.path}",
+        soft_wrap=True,
+    )
+    out.print(f"each with its row, before and after: {fixed.log}", soft_wrap=True)
+
+
+def _show(checked: Checked) -> None:
+    from rich.text import Text as Line
+
+    from tunesmith.cli._output import out
+    from tunesmith.data import rows_text
+
+    for finding in checked.findings:
+        style = _STYLES[finding.severity]
+        out.print(Line.assemble((f"{finding.severity:<8}", style), (finding.check, "bold")))
+        lines = [finding.message]
+        if len(finding.rows):
+            lines.append(rows_text(finding.rows.tolist(), 10))
+        step = f" (step {finding.step})" if finding.step else ""
+        for line in (*lines, f"→ {finding.fix}{step}"):
+            out.print(Line(f"        {line}"), soft_wrap=True)
+    counts = {
+        word: sum(finding.severity == word for finding in checked.findings) for word in _STYLES
+    }
+    told = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in counts.items() if n)
+    out.print(Line(f"{checked.subject.num_rows:,} rows: {told or 'nothing found'}", style="bold"))
+
+
+def _agreed(checked: Checked, steps: Sequence[Step], *, asks: bool) -> list[Step]:
+    """The steps to take: safe ones, and those others that somebody says yes to."""
+    from tunesmith.errors import ConfigError
+
+    found = {finding.step: finding for finding in checked.findings}
+    risky = [step for step in steps if not step.is_safe and step.name in found]
+    if asks and risky and not sys.stdin.isatty():
+        names = ", ".join(step.name for step in risky)
+        raise ConfigError(f"nobody is there to be asked about {names}", mend="--yes takes them")
+    return [
+        step
+        for step in steps
+        if step not in risky
+        or not asks
+        or typer.confirm(f"{found[step.name].message}\n{step.name}?", default=False)
+    ]
