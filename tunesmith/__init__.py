@@ -45,12 +45,14 @@ def check(
     text: str | Sequence[str] | None = None,
     validation: str | Path | None = None,
     test: str | Path | None = None,
+    base: str | Path | None = "minilm",
     checks: Sequence[Check] = (),
 ) -> Checked:
     """Looks for what is wrong with labelled rows; changes nothing.
 
     Args:
         validation, test: files that share no rows with `data`, as they should.
+        base: the encoder that shows wrong labels and outliers; None for none, which is quicker.
         checks: checks of your own, beside those that there are: functions that take a
             `tunesmith.checks.Subject` and give `tunesmith.checks.Finding`s.
 
@@ -65,6 +67,7 @@ def check(
         text=(text,) if isinstance(text, str) else text or (),
         validation=None if validation is None else str(validation),
         test=None if test is None else str(test),
+        base=None if base is None else str(base),
         more_checks=checks,
     )
 

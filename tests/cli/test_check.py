@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_findings_name_rows_and_steps(file: Path) -> None:
-    result = run(app, ["check", str(file)])
+    result = run(app, ["check", "--no-model", str(file)])
     assert result.exit_code == 0
     for part in (
         "placeholder-values",
@@ -38,7 +38,7 @@ def test_findings_name_rows_and_steps(file: Path) -> None:
 
 
 def test_json_is_one_object(file: Path) -> None:
-    values = json.loads(run(app, ["check", str(file), "--json"]).stdout)
+    values = json.loads(run(app, ["check", "--no-model", str(file), "--json"]).stdout)
     by_check = {one["check"]: one for one in values["findings"]}
     assert by_check["markup"]["rows"] == [1]
     assert by_check["markup"]["severity"] == "warning"
@@ -47,7 +47,7 @@ def test_json_is_one_object(file: Path) -> None:
 
 def test_fix_writes_a_copy_and_a_log_and_not_the_source(file: Path) -> None:
     before = file.read_bytes()
-    assert run(app, ["check", str(file), "--fix"]).exit_code == 0
+    assert run(app, ["check", "--no-model", str(file), "--fix"]).exit_code == 0
     copy, log = file.with_name("mail-clean.csv"), file.with_name("mail-clean.changes.csv")
     assert copy.read_text().splitlines()[1:] == [
         "buy now and save,spam", "see you at a.b@example.com,ham", "lunch at noon then,ham",
@@ -56,19 +56,27 @@ def test_fix_writes_a_copy_and_a_log_and_not_the_source(file: Path) -> None:
     assert log.read_text().splitlines()[0] == "row,column,before,after,why,step"
     assert len(log.read_text().splitlines()) == 5
     assert file.read_bytes() == before
-    assert isinstance(run(app, ["check", str(file), "--fix"]).exception, OutputError)
-    assert run(app, ["check", str(file), "--fix", "--overwrite"]).exit_code == 0
+    assert isinstance(run(app, ["check", "--no-model", str(file), "--fix"]).exception, OutputError)
+    assert run(app, ["check", "--no-model", str(file), "--fix", "--overwrite"]).exit_code == 0
 
 
 def test_steps_that_lose_something_are_asked_about(file: Path) -> None:
-    asked = run(app, ["check", str(file), "--fix", "all"])
+    asked = run(app, ["check", "--no-model", str(file), "--fix", "all"])
     assert isinstance(asked.exception, ConfigError)
     assert not file.with_name("mail-clean.csv").exists()
-    assert run(app, ["check", str(file), "--fix", "all", "--yes"]).exit_code == 0
+    assert run(app, ["check", "--no-model", str(file), "--fix", "all", "--yes"]).exit_code == 0
     assert "@" not in file.with_name("mail-clean.csv").read_text()
 
 
 def test_what_cannot_be_done_is_said(file: Path, tmp_path: Path) -> None:
-    assert isinstance(run(app, ["check", str(file), "all"]).exception, ConfigError)
-    assert isinstance(run(app, ["check", str(file), "--fix", "wash"]).exception, ConfigError)
+    assert isinstance(run(app, ["check", "--no-model", str(file), "all"]).exception, ConfigError)
+    assert isinstance(
+        run(app, ["check", "--no-model", str(file), "--fix", "wash"]).exception, ConfigError
+    )
     assert isinstance(run(app, ["check", str(tmp_path / "none.csv")]).exception, DataError)
+
+
+def test_the_base_reads_the_rows_too(labelled_csv: Path, tiny_base: Path) -> None:
+    result = run(app, ["check", str(labelled_csv), "--base", str(tiny_base), "--json"])
+    assert result.exit_code == 0
+    assert "reading with the encoder" in result.stderr

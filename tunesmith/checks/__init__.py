@@ -14,6 +14,7 @@ from tunesmith.checks._finding import Finding, Severity, row_numbers
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
 from tunesmith.checks._steps import STEPS, Edit, Step
 from tunesmith.checks._subject import Subject
+from tunesmith.checks._suspected import check_outliers, check_suspected_labels
 
 __all__ = [
     "CHECKS",
@@ -27,6 +28,8 @@ __all__ = [
     "Step",
     "Subject",
     "by_weight",
+    "check_outliers",
+    "check_suspected_labels",
     "clean",
     "find_steps",
     "log_table",

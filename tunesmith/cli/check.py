@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.cli._options import AsJson, Target, Text, Validation
+from tunesmith.cli._options import AsJson, Base, Target, Text, Validation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,10 @@ def check(
     text: Text = None,
     validation: Validation = None,
     test: Annotated[str | None, typer.Option(help="File with test rows.")] = None,
+    base: Base = None,
+    model: Annotated[
+        bool, typer.Option("--model/--no-model", help="Look for wrong labels with the base.")
+    ] = True,
     fix: Annotated[
         bool, typer.Option("--fix", help="Write a cleaned copy and a log of what was changed.")
     ] = False,
@@ -65,7 +69,7 @@ def check(
     try:
         checked = recipes.check(
             data, target=target, text=text or (), validation=validation, test=test,
-            listener=listener,
+            base=(base or "minilm") if model else None, listener=listener,
         )  # fmt: skip
     finally:
         listener.close()

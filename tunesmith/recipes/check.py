@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.bases import (
+    Base,
+    TokenizedDataset,
+    choose_device,
+    extract_features,
+    find_base,
+    load_tokenizer,
+    new_classifier,
+    set_threads,
+    tokenize,
+)
 from tunesmith.checks import (
     CHECKS,
     Check,
@@ -14,15 +28,21 @@ from tunesmith.checks import (
     Finding,
     Step,
     Subject,
+    by_weight,
+    check_outliers,
+    check_suspected_labels,
     clean,
     log_table,
     run_checks,
 )
 from tunesmith.data import check_writable, choose_columns, read_table, write_table
 from tunesmith.recipes._listener import Listener, Silent
+from tunesmith.recipes._sampling import stratified_sample
 
 __all__ = ["Checked", "Fixed", "check", "fix"]
 
+_MOST_ROWS = 20_000
+_UNKNOWN_SHARE = 0.05
 _WRITTEN = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -67,15 +87,21 @@ def check(
     text: Sequence[str] = (),
     validation: str | None = None,
     test: str | None = None,
+    base: str | None = "minilm",
     more_checks: Sequence[Check] = (),
     listener: Listener | None = None,
 ) -> Checked:
     """Looks for what is wrong with labelled rows; the file stays as it is.
 
+    Args:
+        base: the encoder whose view of the texts shows wrong labels and outliers; None for none.
+
     Raises:
         DataError: a file or its columns cannot be used.
+        BaseModelError: the base cannot be opened.
     """
     listener = listener or Silent()
+    encoder = None if base is None else find_base(base)
     table = read_table(source)
     columns = choose_columns(table, text=text, target=target)
     for note in (*table.notes, *columns.notes):
@@ -90,7 +116,52 @@ def check(
     checks = (*CHECKS, *more_checks)
     listener.stage(f"checking {table.num_rows:,} rows", len(checks))
     findings = run_checks(subject, checks, on_check=lambda: listener.advance(1))
-    return Checked(subject, tuple(findings))
+    if encoder is not None:
+        findings += _by_model(subject, encoder, listener)
+    return Checked(subject, tuple(by_weight(findings)))
+
+
+def _by_model(subject: Subject, base: Base, listener: Listener) -> list[Finding]:
+    """What a frozen encoder shows: what it cannot read, wrong labels, texts unlike all others."""
+    dataset = subject.dataset
+    if len(dataset) > _MOST_ROWS:
+        listener.say(f"the encoder looks at {_MOST_ROWS:,} of {len(dataset):,} rows")
+        dataset = dataset.take(stratified_sample(dataset, _MOST_ROWS, seed=0))
+    if not len(dataset):
+        return []
+    set_threads(None)
+    tokens = tokenize(load_tokenizer(base.path), dataset.inputs, base.max_length)
+    listener.stage("reading with the encoder", len(dataset))
+    classifier = new_classifier(base.path, base.pooling, 1)
+    features = extract_features(classifier.to(choose_device()), tokens, on_rows=listener.advance)
+    places = dataset.rows - 1
+    return [
+        *_unreadable(tokens, dataset.rows, base),
+        *check_suspected_labels(subject, places, features),
+        *check_outliers(subject, places, features),
+    ]
+
+
+def _unreadable(tokens: TokenizedDataset, rows: NDArray[np.int64], base: Base) -> Iterator[Finding]:
+    """What of the texts the base cuts off, or does not know."""
+    cut = tokens.full_lengths > base.max_length
+    if cut.any():
+        lost = 1 - base.max_length / tokens.full_lengths[cut].mean()
+        yield Finding(
+            check="too-long-for-base",
+            severity="note",
+            message=f"{cut.sum():,} texts are longer than the {base.max_length} tokens that "
+            f"{base.id} reads; of these about {lost:.0%} is cut off at the end",
+            fix="put what matters first, cut texts into pieces, or choose a base that reads more",
+            rows=rows[cut],
+        )
+    if tokens.unknown_share >= _UNKNOWN_SHARE:
+        yield Finding(
+            check="unknown-tokens",
+            severity="warning",
+            message=f"{base.id} does not know {tokens.unknown_share:.0%} of the tokens",
+            fix="choose a base for this language or alphabet with --base",
+        )
 
 
 def fix(
