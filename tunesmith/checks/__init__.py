@@ -10,7 +10,7 @@ A check of one's own is a function from a subject to findings; hand it over with
 from __future__ import annotations
 
 from tunesmith.checks._clean import Change, Cleaned, clean, find_steps, log_table, revert
-from tunesmith.checks._finding import Finding, Severity, row_numbers
+from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
 from tunesmith.checks._steps import STEPS, Edit, Step
 from tunesmith.checks._subject import Subject
@@ -31,6 +31,7 @@ __all__ = [
     "check_outliers",
     "check_suspected_labels",
     "clean",
+    "counted",
     "find_steps",
     "log_table",
     "revert",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.checks._finding import Finding, row_numbers
+from tunesmith.checks._finding import Finding, counted, row_numbers
 from tunesmith.checks._subject import Subject
 
 __all__ = [
@@ -49,8 +49,9 @@ def check_mojibake(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 check="mojibake",
                 severity="warning",
-                message=f"{len(broken):,} texts in column {name!r} were read in a wrong encoding "
-                f"at some time, such as {_changed_word(before, repair_mojibake(before))}",
+                message=f"{counted(len(broken), 'text', 'texts')}"
+                f" in column {name!r} came through a wrong encoding, "
+                f"such as {_changed_word(before, repair_mojibake(before))}",
                 fix="repair the characters",
                 rows=row_numbers(broken),
                 column=name,
@@ -66,7 +67,8 @@ def check_control_characters(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 check="control-characters",
                 severity="warning",
-                message=f"{len(places):,} texts in column {name!r} hold control characters, "
+                message=f"in column {name!r}, {counted(len(places), 'text holds', 'texts hold')}"
+                " control characters, "
                 "invisible ones, or the mark of a character that was lost (\ufffd)",
                 fix="take them out",
                 rows=row_numbers(places),
@@ -83,7 +85,8 @@ def check_markup(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 check="markup",
                 severity="warning",
-                message=f"{len(places):,} texts in column {name!r} hold HTML",
+                message=f"in column {name!r}, {counted(len(places), 'text holds', 'texts hold')}"
+                " HTML",
                 fix="keep the words and take out the tags",
                 rows=row_numbers(places),
                 column=name,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tunesmith.checks._finding import Finding
+from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
 from tunesmith.data import rows_text
 from tunesmith.types import Target
@@ -35,7 +35,8 @@ def check_exact_duplicates(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         check="exact-duplicates",
         severity="warning",
-        message=f"{len(copies):,} rows repeat the text and the label of an earlier row, such as "
+        message=f"{counted(len(copies), 'row repeats', 'rows repeat')}"
+        " the text and the label of an earlier row, such as "
         f"{rows_text(clusters[0], 4)}",
         fix="leave the copies out: they weigh double in training, and flatter the figures where "
         "one is trained on and the other judged",
@@ -62,11 +63,11 @@ def check_conflicting_labels(subject: Subject) -> Iterator[Finding]:
         return
     clusters.sort()
     rows = sorted(row for cluster in clusters for row in cluster)
-    many = "text has" if len(clusters) == 1 else "texts have"
     yield Finding(
         check="conflicting-labels",
         severity="warning",
-        message=f"{len(clusters):,} {many} different labels in different rows, such as "
+        message=f"{counted(len(clusters), 'text has', 'texts have')}"
+        " different labels in different rows, such as "
         f"{rows_text(clusters[0], 4)}",
         fix="decide which label is right; if several are, tell the labels apart more clearly, or "
         "allow several a row",

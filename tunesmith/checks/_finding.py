@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Finding", "Severity", "row_numbers"]
+__all__ = ["Finding", "Severity", "counted", "row_numbers"]
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 """error: training is refused, or its figures would be wrong; warning: the model gets worse;
@@ -19,6 +19,11 @@ note: worth knowing."""
 def row_numbers(places: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Places in the table, counted from 0, as row numbers, counted from 1."""
     return np.asarray(places, dtype=np.int64) + 1
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """ "1 row repeats", "1,204 rows repeat"."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _no_rows() -> NDArray[np.int64]:

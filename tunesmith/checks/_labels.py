@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tunesmith.checks._finding import Finding
+from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
 from tunesmith.data import labels_of, listed
 
@@ -32,7 +32,8 @@ def check_label_variants(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         check="label-variants",
         severity="warning",
-        message=f"{len(variants):,} labels look like another way to write a label: {shown}",
+        message=f"{counted(len(variants), 'label looks', 'labels look')}"
+        f" like another way to write a label: {shown}",
         fix="write each label in one way",
         rows=np.array(rows, dtype=np.int64),
         column=subject.target,

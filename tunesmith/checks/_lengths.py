@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tunesmith.checks._finding import Finding, row_numbers
+from tunesmith.checks._finding import Finding, counted, row_numbers
 from tunesmith.checks._missing import placeholder_places
 from tunesmith.checks._subject import Subject
 
@@ -30,7 +30,8 @@ def check_lengths(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 check="short-texts",
                 severity="note",
-                message=f"{len(short):,} texts in column {name!r} have one or two characters",
+                message=f"in column {name!r}, {counted(len(short), 'text has', 'texts have')}"
+                " one or two characters",
                 fix="leave them out where they say nothing",
                 rows=row_numbers(short),
                 column=name,
@@ -42,7 +43,8 @@ def check_lengths(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 check="long-texts",
                 severity="note",
-                message=f"{len(long):,} texts in column {name!r} are far longer than the usual "
+                message=f"in column {name!r}, {counted(len(long), 'text is', 'texts are')}"
+                " far longer than the usual "
                 f"{usual:,.0f} characters: up to {lengths.max():,}",
                 fix="see that they are one example each, not several run together; what a base "
                 "model cannot take is cut at its end",

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tunesmith.checks._finding import Finding, row_numbers
+from tunesmith.checks._finding import Finding, counted, row_numbers
 from tunesmith.checks._subject import Subject
 
 __all__ = ["PLACEHOLDERS", "check_missing", "check_placeholders", "placeholder_places"]
@@ -65,7 +65,8 @@ def check_placeholders(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             check="placeholder-values",
             severity="warning",
-            message=f"column {name!r} says {shown} in {len(places):,} rows, which stands for "
+            message=f"column {name!r} says {shown} in {counted(len(places), 'row', 'rows')}"
+            ", which stands for "
             "nothing",
             fix="treat these as missing",
             rows=row_numbers(places),

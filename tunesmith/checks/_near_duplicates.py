@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tunesmith.checks._finding import Finding, row_numbers
+from tunesmith.checks._finding import Finding, counted, row_numbers
 from tunesmith.checks._near import connected, near_pairs
 from tunesmith.checks._subject import Subject
 from tunesmith.data import overlap, rows_text
@@ -34,7 +34,8 @@ def check_near_duplicates(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         check="near-duplicates",
         severity="note",
-        message=f"{len(later):,} rows say nearly what another row says, such as "
+        message=f"{counted(len(later), 'row says', 'rows say')}"
+        " nearly what another row says, such as "
         f"{rows_text(groups[0], 4)}{labels}",
         fix="look at a few: copies with small changes weigh double, and should not stand in "
         "training and test both",
@@ -66,7 +67,8 @@ def check_overlap(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 check=f"near-{part}-in-train",
                 severity="note",
-                message=f"{len(near):,} more {part} rows say nearly what a training row says, "
+                message=f"{counted(len(near), f'more {part} row says', f'more {part} rows say')}"
+                " nearly what a training row says, "
                 f"such as row {near[0][1]} (there row {near[0][0]})",
                 fix="look at a few; where they are copies with small changes, leave them out of "
                 f"one of the two; the rows named are those of the {part} file",

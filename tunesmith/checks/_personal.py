@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunesmith.checks._finding import Finding
+from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
 
 __all__ = ["KINDS", "check_personal_data", "masked", "personal_spans", "redacted"]
@@ -126,7 +126,8 @@ def check_personal_data(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             check="personal-data",
             severity="warning",
-            message=f"{len(every):,} texts in column {name!r} hold personal data (rows: {counts})",
+            message=f"in column {name!r}, {counted(len(every), 'text holds', 'texts hold')}"
+            f" personal data (rows: {counts})",
             fix="put placeholders in its stead, unless you may keep it and the model needs it",
             rows=np.array(every, dtype=np.int64),
             column=name,

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.checks._finding import Finding
+from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
 
 __all__ = ["check_outliers", "check_suspected_labels", "label_probabilities"]
@@ -75,7 +75,8 @@ def check_suspected_labels(
     yield Finding(
         check="suspected-label-errors",
         severity="warning",
-        message=f"{len(details):,} labels look wrong, such as row {first['row']}: "
+        message=f"{counted(len(details), 'label looks', 'labels look')}"
+        f" wrong, such as row {first['row']}: "
         f"{first['label']!r}, where {first['suggested']!r} is expected",
         fix="read these rows, the most suspicious first, and put wrong labels right; rows that are "
         "right and look odd are the most valuable ones, so never drop them unread",
@@ -103,7 +104,8 @@ def check_outliers(
     yield Finding(
         check="outliers",
         severity="note",
-        message=f"{len(rows):,} texts are unlike all others, such as row {rows[0]}",
+        message=f"{counted(len(rows), 'text is', 'texts are')}"
+        f" unlike all others, such as row {rows[0]}",
         fix="see whether they belong to this data",
         rows=np.array(sorted(rows), dtype=np.int64),
         column=subject.text[0],

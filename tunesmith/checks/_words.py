@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tunesmith.checks._finding import Finding
+from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
 from tunesmith.data import labels_of
 
@@ -50,7 +50,8 @@ def check_telltale_words(subject: Subject) -> Iterator[Finding]:
     yield Finding(
         check="telltale-words",
         severity="warning",
-        message=f"{len(found):,} words stand in nearly all rows of one label and in no others: "
+        message=f"{counted(len(found), 'word stands', 'words stand')}"
+        " in nearly all rows of one label and in no others: "
         f"{shown}",
         fix="see that such a word will be there when the model is used; a ticket number or a word "
         "that was added with the label will not, and must come out of the text",

@@ -57,7 +57,7 @@ def check(
     Example: tunesmith check tickets.csv --target team
     """
     from tunesmith import recipes
-    from tunesmith.checks import find_steps
+    from tunesmith.checks import counted, find_steps
     from tunesmith.cli._console import ConsoleListener
     from tunesmith.cli._output import errors, out, print_json
     from tunesmith.errors import ConfigError
@@ -87,7 +87,8 @@ def check(
         return
     left_out = checked.subject.num_rows - fixed.cleaned.table.num_rows
     out.print(
-        f"{len(fixed.cleaned.changes):,} changes, {left_out:,} rows left out: {fixed.path}",
+        f"{counted(len(fixed.cleaned.changes), 'change', 'changes')}, "
+        f"{counted(left_out, 'row', 'rows')} left out: {fixed.path}",
         soft_wrap=True,
     )
     out.print(f"each with its row, before and after: {fixed.log}", soft_wrap=True)

@@ -32,6 +32,7 @@ from tunesmith.checks import (
     check_outliers,
     check_suspected_labels,
     clean,
+    counted,
     log_table,
     run_checks,
 )
@@ -150,7 +151,8 @@ def _unreadable(tokens: TokenizedDataset, rows: NDArray[np.int64], base: Base) -
         yield Finding(
             check="too-long-for-base",
             severity="note",
-            message=f"{cut.sum():,} texts are longer than the {base.max_length} tokens that "
+            message=f"{counted(int(cut.sum()), 'text is', 'texts are')}"
+            f" longer than the {base.max_length} tokens that "
             f"{base.id} reads; of these about {lost:.0%} is cut off at the end",
             fix="put what matters first, cut texts into pieces, or choose a base that reads more",
             rows=rows[cut],
@@ -189,7 +191,9 @@ def fix(
     cleaned = clean(
         checked.subject,
         steps,
-        on_step=lambda step, count: listener.say(f"{step.name}: {count:,} changes"),
+        on_step=lambda step, count: listener.say(
+            f"{step.name}: {counted(count, 'change', 'changes')}"
+        ),
     )
     write_table(log_table(cleaned.changes, str(log)), log, overwrite=overwrite)
     write_table(cleaned.table, path, overwrite=overwrite)
