@@ -16,7 +16,6 @@ import argparse
 import re
 import tempfile
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +43,9 @@ def near(seed: int) -> None:
     for n, original in enumerate(chosen.tolist()):
         own = group_of.get(len(texts) + n, -1)
         found[kinds[n % 3]].append(own >= 0 and own == group_of.get(original, -2))
-    right = [
-        {a, b} <= set(range(len(texts), len(texts) + len(copies)))
-        or words_apart(str([*texts, *copies][a]), str([*texts, *copies][b])) <= 1
-        for a, b in generator.permutation(pairs)[:500].tolist()
-    ]
+    every = [*map(str, texts), *copies]
+    sample = generator.permutation(pairs)[:500].tolist()
+    right = [is_word_apart(every[a], every[b]) for a, b in sample]
     recalls = ", ".join(f"{kind} {np.mean(own):.3f}" for kind, own in found.items())
     total = np.mean([one for own in found.values() for one in own])
     print(
@@ -67,15 +64,14 @@ def changed(text: str, kind: str, generator: np.random.Generator) -> str:
     return " ".join(words)
 
 
-def words_apart(a: str, b: str) -> int:
-    """Words to change, add or leave out to get from one text to the other (Levenshtein 1966)."""
+def is_word_apart(a: str, b: str) -> bool:
+    """Whether two texts are equal in their words but for one, changed, added, left out or moved."""
     left, right = WORDS.findall(a.lower()), WORDS.findall(b.lower())
-    row = list(range(len(right) + 1))
-    for i, word in enumerate(left, 1):
-        above, row = row, [i]
-        for j, (diagonal, straight) in enumerate(pairwise(above), 1):
-            row.append(min(straight + 1, row[-1] + 1, diagonal + (word != right[j - 1])))
-    return row[-1]
+    return left == right or not without_one(left).isdisjoint(without_one(right))
+
+
+def without_one(words: list[str]) -> set[tuple[str, ...]]:
+    return {tuple(words), *(tuple(words[:i] + words[i + 1 :]) for i in range(len(words)))}
 
 
 def labels(_: int) -> None:
