@@ -22,7 +22,7 @@ _FEWEST_ROWS = 20
 
 def check_useless_columns(subject: Subject) -> Iterator[Finding]:
     """Finds columns with one value nearly everywhere, and numbers that only count the rows."""
-    for name in _others(subject):
+    for name in subject.other_columns:
         codes, num_values = _codes(subject, name)
         if subject.num_rows < _FEWEST_ROWS or codes is None:
             continue
@@ -51,14 +51,13 @@ def check_column_leakage(subject: Subject) -> Iterator[Finding]:
     """Finds other columns from which the label follows."""
     if subject.target is None or subject.has_several_labels:
         return
-    names = {label: code for code, label in enumerate(subject.label_counts)}
-    labels = np.array([names.get(str(one), -1) for one in subject.targets[:_SAMPLE_ROWS]])
-    for name in _others(subject):
+    labels = subject.label_codes[:_SAMPLE_ROWS]
+    for name in subject.other_columns:
         codes, _ = _codes(subject, name)
         if codes is None:
             continue
         known = (codes >= 0) & (labels >= 0)
-        told, num_values = _told(codes[known], labels[known], len(names))
+        told, num_values = _told(codes[known], labels[known], len(subject.label_counts))
         majority = np.bincount(labels[known]).max(initial=0) / max(known.sum(), 1)
         enough = known.sum() >= _FEWEST_ROWS and num_values <= known.sum() / 4
         if enough and told >= _TELLS and told > (1 + majority) / 2:
@@ -81,12 +80,6 @@ def _told(
     pairs, counts = np.unique(codes * num_labels + labels, return_counts=True)
     values, starts = np.unique(pairs // num_labels, return_index=True)
     return float(np.maximum.reduceat(counts, starts).sum() / len(codes)), len(values)
-
-
-def _others(subject: Subject) -> list[str]:
-    return [
-        name for name in subject.table.column_names if name not in (*subject.text, subject.target)
-    ]
 
 
 def _codes(subject: Subject, name: str) -> tuple[NDArray[np.int64] | None, int]:

@@ -12,7 +12,7 @@ from tunesmith.checks._subject import Subject
 from tunesmith.data import rows_text
 from tunesmith.types import Target
 
-__all__ = ["check_conflicting_labels", "check_exact_duplicates", "equal_rows"]
+__all__ = ["check_conflicting_labels", "check_exact_duplicates"]
 
 
 def check_exact_duplicates(subject: Subject) -> Iterator[Finding]:
@@ -21,7 +21,7 @@ def check_exact_duplicates(subject: Subject) -> Iterator[Finding]:
     Texts are equal that differ in case and white space alone.
     """
     clusters, copies = [], []
-    for rows, targets in equal_rows(subject):
+    for rows, targets in _equal_rows(subject):
         first: dict[Target, list[int]] = {}
         for row, target in zip(rows, targets, strict=True):
             first.setdefault(target, []).append(row)
@@ -51,7 +51,7 @@ def check_conflicting_labels(subject: Subject) -> Iterator[Finding]:
     if subject.target is None:
         return
     clusters, details = [], []
-    for rows, targets in equal_rows(subject):
+    for rows, targets in _equal_rows(subject):
         if len(set(targets)) > 1:
             clusters.append(rows)
             votes = Counter(targets)
@@ -78,7 +78,7 @@ def check_conflicting_labels(subject: Subject) -> Iterator[Finding]:
     )
 
 
-def equal_rows(subject: Subject) -> Iterator[tuple[list[int], list[Target]]]:
+def _equal_rows(subject: Subject) -> Iterator[tuple[list[int], list[Target]]]:
     """Rows of equal text and their targets, for each text that occurs more than once."""
     groups, dataset = subject.groups, subject.dataset
     targets = dataset.targets or [()] * len(dataset)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
-from tunesmith.data import labels_of, listed
+from tunesmith.data import listed
 
 __all__ = ["check_imbalance", "check_label_variants", "check_rare_labels", "label_variants"]
 
@@ -23,11 +21,6 @@ def check_label_variants(subject: Subject) -> Iterator[Finding]:
     variants = label_variants(subject.label_counts)
     if not variants:
         return
-    rows = [
-        place + 1
-        for place, target in enumerate(subject.targets)
-        if target is not None and any(label in variants for label in labels_of(target))
-    ]
     shown = ", ".join(f"{old!r} for {new!r}" for old, new in list(variants.items())[:5])
     yield Finding(
         check="label-variants",
@@ -35,7 +28,7 @@ def check_label_variants(subject: Subject) -> Iterator[Finding]:
         message=f"{counted(len(variants), 'label looks', 'labels look')}"
         f" like another way to write a label: {shown}",
         fix="write each label in one way",
-        rows=np.array(rows, dtype=np.int64),
+        rows=subject.rows_with(variants),
         column=subject.target,
         step="unify-labels",
     )
@@ -67,7 +60,7 @@ def check_rare_labels(subject: Subject) -> Iterator[Finding]:
             message=f"{len(single):,} of {len(counts):,} labels have a single row: "
             f"{listed(single)}",
             fix="add rows, join such a label with another, or leave it out",
-            rows=_rows_of(subject, set(single)),
+            rows=subject.rows_with(single),
             column=subject.target,
             step="drop-rare-labels",
         )
@@ -78,7 +71,7 @@ def check_rare_labels(subject: Subject) -> Iterator[Finding]:
             message=f"{len(few):,} of {len(counts):,} labels have fewer than {_FEW_ROWS} rows, "
             f"too few to judge how well they are told: {listed(few)}",
             fix="add rows of these labels, or join them with others",
-            rows=_rows_of(subject, set(few)),
+            rows=subject.rows_with(few),
             column=subject.target,
         )
 
@@ -102,12 +95,3 @@ def check_imbalance(subject: Subject) -> Iterator[Finding]:
         "rare labels more weight",
         column=subject.target,
     )
-
-
-def _rows_of(subject: Subject, labels: set[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    rows = [
-        place + 1
-        for place, target in enumerate(subject.targets)
-        if target is not None and not labels.isdisjoint(labels_of(target))
-    ]
-    return np.array(rows, dtype=np.int64)

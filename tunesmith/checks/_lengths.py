@@ -12,7 +12,7 @@ from tunesmith.checks._finding import Finding, counted, row_numbers
 from tunesmith.checks._missing import placeholder_places
 from tunesmith.checks._subject import Subject
 
-__all__ = ["check_lengths", "num_characters"]
+__all__ = ["check_lengths"]
 
 _FEW_CHARACTERS = 3
 _MANY_CHARACTERS = 10_000
@@ -22,7 +22,7 @@ _MANY_TIMES = 20.0
 def check_lengths(subject: Subject) -> Iterator[Finding]:
     """Finds texts of one or two characters, and texts many times as long as is usual."""
     for name in subject.text:
-        lengths = num_characters(subject, name)
+        lengths = _num_characters(subject, name)
         short = np.flatnonzero((lengths > 0) & (lengths < _FEW_CHARACTERS))
         short = np.setdiff1d(short, placeholder_places(subject, name))
         present = lengths[lengths > 0]
@@ -53,7 +53,7 @@ def check_lengths(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def num_characters(subject: Subject, name: str) -> NDArray[np.int64]:
+def _num_characters(subject: Subject, name: str) -> NDArray[np.int64]:
     """The characters of each text without white space around it; 0 where there is none."""
     found = [
         np.asarray(pc.fill_null(pc.utf8_length(pc.utf8_trim_whitespace(piece)), 0), dtype=np.int64)

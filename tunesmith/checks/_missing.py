@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 from tunesmith.checks._finding import Finding, counted, row_numbers
 from tunesmith.checks._subject import Subject
 
-__all__ = ["PLACEHOLDERS", "check_missing", "check_placeholders", "placeholder_places"]
+__all__ = ["check_missing", "check_placeholders", "placeholder_places"]
 
-PLACEHOLDERS = frozenset({
-    "n/a", "n.a.", "na", "#n/a", "#na", "null", "nil", "none", "nan", "-", "--", "---", "?", "??",
-    "???", ".", "..", "...", "…", "–", "—", "/", "x", "xx", "xxx", "tbd", "tba", "todo", "unknown",
-    "undefined", "missing", "empty", "blank", "not available", "not applicable", "no text",
-    "no comment", "no data", "#value!", "#ref!", "#name?", "#div/0!", "(blank)", "(empty)",
-    "(null)", "<na>", "<null>", "\\n", "test", "asdf", "k.a.", "keine angabe", "entfällt", "s/o",
-    "néant", "sin datos", "ninguno", "无", "没有", "暂无", "空", "なし", "нет", "없음",
+_PLACEHOLDERS = frozenset({
+    "n/a", "n.a.", "#n/a", "#na", "<na>", "null", "(null)", "<null>", "nan", "\\n", "-", "--",
+    "---", "–", "—", "?", "??", "???", ".", "..", "...", "…", "/", "tbd", "tba", "todo",
+    "undefined", "not available", "not applicable", "(blank)", "(empty)", "#value!", "#ref!", "#name?",
+    "#div/0!", "k.a.", "keine angabe", "sin datos", "暂无",
 })  # fmt: skip
-"""What people and programs write where there is nothing to write, in lower case."""
+"""What people and programs write where there is nothing to write, in lower case.
 
-# Words that are answers as well: as a label they mean something.
-_LABELS_TOO = {"none", "unknown", "missing", "empty", "test", "x", "na", "no data", "нет", "无"}
+No words that somebody may mean, such as "none", "unknown" or "test": a safe step empties these.
+"""
 
 
 def check_missing(subject: Subject) -> Iterator[Finding]:
@@ -65,9 +63,8 @@ def check_placeholders(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             check="placeholder-values",
             severity="warning",
-            message=f"column {name!r} says {shown} in {counted(len(places), 'row', 'rows')}"
-            ", which stands for "
-            "nothing",
+            message=f"column {name!r} says {shown} in {counted(len(places), 'row', 'rows')}, "
+            "which stands for nothing",
             fix="treat these as missing",
             rows=row_numbers(places),
             column=name,
@@ -77,16 +74,15 @@ def check_placeholders(subject: Subject) -> Iterator[Finding]:
 
 def placeholder_places(subject: Subject, name: str) -> NDArray[np.int64]:
     """Places of the rows that hold a placeholder in a text column or the target."""
-    words = PLACEHOLDERS - _LABELS_TOO if name == subject.target else PLACEHOLDERS
     column = subject.table.arrow.column(name)
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return np.zeros(0, dtype=np.int64)
-    wanted = pa.array(sorted(words))
-    found = [np.zeros(0, dtype=np.int64)]
-    for start, piece in subject.pieces(column):
+
+    def is_placeholder(piece: pa.Array) -> pa.Array:
         folded = pc.utf8_lower(pc.utf8_trim_whitespace(piece))
-        found.append(start + np.flatnonzero(pc.is_in(folded, wanted.cast(folded.type))))
-    return np.concatenate(found)
+        return pc.is_in(folded, pa.array(sorted(_PLACEHOLDERS), folded.type))
+
+    return subject.places_where(column, is_placeholder)
 
 
 def _value(subject: Subject, name: str, place: int) -> str:

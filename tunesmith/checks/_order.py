@@ -27,11 +27,8 @@ def check_time_drift(subject: Subject) -> Iterator[Finding]:
 
     if subject.target is None or subject.has_several_labels:
         return
-    labels = {label: code for code, label in enumerate(subject.label_counts)}
-    codes = np.array([labels.get(str(target), -1) for target in subject.targets])
-    for name in subject.table.column_names:
-        if name in (*subject.text, subject.target):
-            continue
+    codes, names = subject.label_codes, list(subject.label_counts)
+    for name in subject.other_columns:
         times = _times(subject.table.arrow.column(name))
         if times is None:
             continue
@@ -41,7 +38,7 @@ def check_time_drift(subject: Subject) -> Iterator[Finding]:
         order = known[np.argsort(times[known], kind="stable")]
         third = len(order) // 3
         parts = [
-            np.bincount(codes[p], minlength=len(labels)) for p in (order[:third], order[-third:])
+            np.bincount(codes[p], minlength=len(names)) for p in (order[:third], order[-third:])
         ]
         table = np.stack(parts)[:, np.sum(parts, axis=0) > 0]
         distance = float(np.abs(table[0] - table[1]).sum()) / (2 * third)
@@ -49,7 +46,6 @@ def check_time_drift(subject: Subject) -> Iterator[Finding]:
             continue
         if float(chi2_contingency(table).pvalue) > _CHANCE:
             continue
-        names = list(labels)
         change = (parts[1] - parts[0]) / third
         up, down = int(np.argmax(change)), int(np.argmin(change))
         yield Finding(

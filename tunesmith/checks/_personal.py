@@ -10,7 +10,7 @@ import hashlib
 import ipaddress
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
 
-__all__ = ["KINDS", "check_personal_data", "masked", "personal_spans", "redacted"]
+__all__ = ["check_personal_data", "redacted"]
 
 
 def _always(_: str) -> bool:
@@ -69,55 +69,59 @@ class _Kind:
     """One kind of personal data: its name, a pattern that RE2 and Python both read, a check."""
 
     name: str
-    pattern: str
-    is_one: Callable[[str], bool] = _always
-
-    @property
-    def compiled(self) -> re.Pattern[str]:
-        return re.compile(self.pattern)
+    pattern: re.Pattern[str]
+    is_one: Callable[[str], bool]
 
 
 _MORE_DIGITS = re.compile(r"\d[ .-]?$")  # the number goes on to the left: it is another one
 
 # Earlier kinds win where two meet: a card number looks like a phone number as well.
-KINDS: Mapping[str, _Kind] = {
-    kind.name: kind
-    for kind in (
-        _Kind("e-mail", r"\b[\w.%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}\b"),
-        _Kind("iban", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _iban),
-        _Kind("card number", r"\b\d(?:[ -]?\d){12,18}\b", _luhn),
-        _Kind("chinese id", r"\b[1-9]\d{5}(?:19|20)\d{2}[01]\d[0-3]\d{4}[0-9Xx]\b", _chinese_id),
-        _Kind("us social security number", r"\b\d{3}-\d{2}-\d{4}\b", _us_social_security),
-        _Kind("uk national insurance number", r"\b[A-CEGHJ-PR-TW-Z]{2}(?: ?\d{2}){3} ?[A-D]\b"),
-        _Kind("ip address", r"\b(?:\d{1,3}\.){3}\d{1,3}\b", _ip),
-        _Kind(
+_KINDS = tuple(
+    _Kind(name, re.compile(pattern), is_one)
+    for name, pattern, is_one in (
+        (
+            "e-mail",
+            r"\b[\w.%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}\b",
+            _always,
+        ),
+        ("iban", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _iban),
+        ("card number", r"\b\d(?:[ -]?\d){12,18}\b", _luhn),
+        ("chinese id", r"\b[1-9]\d{5}(?:19|20)\d{2}[01]\d[0-3]\d{4}[0-9Xx]\b", _chinese_id),
+        ("us social security number", r"\b\d{3}-\d{2}-\d{4}\b", _us_social_security),
+        (
+            "uk national insurance number",
+            r"\b[A-CEGHJ-PR-TW-Z]{2}(?: ?\d{2}){3} ?[A-D]\b",
+            _always,
+        ),
+        ("ip address", r"\b(?:\d{1,3}\.){3}\d{1,3}\b", _ip),
+        (
             "phone number",
             r"(?:\+|\b00)\d{1,3}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d{2,5}(?:[ .-]?\d{2,5}){1,4}\b",
             _phone,
         ),
-        _Kind("phone number ", r"(?:\(\d{3}\) ?|\b\d{3}[-.])\d{3}[-.]\d{4}\b", _phone),
-        _Kind("phone number  ", r"\b1[3-9]\d{9}\b", _phone),
-        _Kind("phone number   ", r"\b0\d{2,4}[ /-]\d{3,4}(?:[ -]?\d{2,4}){0,2}\b", _phone),
+        ("phone number", r"(?:\(\d{3}\) ?|\b\d{3}[-.])\d{3}[-.]\d{4}\b", _phone),
+        ("phone number", r"\b1[3-9]\d{9}\b", _phone),
+        ("phone number", r"\b0\d{2,4}[ /-]\d{3,4}(?:[ -]?\d{2,4}){0,2}\b", _phone),
     )
-}  # fmt: skip
+)
 
 
 def check_personal_data(subject: Subject) -> Iterator[Finding]:
     """Finds e-mail addresses, phone numbers, cards, IBANs, national numbers and IP addresses."""
     for name in subject.text:
         candidates = np.unique(
-            np.concatenate([subject.places_matching(name, kind.pattern) for kind in KINDS.values()])
+            np.concatenate([subject.places_matching(name, kind.pattern.pattern) for kind in _KINDS])
         )
         rows: defaultdict[str, list[int]] = defaultdict(list)
         details = []
         for place in candidates.tolist():
             text = subject.text_at(name, place)
-            for start, end, kind in personal_spans(text):
+            for start, end, kind in _spans(text):
                 if not rows[kind] or rows[kind][-1] != place + 1:
                     rows[kind].append(place + 1)
                 details.append({
                     "row": place + 1, "kind": kind, "start": start, "end": end,
-                    "shown": masked(text[start:end]),
+                    "shown": _masked(text[start:end]),
                 })  # fmt: skip
         if not details:
             continue
@@ -136,15 +140,15 @@ def check_personal_data(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def personal_spans(text: str) -> list[tuple[int, int, str]]:
+def _spans(text: str) -> list[tuple[int, int, str]]:
     """Where personal data stands in a text: start, end, kind; in order, none within another."""
     found: list[tuple[int, int, str]] = []
-    for kind in KINDS.values():
-        for hit in kind.compiled.finditer(text):
+    for kind in _KINDS:
+        for hit in kind.pattern.finditer(text):
             apart = all(hit.end() <= start or end <= hit.start() for start, end, _ in found)
             is_part = bool(_MORE_DIGITS.search(text[: hit.start()]))
             if apart and not is_part and kind.is_one(hit[0]):
-                found.append((hit.start(), hit.end(), kind.name.strip()))
+                found.append((hit.start(), hit.end(), kind.name))
     return sorted(found)
 
 
@@ -155,7 +159,7 @@ def redacted(text: str) -> str:
     a value that somebody guesses.
     """
     parts, end = [], 0
-    for start, stop, kind in personal_spans(text):
+    for start, stop, kind in _spans(text):
         value = "".join(text[start:stop].casefold().split())
         digest = hashlib.sha256(value.encode()).hexdigest()[:4]
         parts += [text[end:start], f"[{kind} {digest}]"]
@@ -163,6 +167,6 @@ def redacted(text: str) -> str:
     return "".join([*parts, text[end:]])
 
 
-def masked(value: str) -> str:
+def _masked(value: str) -> str:
     """A value that can be recognised by who knows it and read by nobody: "j…m", "4…2"."""
     return f"{value[0]}…{value[-1]}"

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from tunesmith.checks._characters import (
     check_control_characters,
     check_markup,
@@ -22,9 +20,9 @@ from tunesmith.checks._characters import (
 )
 from tunesmith.checks._duplicates import check_conflicting_labels, check_exact_duplicates
 from tunesmith.checks._finding import Finding
-from tunesmith.checks._labels import label_variants
+from tunesmith.checks._labels import check_rare_labels, label_variants
 from tunesmith.checks._lengths import check_lengths
-from tunesmith.checks._missing import placeholder_places
+from tunesmith.checks._missing import check_missing, check_placeholders
 from tunesmith.checks._near_duplicates import check_near_duplicates
 from tunesmith.checks._personal import check_personal_data, redacted
 from tunesmith.checks._run import Check
@@ -95,12 +93,6 @@ def _drop(check: Check, step: str) -> Callable[[Subject], Iterator[Edit]]:
     return edits
 
 
-def _empty_placeholders(subject: Subject) -> Iterator[Edit]:
-    for name in (*subject.text, *([subject.target] if subject.target else [])):
-        for place in placeholder_places(subject, name).tolist():
-            yield Edit(place, name)
-
-
 def _unify_labels(subject: Subject) -> Iterator[Edit]:
     variants = label_variants(subject.label_counts)
     if not variants or subject.target is None:
@@ -119,18 +111,6 @@ def _unify_labels(subject: Subject) -> Iterator[Edit]:
             yield Edit(place, subject.target, separator.join(dict.fromkeys(meant)))
 
 
-def _drop_missing(subject: Subject) -> Iterator[Edit]:
-    for place in np.flatnonzero(~subject.is_complete).tolist():
-        yield Edit(place)
-
-
-def _drop_rare_labels(subject: Subject) -> Iterator[Edit]:
-    counts = subject.label_counts
-    for place, target in enumerate(subject.targets):
-        if target is not None and any(counts[label] == 1 for label in labels_of(target)):
-            yield Edit(place)
-
-
 _ALL = (
     Step(
         "repair-mojibake",
@@ -145,7 +125,9 @@ _ALL = (
         _rewrite(check_control_characters, strip_control_characters),
     ),
     Step("strip-markup", "held HTML", True, _rewrite(check_markup, strip_markup)),
-    Step("empty-placeholders", "stood for nothing", True, _empty_placeholders),
+    Step(
+        "empty-placeholders", "stood for nothing", True, _rewrite(check_placeholders, lambda _: "")
+    ),
     Step("unify-labels", "was another way to write a label", True, _unify_labels),
     Step(
         "redact-personal-data",
@@ -153,7 +135,7 @@ _ALL = (
         False,
         _rewrite(check_personal_data, redacted),
     ),
-    Step("drop-missing", "has no text, or no label", True, _drop_missing),
+    Step("drop-missing", "has no text, or no label", True, _drop(check_missing, "drop-missing")),
     Step(
         "drop-duplicates",
         "repeats the text and the label of an earlier row",
@@ -173,7 +155,12 @@ _ALL = (
         _drop(check_near_duplicates, "drop-near-duplicates"),
     ),
     Step("drop-short", "has one or two characters", False, _drop(check_lengths, "drop-short")),
-    Step("drop-rare-labels", "has a label of its own", False, _drop_rare_labels),
+    Step(
+        "drop-rare-labels",
+        "has a label of its own",
+        False,
+        _drop(check_rare_labels, "drop-rare-labels"),
+    ),
 )
 
 STEPS = {step.name: step for step in _ALL}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -89,9 +89,17 @@ class Subject:
 
     def places_matching(self, name: str, pattern: str) -> NDArray[np.int64]:
         """Places of the rows whose text in column `name` holds a pattern (RE2's syntax)."""
+        return self.places_where(
+            self.texts(name), lambda piece: pc.match_substring_regex(piece, pattern)
+        )
+
+    def places_where(
+        self, column: pa.ChunkedArray, test: Callable[[pa.Array], pa.Array]
+    ) -> NDArray[np.int64]:
+        """Places of the rows for which a test, of some thousand rows at a time, says true."""
         found = [
-            start + np.flatnonzero(pc.fill_null(pc.match_substring_regex(piece, pattern), False))
-            for start, piece in self.pieces(self.texts(name))
+            start + np.flatnonzero(pc.fill_null(test(piece), False))
+            for start, piece in self.pieces(column)
         ]
         return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
@@ -128,6 +136,31 @@ class Subject:
         return counts
 
     @cached_property
+    def label_codes(self) -> NDArray[np.int64]:
+        """Of each row its label's place in `label_counts`, where rows have one; -1 for none."""
+        codes: dict[Target | None, int] = {
+            label: code for code, label in enumerate(self.label_counts)
+        }
+        return np.fromiter(
+            (codes.get(one, -1) for one in self.targets), np.int64, count=self.num_rows
+        )
+
+    def rows_with(self, labels: Collection[str]) -> NDArray[np.int64]:
+        """Numbers of the rows that have one of some labels."""
+        wanted = set(labels)
+        rows = [
+            row
+            for row, target in enumerate(self.targets, start=1)
+            if target is not None and not wanted.isdisjoint(labels_of(target))
+        ]
+        return np.array(rows, dtype=np.int64)
+
+    @property
+    def other_columns(self) -> list[str]:
+        """The columns that are neither text nor target."""
+        return [one for one in self.table.column_names if one not in (*self.text, self.target)]
+
+    @cached_property
     def is_complete(self) -> NDArray[np.bool_]:
         """Whether each row has all its texts and, where there are answers, one; bool [n]."""
         complete = np.ones(self.num_rows, dtype=bool)
@@ -141,16 +174,12 @@ class Subject:
 
     def blank_places(self, name: str) -> NDArray[np.int64]:
         """Places of the rows with nothing in a text column, or white space only."""
-        found = [
-            start
-            + np.flatnonzero(
-                pc.or_kleene(
-                    pc.is_null(piece), pc.equal(pc.utf8_trim_whitespace(piece), "")
-                ).fill_null(True)
-            )
-            for start, piece in self.pieces(self.texts(name))
-        ]
-        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+        def is_blank(piece: pa.Array) -> pa.Array:
+            text = pc.fill_null(piece, "")
+            return pc.or_(pc.equal(text, ""), pc.utf8_is_space(text))
+
+        return self.places_where(self.texts(name), is_blank)
 
     @cached_property
     def dataset(self) -> Dataset:

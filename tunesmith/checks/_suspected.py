@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
 
-__all__ = ["check_outliers", "check_suspected_labels", "label_probabilities"]
+__all__ = ["check_outliers", "check_suspected_labels"]
 
 _FEWEST_ROWS = 50
 _FEWEST_OF_LABEL = 5
@@ -52,7 +52,7 @@ def check_suspected_labels(
         return
     codes = {label: code for code, label in enumerate(labels)}
     targets = np.array([codes[str(subject.targets[places[i]])] for i in known])
-    by_model, by_neighbours = label_probabilities(features[known], targets, len(labels))
+    by_model, by_neighbours = _label_probabilities(features[known], targets, len(labels))
     both = np.sqrt(by_model * by_neighbours)
     both /= both.sum(axis=1, keepdims=True)
     own = both[np.arange(len(targets)), targets]
@@ -116,7 +116,7 @@ def check_outliers(
     )
 
 
-def label_probabilities(
+def _label_probabilities(
     features: NDArray[np.float32], targets: NDArray[np.int64], num_labels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What a linear model and the neighbours say of each row, none having seen its label.

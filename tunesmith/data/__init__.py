@@ -18,7 +18,7 @@ from tunesmith.data._read import read_table
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Table
-from tunesmith.data._targets import Targets, is_missing, read_targets
+from tunesmith.data._targets import read_targets
 from tunesmith.data._texts import text_column
 from tunesmith.data._write import check_writable, write_table
 
@@ -28,14 +28,12 @@ __all__ = [
     "LoadedData",
     "Split",
     "Table",
-    "Targets",
     "build_dataset",
     "check_trainable",
     "check_writable",
     "choose_columns",
     "fingerprint",
     "group_rows",
-    "is_missing",
     "labels_of",
     "listed",
     "overlap",

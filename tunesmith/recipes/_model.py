@@ -28,9 +28,16 @@ from tunesmith.recipes._predictions import warn_of_cut
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.tasks import Task
 
-__all__ = ["Model", "TokenizedSplit", "build_model", "space_needed", "tokenize_split"]
+__all__ = [
+    "UNKNOWN_SHARE_WORTH_A_WARNING",
+    "Model",
+    "TokenizedSplit",
+    "build_model",
+    "space_needed",
+    "tokenize_split",
+]
 
-_UNKNOWN_SHARE_WORTH_A_WARNING = 0.05
+UNKNOWN_SHARE_WORTH_A_WARNING = 0.05
 _REPORT_BYTES = 15_000_000  # with the tokenizer, twice, and the held-out rows
 
 
@@ -95,7 +102,7 @@ def tokenize_split(model: Model, data: PreparedData, listener: Listener) -> Toke
     lengths = np.concatenate([part.full_lengths for part in tokenized])
     warn_of_cut(lengths, model.max_length, listener)
     unknown = tokenized[0].unknown_share
-    if unknown >= _UNKNOWN_SHARE_WORTH_A_WARNING:
+    if unknown >= UNKNOWN_SHARE_WORTH_A_WARNING:
         listener.warn(
             f"the base does not know {unknown:.0%} of the tokens in the training texts: it was "
             f"made for another language or alphabet; choose one that fits with --base"
