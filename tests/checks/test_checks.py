@@ -59,9 +59,15 @@ def test_a_check_changes_nothing_and_names_rows_of_the_table() -> None:
     assert checked.table.arrow.to_pylist() == before
 
 
-def test_placeholders_are_found_and_a_label_called_none_is_one() -> None:
-    checked = subject([*PLAIN[:10], " n/a", "—"], ["none", "some"] * 6)
+def test_placeholders_are_found_and_words_that_somebody_may_mean_are_none() -> None:
+    checked = subject([*PLAIN[:8], "none", "нет", " n/a", "—"], ["none", "some"] * 6)
     assert rows(checked, "placeholder-values") == [11, 12]
+
+
+def test_white_space_of_every_kind_is_no_text() -> None:
+    checked = subject([*PLAIN[:9], "\x1f", "\u2003\u00a0", "\t\n"], LABELS)
+    assert rows(checked, "missing-text") == [10, 11, 12]
+    assert len(checked.dataset) == checked.is_complete.sum() == 9
 
 
 def test_copies_are_found_whatever_their_case_and_white_space() -> None:

@@ -68,6 +68,26 @@ def test_steps_that_lose_something_are_asked_about(file: Path) -> None:
     assert "@" not in file.with_name("mail-clean.csv").read_text()
 
 
+def test_steps_called_by_name_are_taken_and_json_asks_as_well(file: Path) -> None:
+    asked = run(app, ["check", "--no-model", str(file), "--fix", "all", "--json"])
+    assert isinstance(asked.exception, ConfigError)
+    named = run(app, ["check", "--no-model", str(file), "--fix", "redact-personal-data"])
+    assert named.exit_code == 0
+    assert "@" not in file.with_name("mail-clean.csv").read_text()
+
+
+def test_the_source_is_never_written_to(file: Path) -> None:
+    before = file.read_bytes()
+    command = ["check", "--no-model", str(file), "--fix", "-o", str(file), "--overwrite"]
+    assert isinstance(run(app, command).exception, OutputError)
+    assert file.read_bytes() == before
+
+
+def test_the_log_is_for_its_owner_alone(file: Path) -> None:
+    assert run(app, ["check", "--no-model", str(file), "--fix"]).exit_code == 0
+    assert file.with_name("mail-clean.changes.csv").stat().st_mode & 0o077 == 0
+
+
 def test_what_cannot_be_done_is_said(file: Path, tmp_path: Path) -> None:
     assert isinstance(run(app, ["check", "--no-model", str(file), "all"]).exception, ConfigError)
     assert isinstance(

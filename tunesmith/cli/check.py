@@ -79,7 +79,7 @@ def check(
         if as_json:
             print_json(checked.as_dict())
         return
-    wanted = _agreed(checked, chosen, asks=not (yes or as_json))
+    wanted = chosen if yes else _agreed(checked, chosen, steps or ())
     fixed = recipes.fix(checked, wanted, output=output, overwrite=overwrite, listener=listener)
     listener.close()
     if as_json:
@@ -97,6 +97,7 @@ def check(
 def _show(checked: Checked) -> None:
     from rich.text import Text as Line
 
+    from tunesmith.checks import counted
     from tunesmith.cli._output import out
     from tunesmith.data import rows_text
 
@@ -112,23 +113,24 @@ def _show(checked: Checked) -> None:
     counts = {
         word: sum(finding.severity == word for finding in checked.findings) for word in _STYLES
     }
-    told = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in counts.items() if n)
+    told = ", ".join(counted(n, word, f"{word}s") for word, n in counts.items() if n)
     out.print(Line(f"{checked.subject.num_rows:,} rows: {told or 'nothing found'}", style="bold"))
 
 
-def _agreed(checked: Checked, steps: Sequence[Step], *, asks: bool) -> list[Step]:
-    """The steps to take: safe ones, and those others that somebody says yes to."""
+def _agreed(checked: Checked, steps: Sequence[Step], named: Sequence[str]) -> list[Step]:
+    """Safe steps, those that are called by their names, and those that somebody says yes to."""
     from tunesmith.errors import ConfigError
 
     found = {finding.step: finding for finding in checked.findings}
-    risky = [step for step in steps if not step.is_safe and step.name in found]
-    if asks and risky and not sys.stdin.isatty():
-        names = ", ".join(step.name for step in risky)
-        raise ConfigError(f"nobody is there to be asked about {names}", mend="--yes takes them")
-    return [
+    agreed = [step for step in steps if step.is_safe or step.name in named]
+    asked = [step for step in steps if step not in agreed and step.name in found]
+    if asked and not sys.stdin.isatty():
+        names = ", ".join(step.name for step in asked)
+        mend = "--yes takes them; or name the ones to take"
+        raise ConfigError(f"nobody is there to be asked about {names}", mend=mend)
+    agreed += [
         step
-        for step in steps
-        if step not in risky
-        or not asks
-        or typer.confirm(f"{found[step.name].message}\n{step.name}?", default=False)
+        for step in asked
+        if typer.confirm(f"{found[step.name].message}\n{step.name}?", default=False, err=True)
     ]
+    return [step for step in steps if step in agreed]

@@ -37,13 +37,14 @@ from tunesmith.checks import (
     run_checks,
 )
 from tunesmith.data import check_writable, choose_columns, read_table, write_table
+from tunesmith.errors import OutputError
 from tunesmith.recipes._listener import Listener, Silent
+from tunesmith.recipes._model import UNKNOWN_SHARE_WORTH_A_WARNING
 from tunesmith.recipes._sampling import stratified_sample
 
 __all__ = ["Checked", "Fixed", "check", "fix"]
 
 _MOST_ROWS = 20_000
-_UNKNOWN_SHARE = 0.05
 _WRITTEN = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -133,7 +134,7 @@ def _by_model(subject: Subject, base: Base, listener: Listener) -> list[Finding]
     set_threads(None)
     tokens = tokenize(load_tokenizer(base.path), dataset.inputs, base.max_length)
     listener.stage("reading with the encoder", len(dataset))
-    classifier = new_classifier(base.path, base.pooling, 1)
+    classifier = new_classifier(base.path, base.pooling, 1, adapter=base.adapter)
     features = extract_features(classifier.to(choose_device()), tokens, on_rows=listener.advance)
     places = dataset.rows - 1
     return [
@@ -157,7 +158,7 @@ def _unreadable(tokens: TokenizedDataset, rows: NDArray[np.int64], base: Base) -
             fix="put what matters first, cut texts into pieces, or choose a base that reads more",
             rows=rows[cut],
         )
-    if tokens.unknown_share >= _UNKNOWN_SHARE:
+    if tokens.unknown_share >= UNKNOWN_SHARE_WORTH_A_WARNING:
         yield Finding(
             check="unknown-tokens",
             severity="warning",
@@ -180,12 +181,16 @@ def fix(
         output: where to; `<name>-clean.csv` beside the file where None. The log lies beside it.
 
     Raises:
-        OutputError: there is such a file already, or the disk is full.
+        OutputError: there is such a file already, it is the one checked, or the disk is full.
     """
     listener = listener or Silent()
-    path = output or _copy_of(checked.subject.source)
-    log = path.with_name(f"{path.name.split('.')[0]}.changes.csv")
+    source = checked.subject.source
+    path = output or _copy_of(source)
+    log = path.with_name(f"{_stem(path)}.changes.csv")
     for file in (path, log):
+        if file.exists() and Path(source).exists() and file.samefile(source):
+            mend = "choose another name for the copy"
+            raise OutputError("is the file that was checked", where=str(file), mend=mend)
         check_writable(file, overwrite=overwrite)
     listener.stage("cleaning", None)
     cleaned = clean(
@@ -196,6 +201,7 @@ def fix(
         ),
     )
     write_table(log_table(cleaned.changes, str(log)), log, overwrite=overwrite)
+    log.chmod(0o600)  # it holds what was taken out, personal data too
     write_table(cleaned.table, path, overwrite=overwrite)
     return Fixed(path, log, cleaned)
 
@@ -203,4 +209,9 @@ def fix(
 def _copy_of(source: str) -> Path:
     path = Path("data.csv") if source == "standard input" else Path(source)
     suffix = path.suffix.lower() if path.suffix.lower() in _WRITTEN else ".csv"
-    return path.with_name(f"{path.name.split('.')[0]}-clean{suffix}")
+    return path.with_name(f"{_stem(path)}-clean{suffix}")
+
+
+def _stem(path: Path) -> str:
+    """The name without what says its kind: "mail.csv.gz" is "mail", "mail.v2.csv" is "mail.v2"."""
+    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
