@@ -17,8 +17,8 @@ __all__ = ["check_missing", "check_placeholders", "placeholder_places"]
 _PLACEHOLDERS = frozenset({
     "n/a", "n.a.", "#n/a", "#na", "<na>", "null", "(null)", "<null>", "nan", "\\n", "-", "--",
     "---", "–", "—", "?", "??", "???", ".", "..", "...", "…", "/", "tbd", "tba", "todo",
-    "undefined", "not available", "not applicable", "(blank)", "(empty)", "#value!", "#ref!", "#name?",
-    "#div/0!", "k.a.", "keine angabe", "sin datos", "暂无",
+    "undefined", "not available", "not applicable", "(blank)", "(empty)", "#value!", "#ref!",
+    "#name?", "#div/0!", "k.a.", "keine angabe", "sin datos", "暂无",
 })  # fmt: skip
 """What people and programs write where there is nothing to write, in lower case.
 
