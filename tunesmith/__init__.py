@@ -81,6 +81,8 @@ def train(
     method: str | None = None,
     validation: str | Path | None = None,
     test: str | Path | None = None,
+    group: str | None = None,
+    time: str | None = None,
     output: str | Path | None = None,
     epochs: int | None = None,
     budget: str | float | None = None,
@@ -99,6 +101,8 @@ def train(
         base: "minilm" (the default, built in), a folder, a bundle, or a hub id.
         method: auto, probe, full, few-shot, last-k, bitfit, lora … (docs/configuration.md).
         validation, test: files; rows of `data` are held out where they are None.
+        group: a column; rows with the same value stay on one side of the split.
+        time: a column that says when; the latest rows are the test.
         output: a new or empty folder; None: a new one under `runs/`.
         budget: time for training, in seconds or as "10m"; None: as long as it takes.
         drop_missing: leave out rows without text or label, rather than refuse them.
@@ -116,7 +120,8 @@ def train(
 
     given = _given({
         "data.source": data, "data.target": target, "data.text": text,
-        "data.validation": validation, "data.test": test, "data.drop_missing": drop_missing,
+        "data.validation": validation, "data.test": test, "data.group": group, "data.time": time,
+        "data.drop_missing": drop_missing,
         "base.id": base, "training.method": method, "training.epochs": epochs,
         "training.budget_s": budget, "output": output, "seed": seed,
     })  # fmt: skip
@@ -146,6 +151,8 @@ def tune(
     method: str | None = None,
     validation: str | Path | None = None,
     test: str | Path | None = None,
+    group: str | None = None,
+    time: str | None = None,
     output: str | Path | None = None,
     trials: int | None = None,
     budget: str | float | None = None,
@@ -184,7 +191,8 @@ def tune(
 
     given = _given({
         "data.source": data, "data.target": target, "data.text": text,
-        "data.validation": validation, "data.test": test, "data.drop_missing": drop_missing,
+        "data.validation": validation, "data.test": test, "data.group": group, "data.time": time,
+        "data.drop_missing": drop_missing,
         "base.id": base, "training.method": method, "output": output, "seed": seed,
     })  # fmt: skip
     limits = {

@@ -80,6 +80,9 @@ def finished(
 def quick_settings(data: Path, base: Path, output: Path) -> dict[str, Any]:
     return {
         "data.source": str(data),
+        # So few rows would be shared out unevenly by chance.
+        "data.split": "stratified",
+        "data.validation_fraction": 0.1,
         "base.id": str(base),
         "training.method": "full",
         "training.epochs": 2,

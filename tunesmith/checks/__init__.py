@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from tunesmith.checks._clean import Change, Cleaned, clean, find_steps, log_table, revert
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
+from tunesmith.checks._near import connected
+from tunesmith.checks._near_duplicates import near_links
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
 from tunesmith.checks._steps import STEPS, Edit, Step
 from tunesmith.checks._subject import Subject
@@ -31,9 +33,11 @@ __all__ = [
     "check_outliers",
     "check_suspected_labels",
     "clean",
+    "connected",
     "counted",
     "find_steps",
     "log_table",
+    "near_links",
     "revert",
     "row_numbers",
     "run_checks",

@@ -13,15 +13,16 @@ from tunesmith.checks._near import connected, near_pairs
 from tunesmith.checks._subject import Subject
 from tunesmith.data import overlap, rows_text
 
-__all__ = ["check_near_duplicates", "check_overlap"]
+__all__ = ["check_near_duplicates", "check_overlap", "near_links"]
 
 
 def check_near_duplicates(subject: Subject) -> Iterator[Finding]:
     """Finds texts that differ in punctuation or in one word, or long ones that share most of it."""
     first = np.sort(subject.groups.rows[np.cumsum(subject.groups.sizes) - subject.groups.sizes])
     places = subject.dataset.rows[first] - 1  # one of each text; copies are another check's
-    pairs = near_pairs(subject.pieces(subject.whole_texts.take(pa.array(places))))
-    groups = [row_numbers(places[group]).tolist() for group in connected(pairs)]
+    groups = [
+        row_numbers(places[group]).tolist() for group in connected(near_links(subject, places))
+    ]
     if not groups:
         return
     later = sorted(row for group in groups for row in group[1:])
@@ -43,6 +44,15 @@ def check_near_duplicates(subject: Subject) -> Iterator[Finding]:
         step="drop-near-duplicates",
         groups=groups,
     )
+
+
+def near_links(subject: Subject, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What links texts that say nearly the same; int64 [pairs, 2], which count within `places`.
+
+    Args:
+        places: int64 [n], the rows to look at.
+    """
+    return near_pairs(subject.pieces(subject.whole_texts.take(pa.array(places, pa.int64()))))
 
 
 def check_overlap(subject: Subject) -> Iterator[Finding]:

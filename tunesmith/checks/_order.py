@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from tunesmith.checks._finding import Finding
 from tunesmith.checks._subject import Subject
+from tunesmith.data import NO_TIME, read_times
 
 __all__ = ["check_time_drift"]
 
 _FEWEST_ROWS = 100
-_SAMPLE_ROWS = 1_000
 _DRIFT = 0.15  # total variation distance
 _CHANCE = 0.001
-_ISO = r"^\s*\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?"
 
 
 def check_time_drift(subject: Subject) -> Iterator[Finding]:
@@ -29,10 +25,10 @@ def check_time_drift(subject: Subject) -> Iterator[Finding]:
         return
     codes, names = subject.label_codes, list(subject.label_counts)
     for name in subject.other_columns:
-        times = _times(subject.table.arrow.column(name))
+        times = read_times(subject.table.arrow.column(name))
         if times is None:
             continue
-        known = np.flatnonzero((times != _NO_TIME) & (codes >= 0))
+        known = np.flatnonzero((times != NO_TIME) & (codes >= 0))
         if len(known) < _FEWEST_ROWS:
             continue
         order = known[np.argsort(times[known], kind="stable")]
@@ -59,25 +55,3 @@ def check_time_drift(subject: Subject) -> Iterator[Finding]:
             "than the future will",
             column=name,
         )
-
-
-_NO_TIME = np.iinfo(np.int64).min
-
-
-def _times(column: pa.ChunkedArray) -> NDArray[np.int64] | None:
-    """A column of dates as numbers, in the order of time; None where it holds something else."""
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        sample = column.slice(0, _SAMPLE_ROWS).drop_null()
-        matches = pc.match_substring_regex(sample, _ISO)
-        if not len(sample) or pc.mean(matches.cast(pa.int8())).as_py() < 0.95:
-            return None
-        day = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(column), 0, 10)
-        digits = pc.replace_substring(day, "-", "")
-        sound = pc.match_substring_regex(pc.fill_null(digits, ""), r"^\d{8}$")
-        column = pc.if_else(sound, digits, None).cast(pa.int64())
-    elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        column = column.cast(pa.timestamp("us")).cast(pa.int64())
-    else:
-        return None
-    return np.asarray(pc.fill_null(column, int(_NO_TIME)), dtype=np.int64)

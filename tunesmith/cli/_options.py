@@ -13,10 +13,12 @@ __all__ = [
     "BundleArgument",
     "DataArgument",
     "DropMissing",
+    "Group",
     "Host",
     "Port",
     "Target",
     "Text",
+    "Time",
     "Validation",
 ]
 
@@ -35,11 +37,19 @@ DataArgument: TypeAlias = Annotated[
 DropMissing: TypeAlias = Annotated[
     bool, typer.Option("--drop-missing", help="Leave out rows without text or label.")
 ]
+Group: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Rows with the same value here stay on one side."),
+]
 Host: TypeAlias = Annotated[str, typer.Option(help="Address to listen on.")]
 Port: TypeAlias = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
 Target: TypeAlias = Annotated[str | None, typer.Option(help="Column that holds the label.")]
 Text: TypeAlias = Annotated[
     list[str] | None, typer.Option(help="Column to read; give it twice for pairs of texts.")
+]
+Time: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="When a row was: the latest rows are the test."),
 ]
 Base: TypeAlias = Annotated[
     str | None, typer.Option(help="minilm (built in), a folder, a bundle, or a hub id.")

@@ -13,8 +13,10 @@ from tunesmith.cli._options import (
     Base,
     DataArgument,
     DropMissing,
+    Group,
     Target,
     Text,
+    Time,
     Validation,
 )
 from tunesmith.errors import ConfigError
@@ -33,6 +35,8 @@ def train(
     ] = None,
     validation: Validation = None,
     test: Annotated[str | None, typer.Option(help="File with test rows.")] = None,
+    group: Group = None,
+    time: Time = None,
     output: Annotated[str | None, typer.Option(help="Folder for the run; new or empty.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split and training.")] = None,
@@ -86,6 +90,8 @@ def train(
         "data.text": tuple(text) if text else None,
         "data.validation": validation,
         "data.test": test,
+        "data.group": group,
+        "data.time": time,
         "data.drop_missing": drop_missing or None,
         "data.replay": replay,
         "data.replay_from": replay_from,

@@ -12,8 +12,10 @@ from tunesmith.cli._options import (
     Base,
     DataArgument,
     DropMissing,
+    Group,
     Target,
     Text,
+    Time,
     Validation,
 )
 
@@ -38,6 +40,8 @@ def tune(
     test: Annotated[
         str | None, typer.Option(help="File with test rows; not read before the search is over.")
     ] = None,
+    group: Group = None,
+    time: Time = None,
     output: Annotated[str | None, typer.Option(help="Folder for the study; new or empty.")] = None,
     trials: Annotated[
         int | None, typer.Option(help="How many settings to try.", show_default="30")
@@ -79,6 +83,8 @@ def tune(
         "data.text": tuple(text) if text else None,
         "data.validation": validation,
         "data.test": test,
+        "data.group": group,
+        "data.time": time,
         "data.drop_missing": drop_missing or None,
         "base.id": base,
         "training.method": method,

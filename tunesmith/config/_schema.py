@@ -95,10 +95,20 @@ class DataConfig(Section):
     test: str | None = None
     """File with test rows, opened once, for the report; null: held out of `source`."""
     validation_fraction: Fraction | None = None
-    """Share held out for validation where no validation file is given; null: a tenth, and of
-    more than 5,000 rows 500, which are enough to choose an epoch by."""
+    """Share held out for validation where no validation file is given; null: a tenth; of fewer
+    than 1,000 rows 100, but at most a fifth; of more than 5,000 rows 500, which are enough to
+    choose an epoch by."""
     test_fraction: Fraction = 0.1
     """Share held out for the test where no test file is given."""
+    split: Literal["stable", "stratified"] = "stable"
+    """stable: each row's part follows from its text, so that rows which come later move no others;
+    stratified: each part has the exact share of every label, and a few rows change sides."""
+    group: str | None = None
+    """Column whose equal values stay on one side, such as the contract or the patient."""
+    time: str | None = None
+    """Column that says when: the latest rows become the test, those before them validation."""
+    near_duplicates: Literal["together", "apart"] = "together"
+    """Whether texts that say nearly the same stay on one side."""
     drop_missing: bool = False
     """Leave out rows without text or label, rather than refuse them."""
     drop_rare_labels: bool = False

@@ -13,16 +13,20 @@ from __future__ import annotations
 from tunesmith.data._build import LoadedData, build_dataset, check_trainable, labels_of
 from tunesmith.data._columns import Columns, choose_columns
 from tunesmith.data._content import fingerprint, overlap
+from tunesmith.data._folds import fold_rows
 from tunesmith.data._groups import Groups, group_rows
 from tunesmith.data._read import read_table
 from tunesmith.data._split import Split, split_dataset
+from tunesmith.data._split_by_time import split_by_time, times_of
 from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Table
 from tunesmith.data._targets import read_targets
 from tunesmith.data._texts import text_column
+from tunesmith.data._times import NO_TIME, read_times
 from tunesmith.data._write import check_writable, write_table
 
 __all__ = [
+    "NO_TIME",
     "Columns",
     "Groups",
     "LoadedData",
@@ -33,14 +37,18 @@ __all__ = [
     "check_writable",
     "choose_columns",
     "fingerprint",
+    "fold_rows",
     "group_rows",
     "labels_of",
     "listed",
     "overlap",
     "read_table",
     "read_targets",
+    "read_times",
     "rows_text",
+    "split_by_time",
     "split_dataset",
     "text_column",
+    "times_of",
     "write_table",
 ]

@@ -67,6 +67,7 @@ def choose_columns(
     text: Sequence[str] = (),
     target: str | None = None,
     with_target: bool = True,
+    besides: Sequence[str] = (),
 ) -> Columns:
     """The columns that the user named; those not named are guessed where one choice is sensible.
 
@@ -75,15 +76,16 @@ def choose_columns(
         text: the text columns, one or two; empty to guess one.
         target: the target column; None to guess it.
         with_target: False for data without answers: no target is chosen, and `target` is ignored.
+        besides: columns that serve for something else; they must exist, and are not guessed.
 
     Raises:
         DataError: a named column does not exist, or a guess is not clear; all faults at once.
     """
     target = target if with_target else None
-    faults = _named_faults(table, text, target)
+    faults = _named_faults(table, text, target, besides)
     if faults:
         raise DataError.of(faults)
-    profiles = [_profile(table, name) for name in table.column_names]
+    profiles = [_profile(table, name) for name in table.column_names if name not in besides]
     notes: list[str] = []
     if with_target and target is None:
         candidates = [p.name for p in profiles if _is_target_name(p.name) and p.name not in text]
@@ -107,8 +109,10 @@ def choose_columns(
     return Columns(tuple(text), target, tuple(notes))
 
 
-def _named_faults(table: Table, text: Sequence[str], target: str | None) -> list[Fault]:
-    named = [*dict.fromkeys(text), *([target] if target is not None else [])]
+def _named_faults(
+    table: Table, text: Sequence[str], target: str | None, besides: Sequence[str]
+) -> list[Fault]:
+    named = [*dict.fromkeys(text), *([target] if target is not None else []), *besides]
     known = set(table.column_names)
     faults = [missing_column(name, table) for name in dict.fromkeys(named) if name not in known]
     if len(text) > 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias
@@ -14,9 +14,12 @@ from tunesmith.data._groups import Groups, group_rows
 from tunesmith.errors import ConfigError, DataError, Fault
 from tunesmith.types import Dataset
 
-__all__ = ["Split", "split_dataset"]
+__all__ = ["FEWEST_ROWS", "Split", "check_shares", "split_dataset"]
 
-_FEWEST_ROWS = 2  # in each part
+FEWEST_ROWS = 2
+"""Of each part that is asked for."""
+
+_MOST_DRAWN = 2  # times its share: chance gives small parts, or a large group, more
 _FEWEST_TEXTS = 3  # of a label, for it to be in every part
 _Choose: TypeAlias = Callable[[int], None]
 
@@ -36,14 +39,29 @@ class Split:
     test: Dataset | None = None
 
 
-def split_dataset(dataset: Dataset, *, validation: float, test: float, seed: int) -> Split:
-    """Splits so that labels are spread alike and equal texts stay on one side.
+def split_dataset(
+    dataset: Dataset,
+    *,
+    validation: float,
+    test: float,
+    seed: int,
+    stratified: bool = False,
+    owners: Sequence[bytes] | None = None,
+    links: NDArray[np.int64] | None = None,
+) -> Split:
+    """Splits so that every part knows every label, and what belongs together is on one side.
 
-    Rows are grouped by text (`row_keys`) and the groups put in an order that depends on text and
-    seed alone, so that the parts are the same whatever the order of the rows. A part takes, one
-    after the other, a group of the label that it lacks most: the largest remainder method for
-    one label a row, and near to iterative stratification (Sechidis et al., ECML 2011) for
-    several. Every label keeps a training row; one with three texts or more is in every part.
+    Rows are grouped by text, and by `owners` and `links` where they are given. Each group has a
+    position from 0 to 1, drawn by its content and the seed: the first ones are the test part, the
+    next the validation part. So the parts are the same whatever the order of the rows, rows that
+    are added later leave the others where they are, and shares are met as nearly as chance will
+    have it. Every label keeps a training row; one with three texts or more is in every part.
+
+    With `stratified`, labels are spread alike instead: a part takes, one after the other, the first
+    group of the label that it lacks most, which is the largest remainder method for one label a
+    row, and near to iterative stratification (Sechidis et al., ECML 2011) for several. Then a few
+    rows change sides when others are added.
+
     The test part does not depend on the size of the validation part, where texts are plenty.
 
     Args:
@@ -51,28 +69,30 @@ def split_dataset(dataset: Dataset, *, validation: float, test: float, seed: int
         validation: the share of rows for validation, 0 for none.
         test: the share of rows for the test, 0 for none.
         seed: another seed, another split.
+        stratified: whether each part gets its exact share of every label.
+        owners: of each row what it belongs to, such as its customer.
+        links: int64 [pairs, 2], places of rows that belong together besides.
 
     Raises:
         ConfigError: the shares are negative or leave nothing to train on.
-        DataError: there are too few rows, or too few different texts.
+        DataError: there are too few rows, or too few different texts or owners.
     """
-    _check_shares(validation, test)
-    groups = group_rows(dataset, seed)
-    pool = _Pool(groups)
-    num_rows = len(dataset)
-    later = int(validation > 0)
-    chosen_test = pool.take(_size(num_rows, test), num_rows, later)
-    chosen_validation = pool.take(_size(num_rows, validation), num_rows, 0)
+    check_shares(validation, test)
+    groups = group_rows(dataset, seed, owners=owners, links=links)
+    pool = _Pool(groups, stratified=stratified)
+    chosen_test = pool.take(0.0, test, num_later=int(validation > 0))
+    chosen_validation = pool.take(test, test + validation, num_later=0)
     part_of_group = np.zeros(len(groups), dtype=np.int8)  # places in `asked`
     part_of_group[chosen_validation] = 1
     part_of_group[chosen_test] = 2
-    part_of_row = np.empty(num_rows, dtype=np.int8)
+    part_of_row = np.empty(len(dataset), dtype=np.int8)
     part_of_row[groups.rows] = np.repeat(part_of_group, groups.sizes)
     asked = (("training", True), ("validation", validation > 0), ("test", test > 0))
     parts = [np.flatnonzero(part_of_row == place) for place in range(len(asked))]
     for (name, wanted), rows in zip(asked, parts, strict=True):
-        if wanted and len(rows) < _FEWEST_ROWS:
-            raise _too_few(dataset, len(groups), name)
+        if wanted and len(rows) < FEWEST_ROWS:
+            what = "texts" if owners is None else "owners"
+            raise _too_few(dataset, f"{len(groups):,} different {what}", name)
     train, validated, tested = (dataset.take(rows) for rows in parts)
     return Split(train, validated, tested if test > 0 else None)
 
@@ -80,24 +100,26 @@ def split_dataset(dataset: Dataset, *, validation: float, test: float, seed: int
 class _Pool:
     """The groups that no part has taken yet; what is left in the end is for training."""
 
-    def __init__(self, groups: Groups) -> None:
+    def __init__(self, groups: Groups, *, stratified: bool) -> None:
         self._groups = groups
+        self._stratified = stratified
         self._taken = np.zeros(len(groups), dtype=bool)
         self._of_label = groups.of_label()
         self._num_rows = groups.num_rows_of_label()
         self._num_left = [len(places) for places in self._of_label]
         self._is_wide = [num_texts >= _FEWEST_TEXTS for num_texts in self._num_left]
 
-    def take(self, size: int, num_rows: int, num_later: int) -> list[int]:
-        """Takes groups of about `size` of `num_rows` rows.
+    def take(self, start: float, stop: float, *, num_later: int) -> list[int]:
+        """Takes groups from position `start` to `stop`; or as many rows, with `stratified`.
 
         Args:
-            size: how many rows; 0 takes nothing.
-            num_rows: the rows that all parts have together.
+            start, stop: from 0 to 1; where they are equal, nothing is taken.
             num_later: how many parts will take after this one, besides training.
         """
-        if not size:
+        if start == stop:
             return []
+        num_rows = len(self._groups.rows)
+        size = max(FEWEST_ROWS, round(num_rows * (stop - start)))
         chosen: list[int] = []
         lacking = [count * size / num_rows for count in self._num_rows]
 
@@ -108,14 +130,28 @@ class _Pool:
                 self._num_left[label] -= 1
                 lacking[label] -= count
 
-        self._cover(choose, num_later)
-        num_wanted = size - int(self._groups.sizes[chosen].sum())
+        if not self._stratified:
+            self._draw(choose, start, stop, _MOST_DRAWN * size, num_later)
+        self._cover(choose, chosen, num_later)
+        wanted = size if self._stratified else FEWEST_ROWS
+        num_wanted = wanted - int(self._groups.sizes[chosen].sum())
         self._fill(choose, lacking, num_wanted, num_later)
         return chosen
 
-    def _cover(self, choose: _Choose, num_later: int) -> None:
+    def _draw(
+        self, choose: _Choose, start: float, stop: float, num_rows: int, num_later: int
+    ) -> None:
+        """Chooses the groups from `start` to `stop` that `num_rows` have room for."""
+        first, last = np.searchsorted(self._groups.positions, (start, stop)).tolist()
+        for place in range(first, last):
+            size = int(self._groups.sizes[place])
+            if size <= num_rows and self._allows(place, num_later):
+                choose(place)
+                num_rows -= size
+
+    def _cover(self, choose: _Choose, chosen: Sequence[int], num_later: int) -> None:
         """Gives the part a group of each label that has enough of them, the rarest label first."""
-        covered: set[int] = set()
+        covered = {label for place in chosen for label, _ in self._groups.labels_of(place)}
         for label in sorted(range(len(self._num_rows)), key=self._num_rows.__getitem__):
             if label in covered or not self._is_wide[label]:
                 continue
@@ -167,11 +203,12 @@ class _Pool:
         )
 
 
-def _size(num_rows: int, share: float) -> int:
-    return max(_FEWEST_ROWS, round(num_rows * share)) if share > 0 else 0
+def check_shares(validation: float, test: float) -> None:
+    """Refuses shares that are none, or that leave nothing to train on.
 
-
-def _check_shares(validation: float, test: float) -> None:
+    Raises:
+        ConfigError: with all that is wrong.
+    """
     faults = [
         Fault(f"the {name} share is {share:g}", mend="give a number from 0 to below 1")
         for name, share in (("validation", validation), ("test", test))
@@ -184,7 +221,7 @@ def _check_shares(validation: float, test: float) -> None:
         raise ConfigError.of(faults)
 
 
-def _too_few(dataset: Dataset, num_texts: int, name: str) -> DataError:
-    what = f"{len(dataset):,} rows with {num_texts:,} different texts are too few to split"
-    mend = f"the {name} part would have fewer than {_FEWEST_ROWS} rows: add rows"
+def _too_few(dataset: Dataset, having: str, name: str) -> DataError:
+    what = f"{len(dataset):,} rows with {having} are too few to split"
+    mend = f"the {name} part would have fewer than {FEWEST_ROWS} rows: add rows"
     return DataError(what, where=dataset.source, mend=mend)

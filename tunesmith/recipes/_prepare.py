@@ -19,19 +19,17 @@ from tunesmith.data import (
     fingerprint,
     overlap,
     read_table,
-    split_dataset,
 )
 from tunesmith.errors import DataError
 from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._lineage import Parent, inherit_task, inherited_notes
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._replay import mix_in
+from tunesmith.recipes._splitting import held_out_how, split_rows
 from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassification
 from tunesmith.types import Dataset
 
 __all__ = ["PreparedData", "prepare_data"]
-
-_MAX_VALIDATION_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +86,7 @@ def prepare_data(
     listener.say(f"{len(task.labels)} labels; {sizes}, {test}")
     if not with_test:
         split = Split(split.train, split.validation, split.train.take([]))
-    held_out = f"{config.test_fraction:.0%} of {facts['source']}, held out by label, seed {seed}"
-    source = Path(config.test).name if config.test else held_out
+    source = Path(config.test).name if config.test else held_out_how(config, seed)
     return PreparedData(task=task, split=split, split_source=source, facts=facts)
 
 
@@ -110,7 +107,8 @@ def _read(config: DataConfig, parent: Parent | None, listener: Listener) -> _Rea
     heir = parent if parent is not None and parent.keeps_head else None
     if heir is not None:
         text, target = heir.columns_in(table, text, target)
-    columns = choose_columns(table, text=text, target=target)
+    besides = [name for name in (config.group, config.time) if name is not None]
+    columns = choose_columns(table, text=text, target=target, besides=besides)
     loaded = build_dataset(
         table,
         columns,
@@ -138,12 +136,7 @@ def _split(
 ) -> Split:
     validation = _read_beside(config.validation, config, read, listener)
     test = _read_beside(config.test, config, read, listener) if with_test else None
-    split = split_dataset(
-        read.loaded.dataset,
-        validation=0.0 if validation is not None else _validation_fraction(config, read.loaded),
-        test=0.0 if config.test is not None else config.test_fraction,
-        seed=seed,
-    )
+    split = split_rows(read.table, read.columns.text, read.loaded.dataset, config, seed, listener)
     split = Split(split.train, validation or split.validation, test or split.test)
     is_unread = config.test is not None and not with_test
     _check_split(split, config, ("validation",) if is_unread else ("validation", "test"))
@@ -161,12 +154,6 @@ def _facts(read: _Read, config: DataConfig) -> dict[str, Any]:
         "dropped": dict(read.loaded.dropped),
         "notes": list(read.notes),
     }
-
-
-def _validation_fraction(config: DataConfig, loaded: LoadedData) -> float:
-    if config.validation_fraction is not None:
-        return config.validation_fraction
-    return min(0.1, _MAX_VALIDATION_ROWS / max(len(loaded.dataset), 1))
 
 
 def _make_task(columns: Columns, loaded: LoadedData) -> Task:

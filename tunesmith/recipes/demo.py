@@ -28,6 +28,7 @@ def demo(name: str, *, output: str | None = None, listener: Listener | None = No
         "data.text": (chosen.text,),
         "data.drop_missing": True,
         "data.test_fraction": _TEST_FRACTION,
+        "data.split": "stratified",  # of some hundred rows, chance would share out unevenly
         "output": output,
     }
     return train(config.load(settings=settings), listener)
