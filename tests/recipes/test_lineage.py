@@ -70,6 +70,26 @@ def test_the_run_keeps_its_rows(finished: Run) -> None:
     assert len(held_out) == 12
     assert not overlap(read_rows(file, ["text"], "topic"), held_out)
     assert not list(file.parent.glob(".*"))
+    chosen_by = read_rows(file.with_name("validation.parquet"), ["text"], "topic")
+    assert len(chosen_by) == 12
+    assert stat.S_IMODE(file.with_name("validation.parquet").stat().st_mode) == 0o600
+
+
+def test_what_changed_in_the_data_is_told(
+    finished: Run, train: Train, notes: Notes, tmp_path: Path
+) -> None:
+    rows = [*labelled_rows(120)[:-20], *unseen(30)]
+    rows[0] = (rows[0][0], "money" if rows[0][1] == "login" else "login")
+    file = write_rows(tmp_path / "new.csv", rows)
+    run = train({"base.id": str(finished.folder), **UNTRAINED}, source=str(file))
+    said = (
+        "since the data of the base bundle: 30 rows added, 20 removed, 1 relabelled; "
+        "99 are as they were"
+    )
+    assert said in notes.said
+    facts = run.bundle.manifest.data
+    assert facts["changes"] == {"same": 99, "added": 30, "removed": 20, "relabelled": 1}
+    assert said in (run.folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_held_out_rows_give_the_figures_again(finished: Run) -> None:
@@ -334,7 +354,7 @@ def test_nothing_new_to_replay(finished: Run, train: Train, topics: Path) -> Non
 
 @pytest.mark.parametrize("damage", ["gone", "moved", "damaged"])
 def test_replay_without_rows(
-    parent: Path, train: Train, more: Path, tmp_path: Path, damage: str
+    parent: Path, train: Train, more: Path, notes: Notes, tmp_path: Path, damage: str
 ) -> None:
     base = parent
     if damage == "gone":
@@ -348,7 +368,11 @@ def test_replay_without_rows(
     if damage != "damaged":
         assert "--replay-from FILE" in str(raised.value)
     assert not (tmp_path / "run").exists()
+    notes.warned.clear()
     train({"base.id": str(base), **UNTRAINED}, source=str(more))  # needs them not
+    assert ("what changed in the data is not known" in " ".join(notes.warned)) == (
+        damage == "damaged"
+    )
 
 
 def test_settings_that_need_a_bundle(train: Train) -> None:

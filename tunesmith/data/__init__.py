@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from tunesmith.data._build import LoadedData, build_dataset, check_trainable, labels_of
 from tunesmith.data._columns import Columns, choose_columns
+from tunesmith.data._compare import Changes, compare
 from tunesmith.data._content import fingerprint, overlap
 from tunesmith.data._folds import fold_rows
 from tunesmith.data._groups import Groups, group_rows
@@ -27,6 +28,7 @@ from tunesmith.data._write import check_writable, write_table
 
 __all__ = [
     "NO_TIME",
+    "Changes",
     "Columns",
     "Groups",
     "LoadedData",
@@ -36,6 +38,7 @@ __all__ = [
     "check_trainable",
     "check_writable",
     "choose_columns",
+    "compare",
     "fingerprint",
     "fold_rows",
     "group_rows",

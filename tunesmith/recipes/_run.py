@@ -17,9 +17,10 @@ from tunesmith import config as config_module
 from tunesmith import storage
 from tunesmith.bundles import Bundle, is_bundle, open_bundle, write_rows
 from tunesmith.config import RunConfig
+from tunesmith.data import Split
 from tunesmith.errors import InputError, Interrupted, OutputError, TunesmithError
 from tunesmith.evaluation import Report
-from tunesmith.types import Dataset, Metrics
+from tunesmith.types import Metrics
 
 __all__ = ["Run", "RunFolder"]
 
@@ -115,8 +116,11 @@ class RunFolder:
     def _can_go_on(self) -> bool:
         return any(self.checkpoints.rglob("step-*"))
 
-    def keep_rows(self, train: Dataset, text: Sequence[str], target: str) -> None:
-        """Keeps the training rows, for their owner alone, so that a child's run can replay them.
+    def keep_rows(self, split: Split, text: Sequence[str], target: str) -> None:
+        """Keeps the rows that were learned from and chosen by, for their owner alone.
+
+        A child's run can replay the training rows, and say what changed since. The test rows are in
+        the bundle.
 
         Args:
             text, target: what the columns are called.
@@ -126,14 +130,15 @@ class RunFolder:
         """
         folder = self.path / "rows"
         storage.make_private(folder)
-        part, final = folder / ".train.parquet.part", folder / "train.parquet"
-        part.unlink(missing_ok=True)
-        try:
-            write_rows(part, train, text, target)
-            part.chmod(0o600)
-            part.replace(final)
-        finally:
+        for name, rows in (("train", split.train), ("validation", split.validation)):
+            part, final = folder / f".{name}.parquet.part", folder / f"{name}.parquet"
             part.unlink(missing_ok=True)
+            try:
+                write_rows(part, rows, text, target)
+                part.chmod(0o600)
+                part.replace(final)
+            finally:
+                part.unlink(missing_ok=True)
 
     def remove_state(self) -> None:
         """Removes what only an unfinished run needs."""

@@ -22,6 +22,7 @@ from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._probe import fit_probe
 from tunesmith.recipes._run import Run, RunFolder
+from tunesmith.recipes._versions import with_changes
 from tunesmith.training import Processes, join_processes
 
 __all__ = ["resume", "train"]
@@ -61,6 +62,7 @@ def _run(
     base = find_base(config.base.id)
     parent = find_parent(base, config)
     data = prepare_data(config.data, config.seed, listener, parent=parent)
+    data = with_changes(data, parent, listener)
     old = find_old_rows(parent, data, listener)
     model = build_model(base, config, data.task, listener)
     tokens = tokenize_split(model, data, listener)
@@ -87,7 +89,7 @@ def _run(
             config, base, data, model, choice, judged, listener.warnings, seconds,
             parent=parent, forgetting=forgetting,
         )  # fmt: skip
-        folder.keep_rows(data.split.train, data.facts["text"], data.facts["target"])
+        folder.keep_rows(data.split, data.facts["text"], data.facts["target"])
         bundle = package(folder.bundle, config, base, data, model, judged, report, parent=parent)
     folder.remove_state()
     folder.copy_report(bundle)
