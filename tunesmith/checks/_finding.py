@@ -44,7 +44,8 @@ class Finding:
         column: the column concerned; None where it is about whole rows.
         step: the cleaning step that mends it; None where only a person can.
         groups: rows that belong together, such as copies of one text.
-        details: of some rows what is known besides, such as the label suspected; each has `row`.
+        details: what is known besides, such as the label suspected; what is known of a single row
+            has its number as `row`.
     """
 
     check: str

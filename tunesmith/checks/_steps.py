@@ -30,7 +30,10 @@ from tunesmith.checks._subject import Subject
 from tunesmith.data import labels_of
 from tunesmith.tasks import label_text
 
-__all__ = ["STEPS", "Edit", "Step"]
+__all__ = ["MISSING_TEXT", "STEPS", "Edit", "Step"]
+
+MISSING_TEXT = "[missing]"
+"""What `fill-missing` puts where there is no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,12 @@ def _drop(check: Check, step: str) -> Callable[[Subject], Iterator[Edit]]:
     return edits
 
 
+def _fill_missing(subject: Subject) -> Iterator[Edit]:
+    for name in subject.text:
+        for place in subject.blank_places(name).tolist():
+            yield Edit(place, name, MISSING_TEXT)
+
+
 def _unify_labels(subject: Subject) -> Iterator[Edit]:
     variants = label_variants(subject.label_counts)
     if not variants or subject.target is None:
@@ -135,6 +144,7 @@ _ALL = (
         False,
         _rewrite(check_personal_data, redacted),
     ),
+    Step("fill-missing", "has no text: a marker stands for it", False, _fill_missing),
     Step("drop-missing", "has no text, or no label", True, _drop(check_missing, "drop-missing")),
     Step(
         "drop-duplicates",
