@@ -15,9 +15,10 @@ from tunesmith.data._columns import Columns, choose_columns
 from tunesmith.data._content import fingerprint, overlap
 from tunesmith.data._groups import Groups, group_rows
 from tunesmith.data._read import read_table
+from tunesmith.data._sources import source_name, source_stem
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._suggest import listed, rows_text
-from tunesmith.data._table import Table
+from tunesmith.data._table import Part, Table
 from tunesmith.data._targets import read_targets
 from tunesmith.data._texts import text_column
 from tunesmith.data._write import check_writable, write_table
@@ -26,6 +27,7 @@ __all__ = [
     "Columns",
     "Groups",
     "LoadedData",
+    "Part",
     "Split",
     "Table",
     "build_dataset",
@@ -40,6 +42,8 @@ __all__ = [
     "read_table",
     "read_targets",
     "rows_text",
+    "source_name",
+    "source_stem",
     "split_dataset",
     "text_column",
     "write_table",
