@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["redact"]
+__all__ = ["password_in", "redact"]
 
 _SETTINGS = re.compile(r"[?&](?:table|query)=")
-_USER = re.compile(r"^([a-z][a-z0-9+.-]*://[^:/@]*):.*@", re.IGNORECASE | re.DOTALL)
+_USER = re.compile(r"^([a-z][a-z0-9+.-]*://[^:/@]*):(.*)@", re.IGNORECASE | re.DOTALL)
 _SECRET = re.compile(r"([?&](?:ssl)?(?:password|passwd|pwd)=)[^&]*", re.IGNORECASE)
 
 
@@ -21,10 +21,20 @@ def redact(source: str) -> str:
     """
     if "://" not in source:
         return source
-    # What stands behind `table=` or `query=` is the user's SQL, in which "@" means something else.
-    settings = _SETTINGS.search(source)
-    end = settings.start() if settings else len(source)
-    head, rest = source[:end], source[end:]
+    head, rest = _halves(source)
     before, query, after = rest.partition("query=")
     head = _SECRET.sub(r"\1***", _USER.sub(r"\1:***@", head))
     return head + _SECRET.sub(r"\1***", before) + query + after
+
+
+def password_in(source: str) -> str:
+    """The password that an address holds between user and host, as written; "" if none."""
+    found = _USER.match(_halves(source)[0])
+    return found[2] if found else ""
+
+
+def _halves(source: str) -> tuple[str, str]:
+    """An address up to `table=` or `query=`, and the rest: SQL, where "@" means something else."""
+    settings = _SETTINGS.search(source)
+    end = settings.start() if settings else len(source)
+    return source[:end], source[end:]

@@ -15,7 +15,7 @@ from tunesmith.data._columns import Columns, choose_columns
 from tunesmith.data._content import fingerprint, overlap
 from tunesmith.data._groups import Groups, group_rows
 from tunesmith.data._read import read_table
-from tunesmith.data._sources import source_name, source_stem
+from tunesmith.data._sources import is_address, is_pattern, source_name, source_stem
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Part, Table
@@ -36,6 +36,8 @@ __all__ = [
     "choose_columns",
     "fingerprint",
     "group_rows",
+    "is_address",
+    "is_pattern",
     "labels_of",
     "listed",
     "overlap",

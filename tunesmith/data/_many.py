@@ -107,7 +107,8 @@ def read_several(
         return replace(tables[0], notes=(f"read {files[0].name}", *tables[0].notes))
     _check_columns(tables)
     parts = tuple(
-        Part(file.name, table.num_rows) for file, table in zip(files, tables, strict=True)
+        Part(file.name, table.num_rows, file.source)
+        for file, table in zip(files, tables, strict=True)
     )
     return one_table(tables, source, parts)
 

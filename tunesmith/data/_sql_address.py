@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote, unquote_plus
 
-from tunesmith.config import redact
+from tunesmith.config import password_in, redact
 from tunesmith.data._suggest import did_you_mean
 from tunesmith.errors import DataError
 
@@ -59,6 +59,10 @@ def parse_sql_address(address: str) -> SqlAddress:
         DataError: both a table and a query, one of them empty, or (of a file) an unknown setting.
     """
     source = redact(address)
+    if set(password_in(address)) & set("@/?#:[] "):
+        # libpq would take it apart at the wrong place, and show a part of it.
+        mend = "write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23; or set PGPASSWORD instead"
+        raise DataError("the password is not percent-encoded", where=source, mend=mend)
     database, _, behind = address.partition("?")
     head, found, query = _before_query(behind)
     settings = [one for one in head.split("&") if one]

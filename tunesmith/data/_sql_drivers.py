@@ -16,6 +16,7 @@ from tunesmith.errors import DataError, MissingDependencyError
 
 __all__ = ["read_duckdb", "read_postgresql"]
 
+_CONNECT_TIMEOUT_S = 15
 _HIDDEN = "***"
 _READ_ONLY = "-c default_transaction_read_only=on"
 _PASSWORD = re.compile(r"^([^:/@]*://[^:/@]*):(.*)@", re.DOTALL)
@@ -149,6 +150,8 @@ def _libpq(address: SqlAddress) -> tuple[str, tuple[str, ...]]:
         elif not (name.endswith("password") and value == _HIDDEN):
             settings.append(setting)
             secrets += [value, unquote(value)] * name.endswith("password")
+    if not any(setting.startswith("connect_timeout=") for setting in settings):
+        settings.append(f"connect_timeout={_CONNECT_TIMEOUT_S}")
     settings.append(f"options={quote(options)}")
     return f"{uri}?{'&'.join(settings)}", tuple(secret for secret in secrets if secret)
 

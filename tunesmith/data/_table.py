@@ -61,12 +61,14 @@ class Part(NamedTuple):
     """A file whose rows stand in a table with those of other files.
 
     Attributes:
-        name: what it is called.
+        name: what it is called among the others.
         num_rows: how many rows are its own.
+        source: its path or address, as the user would name it.
     """
 
     name: str
     num_rows: int
+    source: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,8 @@ def read_text_folder(folder: Path, source: str) -> Table:
     notes = [_count_note(labels), *read.notes()]
     if beside:
         notes.append(f"text files beside the label folders are left out: {listed(beside, 3)}")
-    return Table(arrow, source, tuple(notes), tuple(Part(path, 1) for path in paths))
+    parts = tuple(Part(path, 1, f"{source}/{path}") for path in paths)
+    return Table(arrow, source, tuple(notes), parts)
 
 
 def _text_files(folder: Path, above: str = "") -> Iterator[str]:
