@@ -24,8 +24,8 @@ def check(
         str,
         typer.Argument(
             metavar="DATA",
-            help='Labelled rows: csv, tsv, jsonl, parquet, xlsx; "data/*.csv"; a folder; sqlite:///, '
-            "postgresql://, hf://datasets/…; - for stdin.",
+            help='Labelled rows: csv, tsv, jsonl, parquet, xlsx; "data/*.csv"; a folder; '
+            "sqlite:///…, postgresql://…, hf://datasets/…; - for stdin.",
         ),
     ],
     steps: Annotated[

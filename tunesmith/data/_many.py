@@ -155,7 +155,7 @@ def one_table(tables: Sequence[Table], source: str, parts: tuple[Part, ...]) -> 
             mixed.append(name)
     notes = [_files_note(parts), *_joint_notes(tables, parts)]
     if mixed:
-        notes.append(f"{_columns(mixed)} differ in type between the files, and are read as text")
+        notes.append(f"read as text, for the files differ in its type: {_columns(mixed)}")
     return Table(pa.table(columns, names=names), source, tuple(notes), parts)
 
 
