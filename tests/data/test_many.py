@@ -128,8 +128,6 @@ def test_notes_say_which_file(make_file, tmp_path: Path) -> None:
     )
 
 
-
-
 @given(st.lists(st.lists(st.integers(-9, 9) | st.none(), max_size=4), min_size=1, max_size=4))
 def test_alike_values_stay_as_they_are(chunks) -> None:
     arrays = [pa.array(chunk) for chunk in chunks]

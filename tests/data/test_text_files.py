@@ -77,7 +77,11 @@ def test_files_that_cannot_be_read(make_file, tmp_path: Path) -> None:
 
 
 def test_one_encoding_is_guessed_for_all(make_file, tmp_path: Path) -> None:
-    texts = ["Où est ma carte déjà commandée\n", "Ça marche très bien", "Une journée d'été\nà Nîmes"]
+    texts = [
+        "Où est ma carte déjà commandée\n",
+        "Ça marche très bien",
+        "Une journée d'été\nà Nîmes",
+    ]
     for number, text in enumerate(texts):
         make_file(f"x/a/{number}.txt", text.encode("cp1252"))
     make_file("x/b/utf8.txt", "déjà")

@@ -97,7 +97,7 @@ def choose_files(
         splits.setdefault(_split(name), []).append(name)
     meant = [split for split in splits if _is_meant(split, inside)]
     if not meant:
-        guess = did_you_mean(inside, [*splits, *data])
+        guess = did_you_mean(inside, [*(PurePosixPath(split).name for split in splits), *data])
         mend = f"{guess} {_named(address, list(splits))}".strip()
         raise DataError(f"there is no file or split {inside!r}", where=source, mend=mend)
     if len(meant) > 1:

@@ -83,7 +83,8 @@ def read_duckdb(address: SqlAddress) -> pa.Table:
             tables = connection.execute(_TABLES.format(home="'main'")).fetchall()
             name = _chosen(address, tables, "main")
             query = f"SELECT * FROM {name}"  # noqa: S608 - the name is quoted
-        return connection.execute(query).fetch_record_batch().read_all()
+        relation = connection.sql(query)
+        return pa.table({}) if relation is None else relation.to_arrow_table()
 
 
 class _Opened:
