@@ -161,7 +161,7 @@ def test_postgresql_address() -> None:
 
 def test_postgresql_out_of_reach() -> None:
     pytest.importorskip("adbc_driver_postgresql")
-    with pytest.raises(DataError, match="cannot be opened: .*refused") as caught:
+    with pytest.raises(DataError, match=r"cannot be opened: .*refused") as caught:
         read_table(f"{SECRET}?table=tickets")
     assert "hunter2" not in str(caught.value)
 

@@ -47,7 +47,9 @@ def test_one_folder_up_is_too_high(make_file, tmp_path: Path) -> None:
 
 def test_texts_without_label_folders(make_file, tmp_path: Path) -> None:
     make_file("x/1.txt", "good")
-    with pytest.raises(DataError, match="holds no data file\n  → .* folders named as their labels"):
+    with pytest.raises(
+        DataError, match=r"holds no data file\n  → .* folders named as their labels"
+    ):
         read_table(tmp_path / "x")
 
 
