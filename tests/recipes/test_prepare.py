@@ -126,16 +126,19 @@ def test_encodings_are_said(tmp_path: Path) -> None:
 
 def test_guesses_are_said_and_kept(tmp_path: Path) -> None:
     notes = Notes()
-    data = prepare_data(DataConfig(source=str(_csv(tmp_path))), 42, notes)
+    config = DataConfig(source=str(_csv(tmp_path)), split="stratified", near_duplicates="apart")
+    data = prepare_data(config, 42, notes)
     guesses = [
         "target column: 'topic' (guessed; --target chooses another)",
         "text column: 'text' (guessed; --text chooses another)",
     ]
-    assert notes.said == [*guesses, "3 labels; 48 train, 6 validation, 6 test rows"]
+    assert notes.said == [*guesses, "3 labels; 42 train, 12 validation, 6 test rows"]
     assert data.facts["notes"] == guesses
 
 
 def test_many_rows_need_no_more_than_500_for_validation(tmp_path: Path) -> None:
     rows = [(f"{text} {number}", topic) for number in range(100) for text, topic in ROWS]
-    split = _prepare(write_rows(tmp_path / "x.csv", rows)).split
+    file = write_rows(tmp_path / "x.csv", rows)
+    config = DataConfig(source=str(file), split="stratified", near_duplicates="apart")
+    split = prepare_data(config, 42, Notes()).split
     assert (len(split.validation), len(split.test or ())) == (500, 600)

@@ -186,4 +186,4 @@ def _edited(
     table = table.with_columns(columns)
     if keep.all():
         return table, rows
-    return replace(table, arrow=table.arrow.filter(pa.array(keep))), rows[keep]
+    return replace(table, arrow=table.arrow.filter(pa.array(keep)), parts=()), rows[keep]

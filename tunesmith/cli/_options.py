@@ -31,7 +31,9 @@ BundleArgument: TypeAlias = Annotated[
 DataArgument: TypeAlias = Annotated[
     str | None,
     typer.Argument(
-        metavar="DATA", help="Labelled rows: csv, tsv, jsonl, parquet, xlsx, datasets folder."
+        metavar="DATA",
+        help='Labelled rows: csv, tsv, jsonl, parquet, xlsx; "data/*.csv"; a folder; '
+        "sqlite:///…, postgresql://…, hf://datasets/….",
     ),
 ]
 DropMissing: TypeAlias = Annotated[

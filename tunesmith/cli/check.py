@@ -23,7 +23,9 @@ def check(
     data: Annotated[
         str,
         typer.Argument(
-            metavar="DATA", help="Labelled rows: csv, tsv, jsonl, parquet, xlsx, - for stdin."
+            metavar="DATA",
+            help='Labelled rows: csv, tsv, jsonl, parquet, xlsx; "data/*.csv"; a folder; '
+            "sqlite:///…, postgresql://…, hf://datasets/…; - for stdin.",
         ),
     ],
     steps: Annotated[
@@ -63,7 +65,9 @@ def check(
     from tunesmith.errors import ConfigError
 
     if steps and not fix:
-        raise ConfigError(f"{steps[0]!r} is given, and nothing to do with it", mend="add --fix")
+        several = 'for several files, put the pattern in quotes: "data/*.csv"'
+        mend = several if Path(steps[0]).exists() else "add --fix"
+        raise ConfigError(f"{steps[0]!r} is given, and nothing to do with it", mend=mend)
     chosen = find_steps(steps or ["safe"]) if fix else []
     listener = ConsoleListener(errors)
     try:
@@ -106,7 +110,10 @@ def _show(checked: Checked) -> None:
         out.print(Line.assemble((f"{finding.severity:<8}", style), (finding.check, "bold")))
         lines = [finding.message]
         if len(finding.rows):
-            lines.append(rows_text(finding.rows.tolist(), 10))
+            rows = finding.rows.tolist()
+            lines.append(rows_text(rows, 10))
+            if files := checked.subject.table.files_of(rows, 10):
+                lines.append(files)
         step = f" (step {finding.step})" if finding.step else ""
         for line in (*lines, f"→ {finding.fix}{step}"):
             out.print(Line(f"        {line}"), soft_wrap=True)

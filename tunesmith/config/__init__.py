@@ -1,6 +1,7 @@
 """A run's settings: load YAML → dotted overrides → validate everything at once → dump."""
 
 from tunesmith.config._load import dump, load, setting_names
+from tunesmith.config._redact import password_in, redact
 from tunesmith.config._schema import (
     AdapterConfig,
     BaseConfig,
@@ -33,5 +34,7 @@ __all__ = [
     "dump",
     "load",
     "parse_duration",
+    "password_in",
+    "redact",
     "setting_names",
 ]

@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_serializer,
+    model_validator,
+)
+
+from tunesmith.config._redact import redact
 
 __all__ = [
     "AdapterConfig",
@@ -81,7 +90,8 @@ class DataConfig(Section):
     """Which file, which columns, which rows."""
 
     source: str = ""
-    """File with labelled rows (csv, tsv, jsonl, parquet, xlsx, `datasets` folder)."""
+    """Labelled rows: a file (csv, tsv, jsonl, parquet, xlsx …), a folder, a pattern such as
+    "data/*.csv", or an address: sqlite:///shop.db?table=tickets, hf://datasets/owner/name."""
     target: str | None = None
     """Column that holds the label; guessed where there is only one sensible choice."""
     text: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(max_length=2)] = ()
@@ -120,6 +130,11 @@ class DataConfig(Section):
     """File with the rows to replay; null: those that the bundle's run folder kept."""
     keep_held_out: bool = True
     """Keep test rows in the bundle, so that what is trained from it can be judged on them."""
+
+    @field_serializer("source", "validation", "test", "replay_from", when_used="json")
+    def _without_password(self, value: str | None) -> str | None:
+        """What is written to a file keeps no password; the settings in memory do."""
+        return None if value is None else redact(value)
 
 
 class BaseConfig(Section):

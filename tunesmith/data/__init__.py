@@ -17,10 +17,11 @@ from tunesmith.data._content import fingerprint, overlap
 from tunesmith.data._folds import fold_rows
 from tunesmith.data._groups import Groups, group_rows
 from tunesmith.data._read import read_table
+from tunesmith.data._sources import is_address, is_pattern, source_name, source_stem
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._split_by_time import split_by_time, times_of
 from tunesmith.data._suggest import listed, rows_text
-from tunesmith.data._table import Table
+from tunesmith.data._table import Part, Table
 from tunesmith.data._targets import read_targets
 from tunesmith.data._texts import text_column
 from tunesmith.data._times import NO_TIME, read_times
@@ -32,6 +33,7 @@ __all__ = [
     "Columns",
     "Groups",
     "LoadedData",
+    "Part",
     "Split",
     "Table",
     "build_dataset",
@@ -42,6 +44,8 @@ __all__ = [
     "fingerprint",
     "fold_rows",
     "group_rows",
+    "is_address",
+    "is_pattern",
     "labels_of",
     "listed",
     "overlap",
@@ -49,6 +53,8 @@ __all__ = [
     "read_targets",
     "read_times",
     "rows_text",
+    "source_name",
+    "source_stem",
     "split_by_time",
     "split_dataset",
     "text_column",

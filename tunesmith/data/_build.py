@@ -142,7 +142,7 @@ def _missing_rows(
     for name, is_empty in missing_of.items():
         empty = np.flatnonzero(is_empty).tolist()
         if empty:
-            where = f"{table.source}, {rows_text([place + 1 for place in empty])}"
+            where = table.where([place + 1 for place in empty])
             what = f"column {name!r} is empty in {len(empty):,} of {table.num_rows:,} rows"
             faults.append(Fault(what, where, "--drop-missing leaves such rows out"))
         if empty and len(empty) == table.num_rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 
+from tunesmith.data._recognise import nul_bytes
 from tunesmith.errors import DataError
 
 __all__ = ["decode"]
@@ -99,6 +100,9 @@ def _likely(data: bytes) -> list[str]:
 
 def _binary(data: bytes, source: str) -> DataError:
     hints = [hint for signature, hint in _SIGNATURES if data.startswith(signature)]
+    known = None if hints or b"\0" not in data else nul_bytes(data, source)
+    if known:
+        return known
     mend = hints[0] if hints else "give a table: csv, tsv, jsonl, json, parquet or xlsx"
     return DataError("looks like a binary file, not text", where=source, mend=mend)
 

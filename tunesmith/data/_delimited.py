@@ -14,6 +14,15 @@ from typing import TypeVar
 import pyarrow as pa
 
 from tunesmith.data._pieces import TextColumns, lines_of
+from tunesmith.data._recognise import (
+    DELIMITER_NAMES,
+    OddRow,
+    is_new_header,
+    odd_rows,
+    other_delimiter,
+    refuse_repeated_header,
+    second_table,
+)
 from tunesmith.data._suggest import listed
 from tunesmith.data._table import ArrowValues, Table, check_names, empty_file
 from tunesmith.errors import DataError, Fault
@@ -23,11 +32,12 @@ __all__ = ["header_names", "parse_delimited", "parse_lines"]
 _Values = TypeVar("_Values", bound=Iterable[object])
 
 _DELIMITERS = ",;\t|"
-_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _SAMPLE_CHARACTERS = 1 << 18
 _SAMPLE_ROWS = 200
 _LARGEST_FIELD = 1 << 28
+_LONGEST_HEADER = 1 << 22
 _MOST_FAULTS = 5
+_MOST_ODD_ROWS = 1000
 _QUOTES_MEND = 'put the value in double quotes and write each quote inside it twice: "a ""b"" c"'
 
 
@@ -43,10 +53,17 @@ def parse_delimited(text: str, source: str, preferred: str = ",") -> Table:
     Raises:
         DataError: no rows, faulty names, rows of differing length, a quote that is never closed.
     """
+    start = text[:_LONGEST_HEADER]
+    if len(start) == _LONGEST_HEADER and "\n" not in start and "\r" not in start:
+        raise _endless_line(text, source)
     if csv.field_size_limit() < _LARGEST_FIELD:
         csv.field_size_limit(_LARGEST_FIELD)
     delimiter = _sniff(text, preferred)
-    notes = [] if delimiter == preferred else [f"columns are separated by {_NAMES[delimiter]}s"]
+    notes = (
+        []
+        if delimiter == preferred
+        else [f"columns are separated by {DELIMITER_NAMES[delimiter]}s"]
+    )
     try:
         header, columns = _columns(text, delimiter, source, csv.QUOTE_MINIMAL)
     except DataError:
@@ -65,7 +82,19 @@ def parse_delimited(text: str, source: str, preferred: str = ",") -> Table:
         )
     names, kept, more = header_names(header, [ArrowValues(column) for column in columns], source)
     _check_header(names, kept, source)
-    return Table(pa.table([values.arrow for values in kept], names=names), source, (*notes, *more))
+    arrow = pa.table([values.arrow for values in kept], names=names)
+    refuse_repeated_header(arrow, source)
+    return Table(arrow, source, (*notes, *more))
+
+
+def _endless_line(text: str, source: str) -> DataError:
+    ends = [text.find("\n"), text.find("\r")]
+    length = min((end for end in ends if end >= 0), default=len(text))
+    return DataError(
+        f"the first line has {length:,} characters: it is no line of column names",
+        where=f"{source}, line 1",
+        mend="write one example a line, below a line of column names; line ends may be lost",
+    )
 
 
 def parse_lines(text: str, source: str) -> Table:
@@ -152,17 +181,21 @@ def _columns(
     _, header = next(numbered, (0, []))
     gathered = TextColumns(len(header))
     num_rows = 0
-    ragged: list[tuple[int, int, int]] = []
+    ragged: list[OddRow] = []
+    num_ragged = 0
     for line, row in numbered:
         if len(row) != len(header) and len(row) == 1 and not row[0].strip():
             continue
         num_rows += 1
         if len(row) != len(header):
-            ragged.append((num_rows, line, len(row)))
+            num_ragged += 1
+            if num_ragged <= _MOST_ODD_ROWS:
+                ragged.append(OddRow(num_rows, line, row))
         else:
             gathered.add(row)
     if ragged:
-        raise _ragged(ragged, header, delimiter, source)
+        known = odd_rows(ragged, num_ragged, num_rows, header, delimiter, source)
+        raise known or _ragged(ragged, num_ragged, header, delimiter, source)
     return header, gathered.finish()
 
 
@@ -177,33 +210,55 @@ def _numbered(
         strict=True,
     )
     num_rows, line = -1, 1
+    header: list[str] = []
+    after_blank = False
     try:
         for row in reader:
             if row:
                 num_rows += 1
+                header = header or row
+                if after_blank and num_rows and is_new_header(row, header):
+                    raise second_table(row, f"{source}, row {num_rows} (line {line})")
                 yield line, row
+            after_blank = not row
             line = reader.line_num + 1
     except csv.Error as error:
-        what = str(error)
-        if "unexpected end" in what:
+        what, mend = str(error), _QUOTES_MEND
+        if "field larger" in what:
+            what = f"a value begins here that is longer than {_LARGEST_FIELD:,} characters"
+            mend = "write one example a line; a line end or a closing quote may be lost"
+        elif "unexpected end" in what:
             what = "a quoted value begins here and is never closed"
         elif "expected after" in what:
             what = "text follows directly on a quoted value"
+            other = other_delimiter(_line(text, reader.line_num), delimiter)
+            if other:
+                what = f"this row is separated by {other}s, those above by "
+                what += f"{DELIMITER_NAMES[delimiter]}s"
+                mend = f"separate all rows by {DELIMITER_NAMES[delimiter]}s"
         where = f"{source}, row {num_rows + 1} (line {line})" if num_rows >= 0 else source
-        raise DataError(what, where=where, mend=_QUOTES_MEND) from error
+        raise DataError(what, where=where, mend=mend) from error
+
+
+def _line(text: str, number: int) -> str:
+    """The line of this number, from 1."""
+    return next(islice(lines_of(text), number - 1, None), "")
 
 
 def _ragged(
-    ragged: Sequence[tuple[int, int, int]], header: Sequence[str], delimiter: str, source: str
+    ragged: Sequence[OddRow], num_ragged: int, header: Sequence[str], delimiter: str, source: str
 ) -> DataError:
     names = f"{len(header)} ({listed(header, 5)})"
     faults = [
-        Fault(f"{found} fields found, {names} expected", f"{source}, row {row} (line {line})")
-        for row, line, found in ragged[:_MOST_FAULTS]
+        Fault(
+            f"{len(odd.fields)} fields found, {names} expected",
+            f"{source}, row {odd.row} (line {odd.line})",
+        )
+        for odd in ragged[:_MOST_FAULTS]
     ]
-    mend = f"put values that hold a {_NAMES[delimiter]} or a line break in double quotes"
-    if len(ragged) > _MOST_FAULTS:
-        mend = f"{len(ragged) - _MOST_FAULTS:,} more rows are like these; {mend}"
+    mend = f"put values that hold a {DELIMITER_NAMES[delimiter]} or a line break in double quotes"
+    if num_ragged > _MOST_FAULTS:
+        mend = f"{num_ragged - _MOST_FAULTS:,} more rows are like these; {mend}"
     last = faults[-1]
     faults[-1] = Fault(last.what, last.where, mend)
     return DataError.of(faults)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from tunesmith.data._suggest import listed
 from tunesmith.data._table import Table, check_names
 from tunesmith.errors import DataError
 
-__all__ = ["data_file", "is_saved_dataset", "read_saved_dataset"]
+__all__ = ["data_file", "is_data_file", "is_saved_dataset", "read_saved_dataset"]
 
 _DESCRIPTIONS = {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
 
@@ -57,11 +57,13 @@ def read_saved_dataset(folder: Path, source: str) -> Table:
     return name_labels(Table(arrow, source, ("read as a saved dataset",)), info.get("features"))
 
 
-def data_file(folder: Path, source: str, suffixes: Collection[str]) -> Path:
+def data_file(folder: Path, source: str, suffixes: Collection[str]) -> Path | None:
     """The only file in a folder (or in the folders below it) that can be read as a table.
 
+    None where there is none.
+
     Raises:
-        DataError: there is none, or there are several; the mend names them.
+        DataError: there are several; the mend names them, and the pattern for all.
     """
     if (folder / "dataset_dict.json").is_file():
         splits = sorted(child.name for child in folder.iterdir() if is_saved_dataset(child))
@@ -73,22 +75,29 @@ def data_file(folder: Path, source: str, suffixes: Collection[str]) -> Path:
     found = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and _is_data(path.relative_to(folder), suffixes)
+        if path.is_file() and is_data_file(path.relative_to(folder), suffixes)
     ]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise DataError(
-            "is a folder and holds no data file", where=source, mend="name a file instead"
-        )
+    if len(found) < 2:
+        return found[0] if found else None
     shown = ", ".join(str(Path(source) / path.relative_to(folder)) for path in found[:8])
     more = f" and {len(found) - 8:,} more" if len(found) > 8 else ""
+    patterns = _patterns([path.relative_to(folder) for path in found], source)
     raise DataError(
-        f"is a folder of {len(found)} data files", where=source, mend=f"name one: {shown}{more}"
+        f"is a folder of {len(found)} data files",
+        where=source,
+        mend=f"for all as one table: {patterns}; or name one: {shown}{more}",
     )
 
 
-def _is_data(path: Path, suffixes: Collection[str]) -> bool:
+def _patterns(found: Sequence[Path], source: str) -> str:
+    """What names all files of a kind: "data/*.csv", quoted as for a shell."""
+    deep = "**/" if any(len(path.parts) > 1 for path in found) else ""
+    endings = sorted({"".join(path.suffixes[-(1 + (path.suffix == ".gz")) :]) for path in found})
+    return " or ".join(f'"{Path(source) / deep}/*{ending}"' for ending in endings)
+
+
+def is_data_file(path: PurePath, suffixes: Collection[str]) -> bool:
+    """Whether a file in a folder is taken for a table; hidden files and descriptions are not."""
     if any(part.startswith((".", "__")) for part in path.parts) or path.name in _DESCRIPTIONS:
         return False
     name = path.name.lower().removesuffix(".gz")

@@ -1,4 +1,4 @@
-"""From the name of a file, or a folder, to a table."""
+"""From the name of a file, of several, of a folder, a database or a data set to a table."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from tunesmith.config import redact
 from tunesmith.data._binary import read_parquet, read_workbook
 from tunesmith.data._decode import decode
 from tunesmith.data._delimited import parse_delimited, parse_lines
 from tunesmith.data._folder import data_file, is_saved_dataset, read_saved_dataset
+from tunesmith.data._hub import read_hub
 from tunesmith.data._json import parse_json, parse_json_lines
+from tunesmith.data._many import files_of_pattern, read_several
+from tunesmith.data._sources import is_address, is_pattern
+from tunesmith.data._sql import SQL_SCHEMES, read_sql
 from tunesmith.data._suggest import did_you_mean
 from tunesmith.data._table import Table, empty_file
+from tunesmith.data._text_files import is_text_folder, read_text_folder
 from tunesmith.errors import DataError
 
 __all__ = ["read_table"]
@@ -39,34 +45,70 @@ _READERS: dict[str, Callable[[Path, str], Table]] = {
 }
 _READ = (
     "csv, tsv, txt, jsonl (ndjson) and json, each also as .gz; parquet; xlsx (xls, xlsm, ods); "
-    "a folder saved by datasets; - for standard input"
+    'several of them by a pattern, "data/*.csv"; a folder saved by datasets, or of text files in '
+    "folders named as their labels; sqlite:///FILE?table=NAME, postgresql://…, duckdb:///FILE; "
+    "hf://datasets/OWNER/NAME; - for standard input"
 )
+_DATABASES = {".db", ".db3", ".sqlite", ".sqlite3"}
 
 
 def read_table(source: str | Path) -> Table:
-    """Reads a table whole; the file is never written to.
+    """Reads a table whole; what it is read from is never written to.
 
     Args:
-        source: a file (the suffix says what it is), a folder that `datasets` saved, a folder with
-            one data file, or "-" for CSV or JSON lines on standard input.
+        source: a file (the suffix says what it is); a pattern such as "data/*.csv", whose files
+            are read one after another; a folder that `datasets` saved, with one data file, or with
+            a folder of text files for each label; a table or query of a database
+            ("sqlite:///shop.db?table=tickets", "postgresql://ann@host/shop?query=SELECT …",
+            "duckdb:///shop.duckdb"); a data set of the Hugging Face hub
+            ("hf://datasets/owner/name/train"); or "-" for CSV or JSON lines on standard input.
 
     Raises:
-        DataError: there is no such file, or it cannot be read as what its suffix says.
+        DataError: there is no such thing, or it cannot be read as what its name says.
+        MissingDependencyError: a database's driver is not installed.
     """
-    if str(source) == "-":
-        return _read_standard_input()
     name = str(source)
-    path = Path(source).expanduser()
-    with _readable(name):
+    if name == "-":
+        return _read_standard_input()
+    with _readable(redact(name)):
+        if isinstance(source, str) and is_address(name):
+            return _read_address(name)
+        if is_pattern(name):
+            return read_several(files_of_pattern(name), name, _read_file)
+        path = Path(source).expanduser()
         if not path.exists():
             raise _absent(path, name)
-        if not path.is_dir():
-            return _read_file(path, name)
-        if is_saved_dataset(path):
-            return read_saved_dataset(path, name)
-        file = data_file(path, name, {*_PARSERS, *_READERS})
-        table = _read_file(file, str(Path(name) / file.relative_to(path)))
-        return replace(table, notes=(f"read {file.name}", *table.notes))
+        return _read_folder(path, name) if path.is_dir() else _read_file(path, name)
+
+
+def _read_address(address: str) -> Table:
+    scheme = address.partition("://")[0].lower()
+    if scheme in SQL_SCHEMES:
+        return read_sql(address)
+    if scheme == "hf":
+        return read_hub(address, {*_PARSERS, *_READERS}, _read_file)
+    # What stands behind "?" in other addresses may be a key that opens them.
+    where = redact(address).partition("?")[0]
+    mend = "download the file first, and give its path" if scheme in ("http", "https") else ""
+    raise DataError(
+        f"data is not read from {scheme}://", where=where, mend=mend or f"what is read: {_READ}"
+    )
+
+
+def _read_folder(path: Path, name: str) -> Table:
+    if is_saved_dataset(path):
+        return read_saved_dataset(path, name)
+    file = data_file(path, name, {*_PARSERS, *_READERS})
+    if file is None and is_text_folder(path):
+        return read_text_folder(path, name)
+    if file is None:
+        raise DataError(
+            "is a folder and holds no data file",
+            where=name,
+            mend="name a file instead; text files are read from folders named as their labels",
+        )
+    table = _read_file(file, str(Path(name) / file.relative_to(path)))
+    return replace(table, notes=(f"read {file.name}", *table.notes))
 
 
 def _read_file(path: Path, source: str) -> Table:
@@ -81,6 +123,9 @@ def _read_file(path: Path, source: str) -> Table:
     if suffix not in _PARSERS:
         ending = "".join(path.suffixes[-2:]) if compressed else path.suffix
         what = f"cannot tell what {ending!r} is" if ending else "the name has no suffix"
+        if suffix in _DATABASES:
+            mend = f"if it is an SQLite database: sqlite:///{source}?table=NAME"
+            raise DataError(what, where=source, mend=mend)
         raise DataError(what, where=source, mend=f"what is read: {_READ}")
     data = _inflate(path, source) if compressed else path.read_bytes()
     return _parse(data, source, _PARSERS[suffix])

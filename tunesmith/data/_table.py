@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import NamedTuple
 
 import pyarrow as pa
 
-from tunesmith.data._suggest import did_you_mean, listed
+from tunesmith.data._suggest import did_you_mean, listed, rows_text
 from tunesmith.errors import DataError, Fault
 from tunesmith.tasks import label_text
 
 __all__ = [
     "ROWS_AT_ONCE",
     "ArrowValues",
+    "Part",
     "Table",
+    "as_text",
     "check_names",
     "column_array",
     "empty_file",
@@ -52,6 +57,20 @@ class ArrowValues:
                 yield chunk.slice(start, ROWS_AT_ONCE)
 
 
+class Part(NamedTuple):
+    """A file whose rows stand in a table with those of other files.
+
+    Attributes:
+        name: what it is called among the others.
+        num_rows: how many rows are its own.
+        source: its path or address, as the user would name it.
+    """
+
+    name: str
+    num_rows: int
+    source: str
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """Columns with names, held as Arrow.
@@ -60,11 +79,14 @@ class Table:
         arrow: the columns; a null is a value that is missing.
         source: where the table comes from, as the user named it.
         notes: what the user should be told of the reading: encoding, delimiter, sheet.
+        parts: where the rows come from several files, these, in the order of their rows; empty
+            where they come from one, or where rows were taken out since.
     """
 
     arrow: pa.Table
     source: str
     notes: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @property
     def num_rows(self) -> int:
@@ -93,6 +115,35 @@ class Table:
         if name not in self.column_names:
             raise DataError.of([missing_column(name, self)])
         return ArrowValues(self.arrow.column(name))
+
+    def where(self, rows: Sequence[int]) -> str:
+        """ "tickets.csv, rows 3, 17" for errors; of several files, those with the first rows too.
+
+        Args:
+            rows: numbered from 1.
+        """
+        files = self.files_of(rows)
+        return f"{self.source}, {rows_text(rows)}{f' ({files})' if files else ''}"
+
+    def files_of(self, rows: Sequence[int], most: int = 5) -> str:
+        """ "a.csv rows 3, 17; b.csv row 1": where the first `most` rows lie in their own files.
+
+        Empty where the table comes from one file. A file with one row is only named.
+        """
+        if not self.parts:
+            return ""
+        ends = list(accumulate(part.num_rows for part in self.parts))
+        own: dict[int, list[int]] = {}
+        for row in rows[:most]:
+            place = bisect_left(ends, row)
+            own.setdefault(place, []).append(row - ends[place] + self.parts[place].num_rows)
+        files = [
+            f"{self.parts[place].name} {rows_text(inside)}"
+            if self.parts[place].num_rows > 1
+            else self.parts[place].name
+            for place, inside in own.items()
+        ]
+        return "; ".join(files) + (" …" if len(rows) > most else "")
 
     def with_columns(self, columns: Mapping[str, Sequence[object]]) -> Table:
         """The same table with columns replaced (where the name is taken) or added at the end."""
@@ -170,12 +221,13 @@ def column_array(values: Sequence[object]) -> pa.Array:
         pass
     if any(isinstance(value, list) for value in values):
         lists = [value if isinstance(value, list | None) else [value] for value in values]
-        texts = [None if one is None else [_text(value) for value in one] for one in lists]
+        texts = [None if one is None else [as_text(value) for value in one] for one in lists]
         return pa.array(texts, pa.list_(pa.string()))
-    return pa.array([_text(value) for value in values], pa.string())
+    return pa.array([as_text(value) for value in values], pa.string())
 
 
-def _text(value: object) -> str | None:
+def as_text(value: object) -> str | None:
+    """A value as text, as a label would be written; None where it is missing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, dict | list):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.data._suggest import listed, rows_text
+from tunesmith.data._suggest import listed
 from tunesmith.data._table import Table
 from tunesmith.errors import DataError
 from tunesmith.tasks import label_text
@@ -52,7 +52,7 @@ def read_targets(
         DataError: the column holds something else than labels.
     """
     values = _shared(None if is_missing(value) else value for value in table.values(name))
-    _refuse_objects(values, name, table.source)
+    _refuse_objects(values, name, table)
     lists = _lists(values, from_text=multi_label is not False)
     notes: list[str] = []
     if lists is None and label_separator is None and multi_label is not False:
@@ -76,7 +76,7 @@ def read_targets(
     if lists is None:
         return Targets(list(_labels(values)), False, tuple(notes))
     if multi_label is False:
-        return Targets(list(_labels(_only(lists, name, table.source))), False, tuple(notes))
+        return Targets(list(_labels(_only(lists, name, table))), False, tuple(notes))
     return Targets(_label_sets(lists), True, tuple(notes))
 
 
@@ -86,12 +86,12 @@ def _shared(values: Iterable[object]) -> list[Any]:
     return [known.setdefault(one, one) if isinstance(one, str) else one for one in values]
 
 
-def _refuse_objects(values: Sequence[object], name: str, source: str) -> None:
+def _refuse_objects(values: Sequence[object], name: str, table: Table) -> None:
     rows = [row for row, value in enumerate(values, start=1) if isinstance(value, dict | bytes)]
     if rows:
         raise DataError(
             f"column {name!r} holds objects or bytes, not labels",
-            where=f"{source}, {rows_text(rows)}",
+            where=table.where(rows),
             mend="name another column with --target",
         )
 
@@ -169,7 +169,7 @@ def _label_sets(lists: Sequence[Sequence[object] | None]) -> list[Target | None]
     return sets
 
 
-def _only(lists: Sequence[Sequence[object] | None], name: str, source: str) -> list[object]:
+def _only(lists: Sequence[Sequence[object] | None], name: str, table: Table) -> list[object]:
     """Each list's one label.
 
     Raises:
@@ -180,7 +180,7 @@ def _only(lists: Sequence[Sequence[object] | None], name: str, source: str) -> l
         example = lists[rows[0] - 1] or []
         raise DataError(
             f"column {name!r} holds {len(example)} labels ({listed(example, 5)}), not one",
-            where=f"{source}, {rows_text(rows)}",
+            where=table.where(rows),
             mend="leave out --set data.multi_label=false",
         )
     return [None if one is None or is_missing(one[0]) else one[0] for one in lists]

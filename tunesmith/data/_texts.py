@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tunesmith.data._suggest import rows_text
 from tunesmith.data._table import ArrowValues, Table
 from tunesmith.data._targets import is_missing
 from tunesmith.errors import DataError
@@ -38,12 +37,12 @@ def text_column(table: Table, name: str) -> pa.ChunkedArray:
     values = table.values(name)
     kind = values.arrow.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        _refuse_objects(values, name, table.source)
+        _refuse_objects(values, name, table)
         values = _as_text(values)
     return values.arrow
 
 
-def _refuse_objects(values: ArrowValues, name: str, source: str) -> None:
+def _refuse_objects(values: ArrowValues, name: str, table: Table) -> None:
     kinds = {
         row: type(value).__name__
         for row, value in enumerate(values, start=1)
@@ -53,7 +52,7 @@ def _refuse_objects(values: ArrowValues, name: str, source: str) -> None:
         rows = list(kinds)
         raise DataError(
             f"column {name!r} holds {kinds[rows[0]]} values, not text",
-            where=f"{source}, {rows_text(rows)}",
+            where=table.where(rows),
             mend="name another column with --text",
         )
 

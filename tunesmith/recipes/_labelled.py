@@ -29,10 +29,10 @@ def dataset_for(
         missing="drop" if drop_missing else "fail",
     )
     if not len(loaded.dataset):
-        raise DataError("no rows are left", where=source)
+        raise DataError("no rows are left", where=table.source)
     try:
         task.encode(loaded.dataset.targets or [])
     except DataError as error:
         fault = error.faults[0]
-        raise DataError(fault.what, where=source, mend=fault.mend) from error
+        raise DataError(fault.what, where=table.source, mend=fault.mend) from error
     return replace(loaded, notes=(*table.notes, *loaded.notes)), columns

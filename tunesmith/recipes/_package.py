@@ -23,6 +23,7 @@ from tunesmith.bundles import (
     write_rows,
 )
 from tunesmith.config import RunConfig
+from tunesmith.data import source_name, source_stem
 from tunesmith.errors import BundleError
 from tunesmith.evaluation import Forgetting, Report, confusion_matrix, most_confident_mistakes
 from tunesmith.recipes._choose import Choice
@@ -59,7 +60,7 @@ def make_report(
     """Everything that a reader of the result may want to know."""
     split = data.split
     return Report(
-        title=Path(config.data.source).name,
+        title=source_name(config.data.source),
         task=dict(judged.task.as_dict()),
         created=_now(),
         candidates=judged.candidates,
@@ -117,7 +118,7 @@ def package(
         BundleError: the bundle's answers differ from the trained model's.
     """
     manifest = Manifest(
-        name=Path(config.data.source).name.split(".")[0] or "model",
+        name=source_stem(config.data.source, "model"),
         created=report.created,
         task=dict(judged.task.as_dict()),
         base=BaseFacts(
@@ -176,7 +177,7 @@ def _portable(config: RunConfig) -> dict[str, Any]:
     values["output"] = None
     for name in ("source", "validation", "test", "replay_from"):
         if values["data"][name]:
-            values["data"][name] = Path(values["data"][name]).name
+            values["data"][name] = source_name(values["data"][name])
     values["base"]["id"] = _base_name(config.base.id)
     return values
 

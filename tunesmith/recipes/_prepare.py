@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tunesmith.config import DataConfig
+from tunesmith.config import DataConfig, redact
 from tunesmith.data import (
     Columns,
     LoadedData,
@@ -19,6 +18,7 @@ from tunesmith.data import (
     fingerprint,
     overlap,
     read_table,
+    source_name,
 )
 from tunesmith.errors import DataError
 from tunesmith.recipes._labelled import dataset_for
@@ -86,7 +86,7 @@ def prepare_data(
     listener.say(f"{len(task.labels)} labels; {sizes}, {test}")
     if not with_test:
         split = Split(split.train, split.validation, split.train.take([]))
-    source = Path(config.test).name if config.test else held_out_how(config, seed)
+    source = source_name(config.test) if config.test else held_out_how(config, seed)
     return PreparedData(task=task, split=split, split_source=source, facts=facts)
 
 
@@ -124,7 +124,7 @@ def _read(config: DataConfig, parent: Parent | None, listener: Listener) -> _Rea
     task = _make_task(columns, loaded)
     if heir is not None:
         own = task.labels
-        task = inherit_task(heir, task, loaded.dataset.targets or (), config.source)
+        task = inherit_task(heir, task, loaded.dataset.targets or (), table.source)
         for note in (inherited := inherited_notes(heir, task, own)):
             listener.say(note)
         notes += inherited
@@ -146,7 +146,7 @@ def _split(
 def _facts(read: _Read, config: DataConfig) -> dict[str, Any]:
     return {
         # A bundle travels: it names the file, and keeps the folders of this machine to itself.
-        "source": Path(config.source).name,
+        "source": source_name(config.source),
         "fingerprint": fingerprint(read.loaded.dataset),
         "text": list(read.columns.text),
         "target": read.columns.target,
@@ -178,7 +178,7 @@ def _read_beside(
         separator=config.label_separator if read.loaded.multi_label else None,
     )
     for note in beside.notes:
-        listener.say(f"{source}: {note}")
+        listener.say(f"{redact(source)}: {note}")
     return beside.dataset
 
 
@@ -188,7 +188,7 @@ def _check_split(split: Split, config: DataConfig, names: Sequence[str]) -> None
         part = split.validation if name == "validation" else split.test
         if part is None or not len(part):
             raise DataError(
-                f"there are no {name} rows", where=config.source, mend=mend.format(name)
+                f"there are no {name} rows", where=redact(config.source), mend=mend.format(name)
             )
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tunesmith.bundles import read_rows
-from tunesmith.config import DataConfig
-from tunesmith.data import Split, fingerprint, overlap, read_table
+from tunesmith.config import DataConfig, redact
+from tunesmith.data import Split, fingerprint, overlap, read_table, source_name
 from tunesmith.errors import DataError
 from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._lineage import Parent, reshaped
@@ -61,11 +60,11 @@ def mix_in(
     parts = (split.train, split.validation, split.test)
     seen = {row for part in parts if part is not None for _, row in overlap(part, old)}
     fresh = old.take(np.flatnonzero([row not in seen for row in old.rows.tolist()]))
-    name = Path(source).name if source else "the base's training rows"
+    name = source_name(source) if source else "the base's training rows"
     if not len(fresh):
         raise DataError(
             "there is no row to replay whose text is not among the new rows",
-            where=source or str(parent.train_rows),
+            where=redact(source or "") or str(parent.train_rows),
             mend="leave out --replay, or name other rows with --replay-from",
         )
     wanted = max(1, round(config.replay * len(split.train)))

@@ -17,7 +17,7 @@ from tunesmith import config as config_module
 from tunesmith import storage
 from tunesmith.bundles import Bundle, is_bundle, open_bundle, write_rows
 from tunesmith.config import RunConfig
-from tunesmith.data import Split
+from tunesmith.data import Split, source_stem
 from tunesmith.errors import InputError, Interrupted, OutputError, TunesmithError
 from tunesmith.evaluation import Report
 from tunesmith.types import Metrics
@@ -76,7 +76,7 @@ class RunFolder:
         Raises:
             OutputError: the folder holds something, cannot be written, or has not enough space.
         """
-        stem = Path(config.data.source).name.split(".")[0] or "run"
+        stem = source_stem(config.data.source, "run")
         stamp = time.strftime("%Y%m%d-%H%M%S")
         path = Path(config.output) if config.output else Path("runs") / f"{stem}-{stamp}"
         storage.require_empty(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from tunesmith import config as config_module
 from tunesmith import storage
 from tunesmith.bases import available_cores
 from tunesmith.config import DataConfig
+from tunesmith.data import source_name
 from tunesmith.errors import Interrupted, TrainingError
 from tunesmith.recipes._compare import is_clearly_better
 from tunesmith.recipes._listener import Listener
@@ -112,7 +112,7 @@ def report_of(
 ) -> StudyReport:
     """The study as it stands."""
     return StudyReport(
-        title=Path(file.run.data.source).name,
+        title=source_name(file.run.data.source),
         metric=data.task.default_metrics[0],
         num_validation_rows=len(data.split.validation),
         space=file.space,

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.checks import Subject, connected, near_links
 from tunesmith.config import DataConfig
-from tunesmith.data import Split, Table, rows_text, split_by_time, split_dataset, times_of
+from tunesmith.data import (
+    Split,
+    Table,
+    rows_text,
+    source_name,
+    split_by_time,
+    split_dataset,
+    times_of,
+)
 from tunesmith.errors import ConfigError, DataError
 from tunesmith.recipes._listener import Listener
 from tunesmith.types import Dataset
@@ -73,7 +80,7 @@ def split_rows(
 
 def held_out_how(config: DataConfig, seed: int) -> str:
     """How the test rows were come by, for the report."""
-    name = Path(config.source).name
+    name = source_name(config.source)
     if config.time is not None:
         return f"the latest {config.test_fraction:.0%} of {name} by {config.time!r}"
     by = "text" if config.group is None else repr(config.group)

@@ -16,7 +16,7 @@ from tunesmith import config as config_module
 from tunesmith import storage
 from tunesmith.bases import Base
 from tunesmith.config import RunConfig
-from tunesmith.data import fingerprint
+from tunesmith.data import fingerprint, source_stem
 from tunesmith.errors import (
     ConfigError,
     Fault,
@@ -156,7 +156,7 @@ def new_folder(file: StudyFile, size_bytes: int) -> StudyFolder:
         OutputError: the folder holds something, cannot be written, or has not enough space.
     """
     config = file.run
-    stem = Path(config.data.source).name.split(".")[0] or "run"
+    stem = source_stem(config.data.source, "run")
     default = Path("runs") / f"{stem}-study-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = StudyFolder(Path(config.output) if config.output else default)
     storage.require_empty(folder.path)

@@ -36,7 +36,16 @@ from tunesmith.checks import (
     log_table,
     run_checks,
 )
-from tunesmith.data import check_writable, choose_columns, read_table, write_table
+from tunesmith.data import (
+    Table,
+    check_writable,
+    choose_columns,
+    is_address,
+    is_pattern,
+    read_table,
+    source_stem,
+    write_table,
+)
 from tunesmith.errors import OutputError
 from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._model import UNKNOWN_SHARE_WORTH_A_WARNING
@@ -184,11 +193,11 @@ def fix(
         OutputError: there is such a file already, it is the one checked, or the disk is full.
     """
     listener = listener or Silent()
-    source = checked.subject.source
+    source, table = checked.subject.source, checked.subject.table
     path = output or _copy_of(source)
     log = path.with_name(f"{_stem(path)}.changes.csv")
     for file in (path, log):
-        if file.exists() and Path(source).exists() and file.samefile(source):
+        if _is_read(file, table):
             mend = "choose another name for the copy"
             raise OutputError("is the file that was checked", where=str(file), mend=mend)
         check_writable(file, overwrite=overwrite)
@@ -206,8 +215,18 @@ def fix(
     return Fixed(path, log, cleaned)
 
 
+def _is_read(file: Path, table: Table) -> bool:
+    """Whether `file` is what the table was read from, or one of several such files."""
+    names = [table.source, *(part.source for part in table.parts)]
+    return file.exists() and any(
+        Path(name).exists() and file.samefile(name) for name in names if not is_address(name)
+    )
+
+
 def _copy_of(source: str) -> Path:
     path = Path("data.csv") if source == "standard input" else Path(source)
+    if is_pattern(source) or is_address(source):
+        path = Path(f"{source_stem(source, 'data')}.csv")
     suffix = path.suffix.lower() if path.suffix.lower() in _WRITTEN else ".csv"
     return path.with_name(f"{_stem(path)}-clean{suffix}")
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.bundles import Bundle, open_bundle, read_rows
+from tunesmith.config import redact
 from tunesmith.data import overlap
 from tunesmith.errors import DataError
 from tunesmith.evaluation import evaluate as judge
@@ -86,7 +87,7 @@ def evaluate(
         resamples=resamples,
         seed=seed,
     )
-    return Evaluation(opened, str(source), metrics)
+    return Evaluation(opened, redact(str(source)), metrics)
 
 
 def _warn_of_training_rows(bundle: Bundle, dataset: Dataset, listener: Listener) -> None:
