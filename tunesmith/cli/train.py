@@ -11,6 +11,7 @@ import typer
 from tunesmith.cli._options import (
     AsJson,
     Base,
+    Corrections,
     DataArgument,
     DropMissing,
     Target,
@@ -63,6 +64,7 @@ def train(
         typer.Option(metavar="TRACKER", help="Send losses and metrics to tensorboard, mlflow …"),
     ] = None,
     drop_missing: DropMissing = False,
+    corrections: Corrections = None,
     config_file: Annotated[
         Path | None, typer.Option("--config", help="YAML file with settings.")
     ] = None,
@@ -87,6 +89,7 @@ def train(
         "data.validation": validation,
         "data.test": test,
         "data.drop_missing": drop_missing or None,
+        "data.corrections": corrections,
         "data.replay": replay,
         "data.replay_from": replay_from,
         "base.id": base,

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from tunesmith.data._build import LoadedData, build_dataset, check_trainable, labels_of
 from tunesmith.data._columns import Columns, choose_columns
-from tunesmith.data._content import fingerprint, overlap
+from tunesmith.data._content import fingerprint, overlap, row_digests
 from tunesmith.data._groups import Groups, group_rows
 from tunesmith.data._read import read_table
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Table
-from tunesmith.data._targets import read_targets
+from tunesmith.data._targets import is_missing, read_targets
 from tunesmith.data._texts import text_column
 from tunesmith.data._write import check_writable, write_table
 
@@ -34,11 +34,13 @@ __all__ = [
     "choose_columns",
     "fingerprint",
     "group_rows",
+    "is_missing",
     "labels_of",
     "listed",
     "overlap",
     "read_table",
     "read_targets",
+    "row_digests",
     "rows_text",
     "split_dataset",
     "text_column",
