@@ -146,15 +146,20 @@ def write_corrections(path: Path, decisions: Iterable[Correction]) -> None:
     storage.write_bytes(path, text.getvalue().encode())
 
 
-def find_places(subject: Subject, corrections: Corrections) -> dict[int, Correction]:
+def find_places(
+    subject: Subject, corrections: Corrections, codes: NDArray[np.uint64] | None = None
+) -> dict[int, Correction]:
     """The place of the row that each decision is about, from 0, in the order of the places.
+
+    Args:
+        codes: the `row_codes` of the subject, where they are known.
 
     Raises:
         DataError: rows are not there, cannot be told apart, or are decided twice.
     """
     if not corrections.decisions:
         return {}
-    codes = row_codes(subject)
+    codes = row_codes(subject) if codes is None else codes
     by_code: dict[int, list[Correction]] = {}
     for one in corrections.decisions:
         by_code.setdefault(_code_of(one), []).append(one)

@@ -46,7 +46,7 @@ from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._model import UNKNOWN_SHARE_WORTH_A_WARNING
 from tunesmith.recipes._sampling import stratified_sample
 
-__all__ = ["Checked", "Fixed", "check", "fix"]
+__all__ = ["Checked", "Fixed", "check", "find_faults", "fix"]
 
 _MOST_ROWS = 20_000
 _WRITTEN = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -138,12 +138,19 @@ def check(
         corrected = apply_corrections(subject, read_corrections(corrections))
         subject = corrected.subject
         listener.say(corrected.summary())
-    checks = (*CHECKS, *more_checks)
-    listener.stage(f"checking {table.num_rows:,} rows", len(checks))
+    findings = find_faults(subject, (*CHECKS, *more_checks), encoder, listener)
+    return Checked(subject, tuple(findings), corrected)
+
+
+def find_faults(
+    subject: Subject, checks: Sequence[Check], encoder: Base | None, listener: Listener
+) -> list[Finding]:
+    """What the checks find, and what the encoder shows where there is one; the gravest first."""
+    listener.stage(f"checking {subject.num_rows:,} rows", len(checks))
     findings = run_checks(subject, checks, on_check=lambda: listener.advance(1))
     if encoder is not None:
         findings += _by_model(subject, encoder, listener)
-    return Checked(subject, tuple(by_weight(findings)), corrected)
+    return by_weight(findings)
 
 
 def _by_model(subject: Subject, base: Base, listener: Listener) -> list[Finding]:
