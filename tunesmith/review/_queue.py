@@ -14,6 +14,7 @@ from tunesmith.types import Target
 __all__ = ["Item", "Queue", "make_queue"]
 
 _FIRST = ("suspected-label-errors", "conflicting-labels", "near-duplicates", "outliers")
+_LAST = ("rare-labels", "boilerplate")  # they name many rows, and mean none in particular
 _MOST_CHOICES = 9
 _MOST_BESIDE = 12
 
@@ -118,9 +119,9 @@ def make_queue(subject: Subject, findings: Iterable[Finding]) -> Queue:
     """The rows that findings name: suspected labels by suspicion, then labels that contradict one
     another, near copies, outliers, and what else was found.
     """
-    ranks = {check: rank for rank, check in enumerate(_FIRST)}
+    ranks = {check: rank for rank, check in enumerate((*_FIRST, "", *_LAST))}
     bound = [finding for finding in findings if len(finding.rows)]
-    bound.sort(key=lambda finding: ranks.get(finding.check, len(ranks)))
+    bound.sort(key=lambda finding: ranks.get(finding.check, ranks[""]))
     reasons: dict[int, list[int]] = {}
     details: dict[tuple[int, int], Mapping[str, Any]] = {}
     groups: dict[tuple[int, int], Sequence[int]] = {}

@@ -73,8 +73,9 @@ function reasons(view, review) {
   const list = element("ul", "reasons");
   for (const reason of view.reasons) {
     const finding = review.findings[reason.finding];
-    const more = element("p", "note", `${finding.message}. What to do: ${finding.fix}.`);
-    const line = element("summary", "", checkName(finding.check));
+    const why = element("span", "why", finding.message);
+    const line = element("summary", "", element("strong", "", checkName(finding.check)), " ", why);
+    const more = element("p", "note", `What to do: ${finding.fix}`);
     list.append(element("li", finding.severity, element("details", "", line, more)));
   }
   return list;
