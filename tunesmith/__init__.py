@@ -46,6 +46,7 @@ def check(
     validation: str | Path | None = None,
     test: str | Path | None = None,
     base: str | Path | None = "minilm",
+    corrections: str | Path | None = None,
     checks: Sequence[Check] = (),
 ) -> Checked:
     """Looks for what is wrong with labelled rows; changes nothing.
@@ -53,6 +54,7 @@ def check(
     Args:
         validation, test: files that share no rows with `data`, as they should.
         base: the encoder that shows wrong labels and outliers; None for none, which is quicker.
+        corrections: a file that `tunesmith review` wrote, applied first.
         checks: checks of your own, beside those that there are: functions that take a
             `tunesmith.checks.Subject` and give `tunesmith.checks.Finding`s.
 
@@ -68,6 +70,7 @@ def check(
         validation=None if validation is None else str(validation),
         test=None if test is None else str(test),
         base=None if base is None else str(base),
+        corrections=corrections,
         more_checks=checks,
     )
 
@@ -88,6 +91,7 @@ def train(
     budget: str | float | None = None,
     seed: int | None = None,
     drop_missing: bool | None = None,
+    corrections: str | Path | None = None,
     config: str | Path | None = None,
     settings: Mapping[str, object] | None = None,
     listener: Listener | None = None,
@@ -106,6 +110,7 @@ def train(
         output: a new or empty folder; None: a new one under `runs/`.
         budget: time for training, in seconds or as "10m"; None: as long as it takes.
         drop_missing: leave out rows without text or label, rather than refuse them.
+        corrections: a file that `tunesmith review` wrote; applied before the rows are split.
         config: a YAML file with settings.
         settings: any setting by dotted name, such as {"training.batch_size": 16}; an argument of
             its own wins over it.
@@ -122,6 +127,7 @@ def train(
         "data.source": data, "data.target": target, "data.text": text,
         "data.validation": validation, "data.test": test, "data.group": group, "data.time": time,
         "data.drop_missing": drop_missing,
+        "data.corrections": corrections,
         "base.id": base, "training.method": method, "training.epochs": epochs,
         "training.budget_s": budget, "output": output, "seed": seed,
     })  # fmt: skip
@@ -283,7 +289,9 @@ def _given(named: Mapping[str, object]) -> dict[str, object]:
     """Arguments as settings, by dotted name: paths as texts, one column as a list of it."""
     text = named["data.text"]
     values = {**named, "data.text": (text,) if isinstance(text, str) else text}
-    as_texts = ("data.source", "data.validation", "data.test", "base.id", "output")
+    as_texts = (
+        "data.source", "data.validation", "data.test", "data.corrections", "base.id", "output"
+    )  # fmt: skip
     return {
         name: str(value) if name in as_texts else value
         for name, value in values.items()

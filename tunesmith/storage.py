@@ -21,6 +21,7 @@ from tunesmith.errors import OutputError
 
 __all__ = [
     "is_private",
+    "locked",
     "make_private",
     "new_folder",
     "require_empty",
@@ -103,6 +104,51 @@ def is_private(folder: Path) -> bool:
         return folder.is_dir()
     found = folder.stat()
     return found.st_uid == os.getuid() and not found.st_mode & 0o077
+
+
+@contextmanager
+def locked(place: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Keeps other processes, and other threads, that lock the same file out of the block.
+
+    The lock ends with its process, however that ends; where the system knows no `flock` there is
+    none.
+
+    Args:
+        place: the lock's own file; it is made, and gone after the block.
+        wait: whether to wait for another's lock; if not, the block is told False, and runs.
+
+    Raises:
+        OutputError: the file cannot be made.
+    """
+    if os.name != "posix":
+        yield True
+        return
+    handle = _lock(place, wait=wait)
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            place.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def _lock(place: Path, *, wait: bool) -> int | None:
+    import fcntl
+
+    with _readable_failures(place):
+        while True:
+            handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                # Whoever held it before has removed the file that this lock is on: once more.
+                if place.exists() and os.path.samestat(os.fstat(handle), place.stat()):
+                    return handle
+            except BlockingIOError:
+                os.close(handle)
+                return None
+            except FileNotFoundError:
+                pass
+            os.close(handle)
 
 
 @contextmanager

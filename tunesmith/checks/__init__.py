@@ -9,7 +9,18 @@ A check of one's own is a function from a subject to findings; hand it over with
 
 from __future__ import annotations
 
+from tunesmith.checks._apply import Corrected, apply_corrections
 from tunesmith.checks._clean import Change, Cleaned, clean, find_steps, log_table, revert
+from tunesmith.checks._corrections import (
+    Action,
+    Correction,
+    Corrections,
+    digest_text,
+    find_places,
+    read_corrections,
+    row_codes,
+    write_corrections,
+)
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
 from tunesmith.checks._near import connected
 from tunesmith.checks._near_duplicates import near_links
@@ -21,24 +32,34 @@ from tunesmith.checks._suspected import check_outliers, check_suspected_labels
 __all__ = [
     "CHECKS",
     "STEPS",
+    "Action",
     "Change",
     "Check",
     "Cleaned",
+    "Corrected",
+    "Correction",
+    "Corrections",
     "Edit",
     "Finding",
     "Severity",
     "Step",
     "Subject",
+    "apply_corrections",
     "by_weight",
     "check_outliers",
     "check_suspected_labels",
     "clean",
     "connected",
     "counted",
+    "digest_text",
+    "find_places",
     "find_steps",
     "log_table",
     "near_links",
+    "read_corrections",
     "revert",
+    "row_codes",
     "row_numbers",
     "run_checks",
+    "write_corrections",
 ]

@@ -30,7 +30,7 @@ class Change:
         column: None where the whole row was left out.
         before: the cell's value, or the whole row as a mapping.
         after: the cell's new value; None where it, or the row, is empty now.
-        step: what did it.
+        step: what did it; "corrections" is what somebody decided in a review.
     """
 
     row: int
@@ -41,7 +41,7 @@ class Change:
 
     @property
     def why(self) -> str:
-        return STEPS[self.step].why
+        return "somebody reviewed it" if self.step == "corrections" else STEPS[self.step].why
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,10 @@ def clean(
         on_step: hears of each step and the number of its changes.
     """
     table, rows = subject.table, np.arange(1, subject.num_rows + 1)
+    if subject.left_out:
+        rows = np.delete(rows, sorted(subject.left_out))
+        table = replace(table, arrow=table.arrow.take(pa.array(rows - 1)))
+        subject = replace(subject, table=table, left_out=frozenset(), reviewed=frozenset())
     changes: list[Change] = []
     for _ in range(_MOST_ROUNDS):
         before = len(changes)

@@ -29,11 +29,12 @@ No words that somebody may mean, such as "none", "unknown" or "test": a safe ste
 def check_missing(subject: Subject) -> Iterator[Finding]:
     """Finds rows that lack a text or a label."""
     for name in subject.text:
-        places = subject.blank_places(name)
+        places = np.setdiff1d(subject.blank_places(name), sorted(subject.left_out))
         if len(places):
             yield _missing(places, name, "text", subject)
     if subject.target is not None:
         blank = [place for place, target in enumerate(subject.targets) if target is None]
+        blank = [place for place in blank if place not in subject.left_out]
         if blank:
             yield _missing(np.array(blank, dtype=np.int64), subject.target, "label", subject)
 

@@ -39,6 +39,8 @@ class Subject:
         target: the column of the answers; None where there is none.
         multi_label, label_separator: how the answers are read; see `build_dataset`.
         beside: other files of the same kind, by their part: "validation", "test".
+        left_out: places of rows that somebody reviewed and dropped; their cells are empty here.
+        reviewed: places of rows that somebody reviewed and kept, with their label or another.
     """
 
     table: Table
@@ -47,6 +49,8 @@ class Subject:
     multi_label: bool | None = None
     label_separator: str | None = None
     beside: Mapping[str, Subject] = field(default_factory=dict)
+    left_out: frozenset[int] = frozenset()
+    reviewed: frozenset[int] = frozenset()
 
     @property
     def num_rows(self) -> int:

@@ -32,6 +32,7 @@ _ROWS_AT_ONCE = 1_000
 _NEAREST = 10
 _FAR = 4.0  # robust standard deviations below the usual likeness
 _MOST_OUTLIERS = 0.01
+_MOST_LIKELY, _HARDLY = 10, 0.005
 
 
 def check_suspected_labels(
@@ -59,6 +60,8 @@ def check_suspected_labels(
     best = both.argmax(axis=1)
     agreed = (by_model.argmax(axis=1) == best) & (by_neighbours.argmax(axis=1) == best)
     suspects = np.flatnonzero(agreed & (best != targets) & (own < _SUSPECTED))
+    reviewed = np.isin(places[known][suspects], sorted(subject.reviewed))
+    suspects = suspects[~reviewed]
     if not len(suspects):
         return
     suspects = suspects[np.argsort(own[suspects], kind="stable")]
@@ -68,6 +71,7 @@ def check_suspected_labels(
             "label": labels[targets[i]],
             "suggested": labels[best[i]],
             "probability": round(float(both[i, best[i]]), 4),
+            "likeliest": _likeliest(both[i], labels),
         }
         for i in suspects.tolist()
     ]
@@ -98,6 +102,7 @@ def check_outliers(
     spread = 1.4826 * float(np.median(np.abs(nearest - usual)))
     order = np.argsort(nearest, kind="stable")[: int(_MOST_OUTLIERS * len(places))]
     far = [i for i in order.tolist() if nearest[i] < usual - _FAR * max(spread, 1e-3)]
+    far = [i for i in far if int(places[i]) not in subject.reviewed]
     if not far:
         return
     rows = [int(places[i]) + 1 for i in far]
@@ -114,6 +119,13 @@ def check_outliers(
             for row, i in zip(rows, far, strict=True)
         ],
     )
+
+
+def _likeliest(probabilities: NDArray[np.float64], labels: list[str]) -> dict[str, float]:
+    """The labels that may be right, the likeliest first, and their probabilities."""
+    order = np.argsort(-probabilities, kind="stable")[:_MOST_LIKELY]
+    told = {labels[i]: round(float(probabilities[i]), 4) for i in order.tolist()}
+    return {label: one for label, one in told.items() if one >= _HARDLY}
 
 
 def _label_probabilities(

@@ -11,6 +11,7 @@ __all__ = [
     "AsJson",
     "Base",
     "BundleArgument",
+    "Corrections",
     "DataArgument",
     "DropMissing",
     "Group",
@@ -27,6 +28,10 @@ AsJson: TypeAlias = Annotated[
 ]
 BundleArgument: TypeAlias = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="A bundle, or the run folder that holds one.")
+]
+Corrections: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Apply what was decided in tunesmith review first."),
 ]
 DataArgument: TypeAlias = Annotated[
     str | None,

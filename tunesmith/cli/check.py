@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.cli._options import AsJson, Base, Target, Text, Validation
+from tunesmith.cli._options import AsJson, Base, Corrections, Target, Text, Validation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,7 @@ def check(
     model: Annotated[
         bool, typer.Option("--model/--no-model", help="Look for wrong labels with the base.")
     ] = True,
+    corrections: Corrections = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Write a cleaned copy and a log of what was changed.")
     ] = False,
@@ -73,7 +74,8 @@ def check(
     try:
         checked = recipes.check(
             data, target=target, text=text or (), validation=validation, test=test,
-            base=(base or "minilm") if model else None, listener=listener,
+            base=(base or "minilm") if model else None, corrections=corrections,
+            listener=listener,
         )  # fmt: skip
     finally:
         listener.close()

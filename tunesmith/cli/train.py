@@ -11,6 +11,7 @@ import typer
 from tunesmith.cli._options import (
     AsJson,
     Base,
+    Corrections,
     DataArgument,
     DropMissing,
     Group,
@@ -67,6 +68,7 @@ def train(
         typer.Option(metavar="TRACKER", help="Send losses and metrics to tensorboard, mlflow …"),
     ] = None,
     drop_missing: DropMissing = False,
+    corrections: Corrections = None,
     config_file: Annotated[
         Path | None, typer.Option("--config", help="YAML file with settings.")
     ] = None,
@@ -93,6 +95,7 @@ def train(
         "data.group": group,
         "data.time": time,
         "data.drop_missing": drop_missing or None,
+        "data.corrections": corrections,
         "data.replay": replay,
         "data.replay_from": replay_from,
         "base.id": base,

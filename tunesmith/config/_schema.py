@@ -123,6 +123,9 @@ class DataConfig(Section):
     """Leave out rows without text or label, rather than refuse them."""
     drop_rare_labels: bool = False
     """Leave out labels with a single row, rather than refuse them."""
+    corrections: str | None = None
+    """File of decisions that `tunesmith review` wrote; rows of `source` are relabelled and left out
+    as it says, before they are split."""
     replay: Fraction = 0.0
     """Where the base is a bundle: rows of its own training data, mixed into the new ones, as a
     share of the new; so that less of the old is forgotten."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from tunesmith.data._build import LoadedData, build_dataset, check_trainable, labels_of
 from tunesmith.data._columns import Columns, choose_columns
 from tunesmith.data._compare import Changes, compare
-from tunesmith.data._content import fingerprint, overlap
+from tunesmith.data._content import fingerprint, overlap, row_digests
 from tunesmith.data._folds import fold_rows
 from tunesmith.data._groups import Groups, group_rows
 from tunesmith.data._read import read_table
@@ -22,7 +22,7 @@ from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._split_by_time import split_by_time, times_of
 from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Part, Table
-from tunesmith.data._targets import read_targets
+from tunesmith.data._targets import is_missing, read_targets
 from tunesmith.data._texts import text_column
 from tunesmith.data._times import NO_TIME, read_times
 from tunesmith.data._write import check_writable, write_table
@@ -45,6 +45,7 @@ __all__ = [
     "fold_rows",
     "group_rows",
     "is_address",
+    "is_missing",
     "is_pattern",
     "labels_of",
     "listed",
@@ -52,6 +53,7 @@ __all__ = [
     "read_table",
     "read_targets",
     "read_times",
+    "row_digests",
     "rows_text",
     "source_name",
     "source_stem",

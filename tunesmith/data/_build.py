@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,8 +32,8 @@ class LoadedData:
         dataset: the rows kept, in the order of the file.
         multi_label: whether each target is a set of labels.
         notes: what the user should be told of building; the table and its columns have their own.
-        dropped: reason → number of rows left out: "missing", "rare_label". Reasons that left out
-            no row are absent.
+        dropped: reason → number of rows left out: "corrections", "missing", "rare_label". Reasons
+            that left out no row are absent.
     """
 
     dataset: Dataset
@@ -50,6 +50,7 @@ def build_dataset(
     label_separator: str | None = None,
     missing: Literal["fail", "drop"] = "fail",
     drop_rare_labels: bool = False,
+    leave_out: Collection[int] = (),
 ) -> LoadedData:
     """Texts and targets of a table; labels are alike whatever the file's format.
 
@@ -62,6 +63,7 @@ def build_dataset(
         missing: what to do with rows whose text or target is null, empty or not a number. A list
             without labels is not missing.
         drop_rare_labels: leave out rows with a label that no other row has.
+        leave_out: places, from 0, of rows that somebody reviewed and dropped, whatever they hold.
 
     Raises:
         DataError: a column is missing, holds something else, or lacks values (with "fail").
@@ -82,7 +84,8 @@ def build_dataset(
     notes = [*targets.notes]
     dropped: dict[str, int] = {}
     keep = np.ones(table.num_rows, dtype=bool)
-    places = _missing_rows(missing_of, table, missing)
+    _leave(keep, sorted(leave_out), "corrections", "a correction that drops them", dropped, notes)
+    places = _missing_rows(missing_of, table, missing, keep)
     _leave(keep, places, "missing", "missing values", dropped, notes)
     if drop_rare_labels and columns.target is not None:
         rare = _rare_rows(targets.values, keep)
@@ -134,13 +137,16 @@ def _check_separator(label_separator: str | None, multi_label: bool | None) -> N
 
 
 def _missing_rows(
-    missing_of: Mapping[str, NDArray[np.bool_]], table: Table, missing: Literal["fail", "drop"]
+    missing_of: Mapping[str, NDArray[np.bool_]],
+    table: Table,
+    missing: Literal["fail", "drop"],
+    keep: NDArray[np.bool_],
 ) -> list[int]:
     """Places of the rows that lack a value; with "fail", an error that names them."""
     faults: list[Fault] = []
     places: set[int] = set()
     for name, is_empty in missing_of.items():
-        empty = np.flatnonzero(is_empty).tolist()
+        empty = np.flatnonzero(is_empty & keep).tolist()
         if empty:
             where = table.where([place + 1 for place in empty])
             what = f"column {name!r} is empty in {len(empty):,} of {table.num_rows:,} rows"

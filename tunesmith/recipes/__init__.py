@@ -15,6 +15,7 @@ if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
     from tunesmith.recipes.predict import predict
+    from tunesmith.recipes.review import OpenReview, review
     from tunesmith.recipes.train import resume, train
     from tunesmith.recipes.tune import resume_study, tune
 
@@ -26,6 +27,7 @@ __all__ = [
     "Fixed",
     "Listener",
     "Machine",
+    "OpenReview",
     "Run",
     "Silent",
     "attempt",
@@ -39,6 +41,7 @@ __all__ = [
     "read_search",
     "resume",
     "resume_study",
+    "review",
     "train",
     "tune",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.checks import Corrected, Subject, apply_corrections, read_corrections
 from tunesmith.config import DataConfig, redact
 from tunesmith.data import (
     Columns,
@@ -99,6 +100,7 @@ class _Read:
     loaded: LoadedData
     task: Task
     notes: tuple[str, ...]
+    corrected: Corrected | None = None
 
 
 def _read(config: DataConfig, parent: Parent | None, listener: Listener) -> _Read:
@@ -109,11 +111,13 @@ def _read(config: DataConfig, parent: Parent | None, listener: Listener) -> _Rea
         text, target = heir.columns_in(table, text, target)
     besides = [name for name in (config.group, config.time) if name is not None]
     columns = choose_columns(table, text=text, target=target, besides=besides)
+    rows, corrected = _corrected(table, columns, config, listener)
     loaded = build_dataset(
-        table,
+        rows.table,
         columns,
-        multi_label=config.multi_label,
-        label_separator=config.label_separator,
+        multi_label=rows.multi_label,
+        label_separator=rows.label_separator,
+        leave_out=rows.left_out,
         missing="drop" if config.drop_missing else "fail",
         drop_rare_labels=config.drop_rare_labels,
     )
@@ -128,7 +132,25 @@ def _read(config: DataConfig, parent: Parent | None, listener: Listener) -> _Rea
         for note in (inherited := inherited_notes(heir, task, own)):
             listener.say(note)
         notes += inherited
-    return _Read(table, columns, loaded, task, tuple(notes))
+    return _Read(table, columns, loaded, task, tuple(notes), corrected)
+
+
+def _corrected(
+    table: Table, columns: Columns, config: DataConfig, listener: Listener
+) -> tuple[Subject, Corrected | None]:
+    """The rows after what a review decided, and its decisions where there was one."""
+    subject = Subject(
+        table,
+        columns.text,
+        columns.target,
+        multi_label=config.multi_label,
+        label_separator=config.label_separator,
+    )
+    if config.corrections is None:
+        return subject, None
+    corrected = apply_corrections(subject, read_corrections(config.corrections))
+    listener.say(corrected.summary())
+    return corrected.subject, corrected
 
 
 def _split(
@@ -152,6 +174,7 @@ def _facts(read: _Read, config: DataConfig) -> dict[str, Any]:
         "target": read.columns.target,
         "rows": read.table.num_rows,
         "dropped": dict(read.loaded.dropped),
+        **({} if read.corrected is None else {"corrections": read.corrected.facts()}),
         "notes": list(read.notes),
     }
 

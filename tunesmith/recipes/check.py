@@ -23,17 +23,21 @@ from tunesmith.bases import (
 )
 from tunesmith.checks import (
     CHECKS,
+    Change,
     Check,
     Cleaned,
+    Corrected,
     Finding,
     Step,
     Subject,
+    apply_corrections,
     by_weight,
     check_outliers,
     check_suspected_labels,
     clean,
     counted,
     log_table,
+    read_corrections,
     run_checks,
 )
 from tunesmith.data import (
@@ -51,7 +55,7 @@ from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._model import UNKNOWN_SHARE_WORTH_A_WARNING
 from tunesmith.recipes._sampling import stratified_sample
 
-__all__ = ["Checked", "Fixed", "check", "fix"]
+__all__ = ["Checked", "Fixed", "check", "find_faults", "fix"]
 
 _MOST_ROWS = 20_000
 _WRITTEN = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -59,17 +63,29 @@ _WRITTEN = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A file, and what the checks found in it, the gravest first."""
+    """A file, and what the checks found in it, the gravest first.
+
+    Attributes:
+        corrected: what was decided in a review and applied before; None where nothing was.
+    """
 
     subject: Subject
     findings: tuple[Finding, ...]
+    corrected: Corrected | None = None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What the corrections changed."""
+        return () if self.corrected is None else self.corrected.changes
 
     def as_dict(self) -> dict[str, Any]:
+        facts = {} if self.corrected is None else {"corrections": self.corrected.facts()}
         return {
             "data": self.subject.source,
             "num_rows": self.subject.num_rows,
             "text": list(self.subject.text),
             "target": self.subject.target,
+            **facts,
             "findings": [finding.as_dict() for finding in self.findings],
         }
 
@@ -99,6 +115,7 @@ def check(
     validation: str | None = None,
     test: str | None = None,
     base: str | None = "minilm",
+    corrections: str | Path | None = None,
     more_checks: Sequence[Check] = (),
     listener: Listener | None = None,
 ) -> Checked:
@@ -106,9 +123,10 @@ def check(
 
     Args:
         base: the encoder whose view of the texts shows wrong labels and outliers; None for none.
+        corrections: a file of decisions that are applied first, so that what is left is shown.
 
     Raises:
-        DataError: a file or its columns cannot be used.
+        DataError: a file or its columns cannot be used, or corrections fit no row.
         BaseModelError: the base cannot be opened.
     """
     listener = listener or Silent()
@@ -124,12 +142,24 @@ def check(
             named = choose_columns(other, text=columns.text, target=columns.target)
             beside[part] = Subject(other, named.text, named.target)
     subject = Subject(table, columns.text, columns.target, beside=beside)
-    checks = (*CHECKS, *more_checks)
-    listener.stage(f"checking {table.num_rows:,} rows", len(checks))
+    corrected = None
+    if corrections is not None:
+        corrected = apply_corrections(subject, read_corrections(corrections))
+        subject = corrected.subject
+        listener.say(corrected.summary())
+    findings = find_faults(subject, (*CHECKS, *more_checks), encoder, listener)
+    return Checked(subject, tuple(findings), corrected)
+
+
+def find_faults(
+    subject: Subject, checks: Sequence[Check], encoder: Base | None, listener: Listener
+) -> list[Finding]:
+    """What the checks find, and what the encoder shows where there is one; the gravest first."""
+    listener.stage(f"checking {subject.num_rows:,} rows", len(checks))
     findings = run_checks(subject, checks, on_check=lambda: listener.advance(1))
     if encoder is not None:
         findings += _by_model(subject, encoder, listener)
-    return Checked(subject, tuple(by_weight(findings)))
+    return by_weight(findings)
 
 
 def _by_model(subject: Subject, base: Base, listener: Listener) -> list[Finding]:
@@ -209,7 +239,8 @@ def fix(
             f"{step.name}: {counted(count, 'change', 'changes')}"
         ),
     )
-    write_table(log_table(cleaned.changes, str(log)), log, overwrite=overwrite)
+    changes = (*checked.changes, *cleaned.changes)
+    write_table(log_table(changes, str(log)), log, overwrite=overwrite)
     log.chmod(0o600)  # it holds what was taken out, personal data too
     write_table(cleaned.table, path, overwrite=overwrite)
     return Fixed(path, log, cleaned)
