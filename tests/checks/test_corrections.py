@@ -90,7 +90,9 @@ def test_rows_left_out_are_not_found_to_be_empty_and_are_not_trained_on() -> Non
     drops = corrections(decision(rows, 5, "drop"), decision(rows, 6, "drop"))
     done = apply_corrections(rows, drops).subject
     assert not [one for one in run_checks(done) if one.check.startswith("missing")]
-    loaded = build_dataset(done.table, Columns(("text",), "label"), leave_out=done.left_out)
+    loaded = build_dataset(
+        done.table, Columns(("text",), "label"), leave_out={"corrections": done.left_out}
+    )
     assert loaded.dataset.rows.tolist() == [1, 2, 3, 4]
     assert loaded.dropped == {"corrections": 2}
     assert loaded.notes == ("left out 2 of 6 rows with a correction that drops them: rows 5, 6",)

@@ -69,6 +69,10 @@ def train(
     ] = None,
     drop_missing: DropMissing = False,
     corrections: Corrections = None,
+    clean: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STEP", help="Clean the rows first: safe, or the name of a step."),
+    ] = None,
     config_file: Annotated[
         Path | None, typer.Option("--config", help="YAML file with settings.")
     ] = None,
@@ -96,6 +100,7 @@ def train(
         "data.time": time,
         "data.drop_missing": drop_missing or None,
         "data.corrections": corrections,
+        "data.clean": tuple(clean) if clean else None,
         "data.replay": replay,
         "data.replay_from": replay_from,
         "base.id": base,

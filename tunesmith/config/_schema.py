@@ -126,6 +126,11 @@ class DataConfig(Section):
     corrections: str | None = None
     """File of decisions that `tunesmith review` wrote; rows of `source` are relabelled and left out
     as it says, before they are split."""
+    clean: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
+    """Cleaning steps to take before training, by name, or "safe" for all that lose nothing; files
+    with validation and test rows stay as they are."""
+    checks: bool = True
+    """Look for faults in the rows before training, and say what is found."""
     replay: Fraction = 0.0
     """Where the base is a bundle: rows of its own training data, mixed into the new ones, as a
     share of the new; so that less of the old is forgotten."""

@@ -21,6 +21,10 @@ from tunesmith.types import Dataset, Target, Texts
 
 __all__ = ["LoadedData", "build_dataset", "check_trainable", "labels_of"]
 
+_LEFT_OUT_WHY = {
+    "corrections": "a correction that drops them",
+    "cleaning": "a fault that a cleaning step drops",
+}
 _NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)*|[.,]\d+)([eE][+-]?\d+)?\s*%?\s*")
 
 
@@ -32,8 +36,8 @@ class LoadedData:
         dataset: the rows kept, in the order of the file.
         multi_label: whether each target is a set of labels.
         notes: what the user should be told of building; the table and its columns have their own.
-        dropped: reason → number of rows left out: "corrections", "missing", "rare_label". Reasons
-            that left out no row are absent.
+        dropped: reason → number of rows left out: "corrections", "cleaning", "missing",
+            "rare_label". Reasons that left out no row are absent.
     """
 
     dataset: Dataset
@@ -50,7 +54,7 @@ def build_dataset(
     label_separator: str | None = None,
     missing: Literal["fail", "drop"] = "fail",
     drop_rare_labels: bool = False,
-    leave_out: Collection[int] = (),
+    leave_out: Mapping[str, Collection[int]] | None = None,
 ) -> LoadedData:
     """Texts and targets of a table; labels are alike whatever the file's format.
 
@@ -63,7 +67,7 @@ def build_dataset(
         missing: what to do with rows whose text or target is null, empty or not a number. A list
             without labels is not missing.
         drop_rare_labels: leave out rows with a label that no other row has.
-        leave_out: places, from 0, of rows that somebody reviewed and dropped, whatever they hold.
+        leave_out: reason → places, from 0, of rows to leave out whatever they hold.
 
     Raises:
         DataError: a column is missing, holds something else, or lacks values (with "fail").
@@ -84,7 +88,8 @@ def build_dataset(
     notes = [*targets.notes]
     dropped: dict[str, int] = {}
     keep = np.ones(table.num_rows, dtype=bool)
-    _leave(keep, sorted(leave_out), "corrections", "a correction that drops them", dropped, notes)
+    for reason, places_left in (leave_out or {}).items():
+        _leave(keep, sorted(places_left), reason, _LEFT_OUT_WHY.get(reason, reason), dropped, notes)
     places = _missing_rows(missing_of, table, missing, keep)
     _leave(keep, places, "missing", "missing values", dropped, notes)
     if drop_rare_labels and columns.target is not None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.checks import Corrected, Subject, apply_corrections, read_corrections
 from tunesmith.config import DataConfig, redact
 from tunesmith.data import (
     Columns,
@@ -22,6 +21,7 @@ from tunesmith.data import (
     source_name,
 )
 from tunesmith.errors import DataError
+from tunesmith.recipes._cleaning import CleanRows, clean_rows, look_for_faults
 from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._lineage import Parent, inherit_task, inherited_notes
 from tunesmith.recipes._listener import Listener
@@ -62,6 +62,7 @@ def prepare_data(
     *,
     parent: Parent | None = None,
     with_test: bool = True,
+    with_checks: bool = True,
 ) -> PreparedData:
     """Reads the files, checks them, makes the task, and splits the rows.
 
@@ -70,6 +71,7 @@ def prepare_data(
             kept, and its rows are replayed where that is asked for.
         with_test: if not, the same rows without the test: its file is not read, rows that are
             held out for it are put aside, and `test` is empty.
+        with_checks: whether to look for faults, where the settings do not forbid it.
 
     Raises:
         DataError: a file, its columns or its rows cannot be used; all that is wrong at once.
@@ -77,6 +79,8 @@ def prepare_data(
     read = _read(config, parent, listener)
     task, split = read.task, _split(read, config, seed, listener, with_test)
     facts = _facts(read, config)
+    if with_checks and config.checks:
+        facts["findings"] = look_for_faults(read.clean.subject, config, listener)
     if parent is not None and config.replay:
         target = str(read.columns.target)
         replay = mix_in(parent, task, target, split, config, seed, listener)
@@ -100,7 +104,7 @@ class _Read:
     loaded: LoadedData
     task: Task
     notes: tuple[str, ...]
-    corrected: Corrected | None = None
+    clean: CleanRows
 
 
 def _read(config: DataConfig, parent: Parent | None, listener: Listener) -> _Read:
@@ -111,13 +115,13 @@ def _read(config: DataConfig, parent: Parent | None, listener: Listener) -> _Rea
         text, target = heir.columns_in(table, text, target)
     besides = [name for name in (config.group, config.time) if name is not None]
     columns = choose_columns(table, text=text, target=target, besides=besides)
-    rows, corrected = _corrected(table, columns, config, listener)
+    clean = clean_rows(table, columns, config, listener)
     loaded = build_dataset(
-        rows.table,
+        clean.subject.table,
         columns,
-        multi_label=rows.multi_label,
-        label_separator=rows.label_separator,
-        leave_out=rows.left_out,
+        multi_label=clean.subject.multi_label,
+        label_separator=clean.subject.label_separator,
+        leave_out=clean.leave_out,
         missing="drop" if config.drop_missing else "fail",
         drop_rare_labels=config.drop_rare_labels,
     )
@@ -132,25 +136,7 @@ def _read(config: DataConfig, parent: Parent | None, listener: Listener) -> _Rea
         for note in (inherited := inherited_notes(heir, task, own)):
             listener.say(note)
         notes += inherited
-    return _Read(table, columns, loaded, task, tuple(notes), corrected)
-
-
-def _corrected(
-    table: Table, columns: Columns, config: DataConfig, listener: Listener
-) -> tuple[Subject, Corrected | None]:
-    """The rows after what a review decided, and its decisions where there was one."""
-    subject = Subject(
-        table,
-        columns.text,
-        columns.target,
-        multi_label=config.multi_label,
-        label_separator=config.label_separator,
-    )
-    if config.corrections is None:
-        return subject, None
-    corrected = apply_corrections(subject, read_corrections(config.corrections))
-    listener.say(corrected.summary())
-    return corrected.subject, corrected
+    return _Read(table, columns, loaded, task, tuple(notes), clean)
 
 
 def _split(
@@ -174,7 +160,7 @@ def _facts(read: _Read, config: DataConfig) -> dict[str, Any]:
         "target": read.columns.target,
         "rows": read.table.num_rows,
         "dropped": dict(read.loaded.dropped),
-        **({} if read.corrected is None else {"corrections": read.corrected.facts()}),
+        **read.clean.facts,
         "notes": list(read.notes),
     }
 

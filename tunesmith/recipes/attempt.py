@@ -66,7 +66,9 @@ def attempt(
     base = find_base(config.base.id)
     parent = find_parent(base, config)
     if data is None:
-        data = prepare_data(config.data, config.seed, listener, parent=parent, with_test=False)
+        data = prepare_data(
+            config.data, config.seed, listener, parent=parent, with_test=False, with_checks=False
+        )
     model = build_model(base, config, data.task, listener)
     tokens = tokenize_split(model, data, listener)
     probe = fit_probe(model, tokens, data, listener, seed=config.seed, parent=parent)
