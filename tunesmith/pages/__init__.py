@@ -1,0 +1,7 @@
+"""Reports as web pages: templates with one style sheet of their own, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+from tunesmith.pages._templates import Templates
+
+__all__ = ["Templates"]
