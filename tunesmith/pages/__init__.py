@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tunesmith.pages._templates import Templates
+from tunesmith.pages._ticks import even_ticks
 
-__all__ = ["Templates"]
+__all__ = ["Templates", "even_ticks"]

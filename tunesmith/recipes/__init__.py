@@ -11,7 +11,7 @@ if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes._run import Run
     from tunesmith.recipes._study import FinishedStudy, check_resumed_alone, read_search
     from tunesmith.recipes.attempt import Attempt, attempt
-    from tunesmith.recipes.check import Checked, Fixed, check, fix
+    from tunesmith.recipes.check import Checked, Fixed, check, fix, require_page
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
     from tunesmith.recipes.predict import predict
@@ -37,6 +37,7 @@ __all__ = [
     "fix",
     "predict",
     "read_search",
+    "require_page",
     "resume",
     "resume_study",
     "train",

@@ -36,13 +36,14 @@ from tunesmith.checks import (
     log_table,
     run_checks,
 )
-from tunesmith.data import check_writable, choose_columns, read_table, write_table
+from tunesmith.data import Columns, check_writable, choose_columns, read_table, write_table
 from tunesmith.errors import OutputError
 from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._model import UNKNOWN_SHARE_WORTH_A_WARNING
 from tunesmith.recipes._sampling import stratified_sample
+from tunesmith.storage import write_bytes
 
-__all__ = ["Checked", "Fixed", "check", "fix"]
+__all__ = ["Checked", "Fixed", "check", "fix", "require_page"]
 
 _MOST_ROWS = 20_000
 _WRITTEN = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -54,6 +55,8 @@ class Checked:
 
     subject: Subject
     findings: tuple[Finding, ...]
+    base: str | None = None  # the encoder that looked for wrong labels
+    notes: tuple[str, ...] = ()  # what was said on the way
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -63,6 +66,25 @@ class Checked:
             "target": self.subject.target,
             "findings": [finding.as_dict() for finding in self.findings],
         }
+
+    def to_html(self) -> str:
+        """One self-contained page: no script, nothing loaded from anywhere, personal data masked.
+
+        It stays below 2 MB, however much was found.
+        """
+        from tunesmith.checks._page import render_page
+
+        copy = str(_copy_of(self.subject.source))
+        return render_page(self.subject, self.findings, base=self.base, notes=self.notes, copy=copy)
+
+    def write_page(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Writes the page, whole or not at all.
+
+        Raises:
+            OutputError: as `require_page` says, or the disk is full.
+        """
+        require_page(Path(path), self.subject.source, overwrite=overwrite)
+        write_bytes(Path(path), self.to_html().encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,28 +128,61 @@ def check(
     encoder = None if base is None else find_base(base)
     table = read_table(source)
     columns = choose_columns(table, text=text, target=target)
-    for note in (*table.notes, *columns.notes):
+    notes = [*table.notes, *columns.notes]
+    for note in notes:
         listener.say(note)
-    beside = {}
-    for part, file in (("validation", validation), ("test", test)):
-        if file is not None:
-            other = read_table(file)
-            named = choose_columns(other, text=columns.text, target=columns.target)
-            beside[part] = Subject(other, named.text, named.target)
+    beside = _beside(columns, validation=validation, test=test)
     subject = Subject(table, columns.text, columns.target, beside=beside)
     checks = (*CHECKS, *more_checks)
     listener.stage(f"checking {table.num_rows:,} rows", len(checks))
     findings = run_checks(subject, checks, on_check=lambda: listener.advance(1))
     if encoder is not None:
+        if (num_complete := len(subject.dataset)) > _MOST_ROWS:
+            notes.append(f"the encoder looks at {_MOST_ROWS:,} of {num_complete:,} rows")
+            listener.say(notes[-1])
         findings += _by_model(subject, encoder, listener)
-    return Checked(subject, tuple(by_weight(findings)))
+    name = None if encoder is None else base
+    return Checked(subject, tuple(by_weight(findings)), name, tuple(notes))
+
+
+def require_page(path: Path, source: str, *, overwrite: bool = False) -> None:
+    """Finds out, before rows are worked on, whether a page may be written there.
+
+    Raises:
+        OutputError: the name does not end in .html, it is a folder, the file that is checked, or a
+            file that exists and may not be replaced.
+    """
+    _refuse_source(path, source)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise OutputError("is no name for a page", where=str(path), mend="end it in .html")
+    if path.is_dir():
+        raise OutputError("is a folder", where=str(path), mend="name a file")
+    if path.exists() and not overwrite:
+        mend = "choose another name, or --overwrite"
+        raise OutputError("the file exists", where=str(path), mend=mend)
+
+
+def _refuse_source(path: Path, source: str) -> None:
+    if path.exists() and Path(source).exists() and path.samefile(source):
+        mend = "choose another name"
+        raise OutputError("is the file that was checked", where=str(path), mend=mend)
+
+
+def _beside(columns: Columns, **files: str | None) -> dict[str, Subject]:
+    """The other files with the same columns, by their part."""
+    beside = {}
+    for part, file in files.items():
+        if file is not None:
+            other = read_table(file)
+            named = choose_columns(other, text=columns.text, target=columns.target)
+            beside[part] = Subject(other, named.text, named.target)
+    return beside
 
 
 def _by_model(subject: Subject, base: Base, listener: Listener) -> list[Finding]:
     """What a frozen encoder shows: what it cannot read, wrong labels, texts unlike all others."""
     dataset = subject.dataset
     if len(dataset) > _MOST_ROWS:
-        listener.say(f"the encoder looks at {_MOST_ROWS:,} of {len(dataset):,} rows")
         dataset = dataset.take(stratified_sample(dataset, _MOST_ROWS, seed=0))
     if not len(dataset):
         return []
@@ -188,9 +243,7 @@ def fix(
     path = output or _copy_of(source)
     log = path.with_name(f"{_stem(path)}.changes.csv")
     for file in (path, log):
-        if file.exists() and Path(source).exists() and file.samefile(source):
-            mend = "choose another name for the copy"
-            raise OutputError("is the file that was checked", where=str(file), mend=mend)
+        _refuse_source(file, source)
         check_writable(file, overwrite=overwrite)
     listener.stage("cleaning", None)
     cleaned = clean(
