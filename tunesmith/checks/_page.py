@@ -179,7 +179,7 @@ def _finding(subject: Subject, finding: Finding) -> dict[str, Any]:
     return {
         "title": shown(finding.check.replace("-", " ").capitalize(), NAME),
         "severity": finding.severity,
-        "message": shown(finding.message, MESSAGE),
+        "message": shown(finding.message[:1].upper() + finding.message[1:], MESSAGE),
         "fix": shown(finding.fix, MESSAGE),
         "step": finding.step,
         "is_safe": step is not None and step.is_safe,
