@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -22,7 +25,7 @@ def test_every_value_is_in_one_bar(values: list[int]) -> None:
     assert sum(int(bar[4].rpartition(": ")[2].replace(",", "")) for bar in bars) == len(values)
     places = [bar[0] for bar in bars]
     assert places == sorted(set(places))
-    assert all(left[0] + left[2] <= right[0] for left, right in zip(bars, bars[1:], strict=False))
+    assert all(left[0] + left[2] <= right[0] for left, right in pairwise(bars))
     assert bars[-1][0] + bars[-1][2] <= PLOT_WIDTH
     assert all(bar[1] >= 0 and bar[3] > 0 for bar in bars)
     assert len(drawn.x_ticks) >= 1
