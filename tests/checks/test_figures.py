@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-
 import numpy as np
 import pyarrow as pa
 import pytest
