@@ -71,3 +71,11 @@ def test_columns() -> None:
         ("said", "text", 2), ("label", "label", 1), ("day", "", 3), ("note", "", 2), ("id", "", 1),
     ]  # fmt: skip
     assert {one.name: one.kind for one in columns}["id"] == "whole numbers"
+
+
+def test_of_a_long_file_some_rows_are_looked_at() -> None:
+    texts = pa.chunked_array([["a b"] * 150_001, ["a b c"] * 250_001])
+    checked = Subject(Table(pa.table({"text": texts}), "rows"), ("text",))
+    words = words_per_text(checked, "text")
+    assert len(words) == 133_334  # every third
+    assert np.bincount(words).tolist() == [0, 0, 50_001, 83_333]

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from tunesmith.checks import _figures
 from tunesmith.checks._commands import commands
 from tunesmith.checks._finding import Finding, counted
-from tunesmith.checks._overview import read_columns, words_per_text
+from tunesmith.checks._overview import SAMPLE_ROWS, read_columns, words_per_text
 from tunesmith.checks._patterns import clusters, outliers, suspects
 from tunesmith.checks._shown import plain, shown
 from tunesmith.checks._steps import STEPS
@@ -168,6 +168,7 @@ def _lengths(subject: Subject) -> Iterator[dict[str, Any]]:
                 "median": round(float(middle)),
                 "most": round(float(most)),
                 "longest": int(words.max()),
+                "num_looked_at": len(words) if subject.num_rows > SAMPLE_ROWS else 0,
             }
 
 
