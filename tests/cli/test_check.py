@@ -100,3 +100,34 @@ def test_the_base_reads_the_rows_too(labelled_csv: Path, tiny_base: Path) -> Non
     result = run(app, ["check", str(labelled_csv), "--base", str(tiny_base), "--json"])
     assert result.exit_code == 0
     assert "reading with the encoder" in result.stderr
+
+
+def test_a_page_is_written_whole_and_its_path_told(file: Path, tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "check.html"
+    command = ["check", "--no-model", str(file), "--report", str(page)]
+    result = run(app, command)
+    assert result.exit_code == 0
+    assert f"as a page: {page}" in result.stdout
+    html = page.read_text(encoding="utf-8")
+    assert html.rstrip().endswith("</html>")
+    assert "a.b@example.com" not in html
+    assert f"tunesmith check {file} --text text --target label --fix" in html
+    assert [one.name for one in page.parent.iterdir()] == ["check.html"]
+    assert isinstance(run(app, command).exception, OutputError)
+    page.write_text("older")
+    values = json.loads(run(app, [*command, "--overwrite", "--json", "--fix"]).stdout)
+    assert values["report"] == str(page)
+    assert values["fixed"]["path"] == str(file.with_name("mail-clean.csv"))
+    assert page.read_text(encoding="utf-8") == html
+
+
+def test_a_page_takes_no_other_files_place(file: Path, tmp_path: Path) -> None:
+    before = file.read_bytes()
+    linked = tmp_path / "linked.html"
+    linked.symlink_to(file)
+    for name in (file, linked, tmp_path / "other.csv", tmp_path):
+        command = ["check", "--no-model", str(file), "--overwrite", "--report", str(name)]
+        assert isinstance(run(app, command).exception, OutputError)
+    assert file.read_bytes() == before
+    assert linked.is_symlink()
+    assert not (tmp_path / "other.csv").exists()

@@ -47,7 +47,7 @@ def test_info(invoke: Invoke, small: Path) -> None:
     assert lines["bundle"] == str(small / "run" / "bundle")
     assert lines["task"] == "text-classification"
     assert lines["labels"] == "3: login, money, parcel"
-    assert lines["accuracy"].endswith(") on 9 test rows")
+    assert lines["accuracy"].endswith(") on 10 test rows")
 
 
 def test_info_as_json(invoke: Invoke, small: Path) -> None:

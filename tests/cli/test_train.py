@@ -19,7 +19,7 @@ def test_from_a_file_to_a_bundle(invoke: Invoke, small: Path) -> None:
     assert result.code == 0, result.err
     rows = ("majority class", "TF-IDF + linear", "frozen encoder + linear head", "fine-tuned model")
     assert all(name in result.out for name in ("accuracy", "macro-f1", "seconds", *rows))
-    assert "on 9 unseen rows" in result.out
+    assert "on 10 unseen rows" in result.out
     assert "report  a run/report.html\nbundle  a run/bundle\n" in result.out
     assert "tunesmith serve 'a run/bundle'" in result.out
     assert "target column: 'topic' (guessed; --target chooses another)" in result.err
@@ -125,14 +125,14 @@ def test_a_bundle_is_trained_further(invoke: Invoke, small: Path) -> None:
     assert "--extend-labels adds them; --new-labels begins with a new head" in refused.err
     result = invoke(*(*arguments, "--extend-labels", "--replay", 0.25, "--output", "child", *QUICK))
     assert result.code == 0, result.err
-    assert "on the 9 test rows of its parent: " in result.out
+    assert "on the 10 test rows of its parent: " in result.out
     assert "base bundle, unchanged" in result.out
     assert "16 of 72 old rows are replayed, beside 64 new ones" in result.err
     told = invoke("info", "child")
     [lineage] = [line for line in told.out.splitlines() if line.startswith("lineage")]
     assert lineage.split()[1::3] == ["topics", "more"]
     [forgetting] = [line for line in told.out.splitlines() if line.startswith("forgetting")]
-    assert "accuracy on 9 test rows of its parent" in forgetting
+    assert "accuracy on 10 test rows of its parent" in forgetting
     assert "lineage" not in invoke("info", small / "run").out
     as_json = json.loads(invoke("info", "child", "--json").out)
     assert [ancestor["name"] for ancestor in as_json["lineage"]] == ["topics"]

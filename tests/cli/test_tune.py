@@ -32,7 +32,7 @@ def test_from_a_file_to_a_study_and_a_bundle(invoke: Invoke, small: Path) -> Non
     assert "All 2 trials are done." in result.err
     for word in ("validation accuracy", "settings", "epochs", "is the best on the validation rows"):
         assert word in result.out
-    assert "on 9 unseen rows" in result.out
+    assert "on 10 unseen rows" in result.out
     assert "study   a study/study.html\nreport  a study/best/report.html\n" in result.out
     assert "bundle  a study/best/bundle\n" in result.out
     assert "tunesmith serve 'a study/best/bundle'" in result.out

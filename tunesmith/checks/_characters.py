@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.checks._finding import Finding, counted, row_numbers
+from tunesmith.checks._personal import redacted
 from tunesmith.checks._subject import Subject
 
 __all__ = [
@@ -127,5 +128,5 @@ def _changed_word(before: str, after: str) -> str:
     """The first word that differs, as it is and as it should be."""
     for old, new in zip(before.split(), after.split(), strict=False):
         if old != new:
-            return f"{old[:30]!r} for {new[:30]!r}"
+            return f"{redacted(old)[:30]!r} for {redacted(new)[:30]!r}"
     return "in its white space"

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["connected", "near_pairs"]
+__all__ = ["UNSPACED", "connected", "near_pairs"]
 
 _FEWEST_WORDS = 5
 _MOST_WORDS = 128  # beyond, a word left out is not looked for: MinHash finds such texts
@@ -38,7 +38,7 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 _INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
 _NOT_A_WORD = r"[^\p{L}\p{N}\p{M}]+"
 # Scripts without spaces between words: each of their characters is a word here.
-_UNSPACED = r"([\x{0e00}-\x{0eff}\x{1000}-\x{109f}\x{3040}-\x{30ff}\x{3400}-\x{9fff}])"
+UNSPACED = r"([\x{0e00}-\x{0eff}\x{1000}-\x{109f}\x{3040}-\x{30ff}\x{3400}-\x{9fff}])"
 
 
 def near_pairs(pieces: Iterator[tuple[int, pa.Array]]) -> NDArray[np.int64]:
@@ -78,7 +78,7 @@ def _words(piece: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """A hash of each word, and where each text's words begin; [words], [texts + 1]."""
     texts = pc.utf8_lower(pc.fill_null(piece.cast(pa.large_string()), ""))
     if not pc.all(pc.string_is_ascii(texts)).as_py():
-        texts = pc.replace_substring_regex(pc.utf8_normalize(texts, "NFKC"), _UNSPACED, r" \1 ")
+        texts = pc.replace_substring_regex(pc.utf8_normalize(texts, "NFKC"), UNSPACED, r" \1 ")
     texts = pc.utf8_trim(pc.replace_substring_regex(texts, _NOT_A_WORD, " "), " ")
     lists = pc.split_pattern(texts, " ")
     coded = lists.flatten().dictionary_encode()

@@ -18,7 +18,7 @@ import numpy as np
 from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
 
-__all__ = ["check_personal_data", "redacted"]
+__all__ = ["check_personal_data", "excerpt", "redacted"]
 
 
 def _always(_: str) -> bool:
@@ -74,6 +74,8 @@ class _Kind:
 
 
 _MORE_DIGITS = re.compile(r"\d[ .-]?$")  # the number goes on to the left: it is another one
+
+_CONTEXT = 512  # characters; longer than what any pattern but a strange e-mail address takes
 
 # Earlier kinds win where two meet: a card number looks like a phone number as well.
 _KINDS = tuple(
@@ -165,6 +167,25 @@ def redacted(text: str) -> str:
         parts += [text[end:start], f"[{kind} {digest}]"]
         end = stop
     return "".join([*parts, text[end:]])
+
+
+def excerpt(text: str, length: int, start: int = 0) -> list[tuple[str, bool]]:
+    """A piece of a text, about `length` characters from `start`, without personal data.
+
+    Returns:
+        Runs of text in their order, and of each whether it is the name of what it stands for.
+    """
+    # Some context on both sides, so that nothing is cut in two and then not known for what it is.
+    left = max(0, start - _CONTEXT)
+    window = text[left : start + length + _CONTEXT]
+    place, stop = start - left, min(start - left + length, len(window))
+    runs: list[tuple[str, bool]] = []
+    for begin, end, kind in _spans(window):
+        if begin < stop and end > place:
+            runs += [(window[place:begin], False), (kind, True)]
+            place = end
+    runs.append((window[place:stop], False))
+    return [run for run in runs if run[0]]
 
 
 def _masked(value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tunesmith.checks import Step
-    from tunesmith.recipes import Checked
+    from tunesmith.recipes import Checked, Fixed
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -52,6 +52,9 @@ def check(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The copy; else NAME-clean.csv.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write what was found as a web page, FILE.html.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -60,9 +63,9 @@ def check(
     Example: tunesmith check tickets.csv --target team
     """
     from tunesmith import recipes
-    from tunesmith.checks import counted, find_steps
+    from tunesmith.checks import find_steps
     from tunesmith.cli._console import ConsoleListener
-    from tunesmith.cli._output import errors, out, print_json
+    from tunesmith.cli._output import errors, print_json
     from tunesmith.errors import ConfigError
 
     if steps and not fix:
@@ -70,6 +73,8 @@ def check(
         mend = several if Path(steps[0]).exists() else "add --fix"
         raise ConfigError(f"{steps[0]!r} is given, and nothing to do with it", mend=mend)
     chosen = find_steps(steps or ["safe"]) if fix else []
+    if report is not None:
+        recipes.require_page(report, data, overwrite=overwrite)
     listener = ConsoleListener(errors)
     try:
         checked = recipes.check(
@@ -79,28 +84,24 @@ def check(
         )  # fmt: skip
     finally:
         listener.close()
+    written: dict[str, Any] = {}
+    if report is not None:
+        checked.write_page(report, overwrite=overwrite)
+        written["report"] = str(report)
     if not as_json:
-        _show(checked)
-    if not fix:
-        if as_json:
-            print_json(checked.as_dict())
-        return
-    wanted = chosen if yes else _agreed(checked, chosen, steps or ())
-    fixed = recipes.fix(checked, wanted, output=output, overwrite=overwrite, listener=listener)
-    listener.close()
+        _show(checked, report)
+    if fix:
+        wanted = chosen if yes else _agreed(checked, chosen, steps or ())
+        fixed = recipes.fix(checked, wanted, output=output, overwrite=overwrite, listener=listener)
+        listener.close()
+        written["fixed"] = fixed.as_dict()
+        if not as_json:
+            _show_fixed(checked, fixed)
     if as_json:
-        print_json({**checked.as_dict(), "fixed": fixed.as_dict()})
-        return
-    left_out = checked.subject.num_rows - fixed.cleaned.table.num_rows
-    out.print(
-        f"{counted(len(fixed.cleaned.changes), 'change', 'changes')}, "
-        f"{counted(left_out, 'row', 'rows')} left out: {fixed.path}",
-        soft_wrap=True,
-    )
-    out.print(f"each with its row, before and after: {fixed.log}", soft_wrap=True)
+        print_json({**checked.as_dict(), **written})
 
 
-def _show(checked: Checked) -> None:
+def _show(checked: Checked, report: Path | None) -> None:
     from rich.text import Text as Line
 
     from tunesmith.checks import counted
@@ -124,6 +125,21 @@ def _show(checked: Checked) -> None:
     }
     told = ", ".join(counted(n, word, f"{word}s") for word, n in counts.items() if n)
     out.print(Line(f"{checked.subject.num_rows:,} rows: {told or 'nothing found'}", style="bold"))
+    if report is not None:
+        out.print(Line(f"as a page: {report}"), soft_wrap=True)
+
+
+def _show_fixed(checked: Checked, fixed: Fixed) -> None:
+    from tunesmith.checks import counted
+    from tunesmith.cli._output import out
+
+    left_out = checked.subject.num_rows - fixed.cleaned.table.num_rows
+    out.print(
+        f"{counted(len(fixed.cleaned.changes), 'change', 'changes')}, "
+        f"{counted(left_out, 'row', 'rows')} left out: {fixed.path}",
+        soft_wrap=True,
+    )
+    out.print(f"each with its row, before and after: {fixed.log}", soft_wrap=True)
 
 
 def _agreed(checked: Checked, steps: Sequence[Step], named: Sequence[str]) -> list[Step]:

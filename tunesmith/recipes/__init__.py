@@ -11,9 +11,10 @@ if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes._run import Run
     from tunesmith.recipes._study import FinishedStudy, check_resumed_alone, read_search
     from tunesmith.recipes.attempt import Attempt, attempt
-    from tunesmith.recipes.check import Checked, Fixed, check, fix
+    from tunesmith.recipes.check import Checked, check, require_page
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
+    from tunesmith.recipes.fix import Fixed, fix
     from tunesmith.recipes.predict import predict
     from tunesmith.recipes.review import OpenReview, review
     from tunesmith.recipes.train import resume, train
@@ -39,6 +40,7 @@ __all__ = [
     "fix",
     "predict",
     "read_search",
+    "require_page",
     "resume",
     "resume_study",
     "review",

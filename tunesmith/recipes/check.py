@@ -1,64 +1,31 @@
-"""What is wrong with a file of examples, and a cleaned copy of it."""
+"""What is wrong with a file of examples, row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tunesmith.bases import (
-    Base,
-    TokenizedDataset,
-    choose_device,
-    extract_features,
-    find_base,
-    load_tokenizer,
-    new_classifier,
-    set_threads,
-    tokenize,
-)
+from tunesmith.bases import find_base
 from tunesmith.checks import (
     CHECKS,
     Change,
     Check,
-    Cleaned,
     Corrected,
     Finding,
-    Step,
     Subject,
     apply_corrections,
-    by_weight,
-    check_outliers,
-    check_suspected_labels,
-    clean,
-    counted,
-    log_table,
     read_corrections,
-    run_checks,
 )
-from tunesmith.data import (
-    Table,
-    check_writable,
-    choose_columns,
-    is_address,
-    is_pattern,
-    read_table,
-    source_stem,
-    write_table,
-)
+from tunesmith.data import Columns, choose_columns, read_table
 from tunesmith.errors import OutputError
+from tunesmith.recipes._copies import copy_of, refuse_sources, sources_of
+from tunesmith.recipes._findings import find_faults
 from tunesmith.recipes._listener import Listener, Silent
-from tunesmith.recipes._model import UNKNOWN_SHARE_WORTH_A_WARNING
-from tunesmith.recipes._sampling import stratified_sample
+from tunesmith.storage import write_bytes
 
-__all__ = ["Checked", "Fixed", "check", "find_faults", "fix"]
-
-_MOST_ROWS = 20_000
-_WRITTEN = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+__all__ = ["Checked", "check", "require_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +34,15 @@ class Checked:
 
     Attributes:
         corrected: what was decided in a review and applied before; None where nothing was.
+        base: the encoder that looked for wrong labels; None where none did.
+        notes: what was said on the way.
     """
 
     subject: Subject
     findings: tuple[Finding, ...]
     corrected: Corrected | None = None
+    base: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -89,22 +60,24 @@ class Checked:
             "findings": [finding.as_dict() for finding in self.findings],
         }
 
+    def to_html(self) -> str:
+        """One self-contained page: no script, nothing loaded from anywhere, personal data masked.
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """A cleaned copy, and its log of changes."""
+        It stays below 2 MB, however much was found.
+        """
+        from tunesmith.checks._page import render_page
 
-    path: Path
-    log: Path
-    cleaned: Cleaned
+        copy = str(copy_of(self.subject.source))
+        return render_page(self.subject, self.findings, base=self.base, notes=self.notes, copy=copy)
 
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "path": str(self.path),
-            "log": str(self.log),
-            "num_rows": self.cleaned.table.num_rows,
-            "steps": self.cleaned.counts(),
-        }
+    def write_page(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Writes the page, whole or not at all.
+
+        Raises:
+            OutputError: as `require_page` says, or the disk is full.
+        """
+        _require(Path(path), sources_of(self.subject.table), overwrite=overwrite)
+        write_bytes(Path(path), self.to_html().encode())
 
 
 def check(
@@ -133,135 +106,49 @@ def check(
     encoder = None if base is None else find_base(base)
     table = read_table(source)
     columns = choose_columns(table, text=text, target=target)
-    for note in (*table.notes, *columns.notes):
+    notes = [*table.notes, *columns.notes]
+    for note in notes:
         listener.say(note)
-    beside = {}
-    for part, file in (("validation", validation), ("test", test)):
-        if file is not None:
-            other = read_table(file)
-            named = choose_columns(other, text=columns.text, target=columns.target)
-            beside[part] = Subject(other, named.text, named.target)
+    beside = _beside(columns, validation=validation, test=test)
     subject = Subject(table, columns.text, columns.target, beside=beside)
     corrected = None
     if corrections is not None:
         corrected = apply_corrections(subject, read_corrections(corrections))
         subject = corrected.subject
         listener.say(corrected.summary())
-    findings = find_faults(subject, (*CHECKS, *more_checks), encoder, listener)
-    return Checked(subject, tuple(findings), corrected)
+        notes.append(corrected.summary())
+    findings = find_faults(subject, (*CHECKS, *more_checks), encoder, listener, notes)
+    name = None if encoder is None else base
+    return Checked(subject, tuple(findings), corrected, name, tuple(notes))
 
 
-def find_faults(
-    subject: Subject, checks: Sequence[Check], encoder: Base | None, listener: Listener
-) -> list[Finding]:
-    """What the checks find, and what the encoder shows where there is one; the gravest first."""
-    listener.stage(f"checking {subject.num_rows:,} rows", len(checks))
-    findings = run_checks(subject, checks, on_check=lambda: listener.advance(1))
-    if encoder is not None:
-        findings += _by_model(subject, encoder, listener)
-    return by_weight(findings)
-
-
-def _by_model(subject: Subject, base: Base, listener: Listener) -> list[Finding]:
-    """What a frozen encoder shows: what it cannot read, wrong labels, texts unlike all others."""
-    dataset = subject.dataset
-    if len(dataset) > _MOST_ROWS:
-        listener.say(f"the encoder looks at {_MOST_ROWS:,} of {len(dataset):,} rows")
-        dataset = dataset.take(stratified_sample(dataset, _MOST_ROWS, seed=0))
-    if not len(dataset):
-        return []
-    set_threads(None)
-    tokens = tokenize(load_tokenizer(base.path), dataset.inputs, base.max_length)
-    listener.stage("reading with the encoder", len(dataset))
-    classifier = new_classifier(base.path, base.pooling, 1, adapter=base.adapter)
-    features = extract_features(classifier.to(choose_device()), tokens, on_rows=listener.advance)
-    places = dataset.rows - 1
-    return [
-        *_unreadable(tokens, dataset.rows, base),
-        *check_suspected_labels(subject, places, features),
-        *check_outliers(subject, places, features),
-    ]
-
-
-def _unreadable(tokens: TokenizedDataset, rows: NDArray[np.int64], base: Base) -> Iterator[Finding]:
-    """What of the texts the base cuts off, or does not know."""
-    cut = tokens.full_lengths > base.max_length
-    if cut.any():
-        lost = 1 - base.max_length / tokens.full_lengths[cut].mean()
-        yield Finding(
-            check="too-long-for-base",
-            severity="note",
-            message=f"{counted(int(cut.sum()), 'text is', 'texts are')}"
-            f" longer than the {base.max_length} tokens that "
-            f"{base.id} reads; of these about {lost:.0%} is cut off at the end",
-            fix="put what matters first, cut texts into pieces, or choose a base that reads more",
-            rows=rows[cut],
-        )
-    if tokens.unknown_share >= UNKNOWN_SHARE_WORTH_A_WARNING:
-        yield Finding(
-            check="unknown-tokens",
-            severity="warning",
-            message=f"{base.id} does not know {tokens.unknown_share:.0%} of the tokens",
-            fix="choose a base for this language or alphabet with --base",
-        )
-
-
-def fix(
-    checked: Checked,
-    steps: Sequence[Step],
-    *,
-    output: Path | None = None,
-    overwrite: bool = False,
-    listener: Listener | None = None,
-) -> Fixed:
-    """Writes a cleaned copy and a log of all changes; the file itself is never written to.
-
-    Args:
-        output: where to; `<name>-clean.csv` beside the file where None. The log lies beside it.
+def require_page(path: Path, source: str, *, overwrite: bool = False) -> None:
+    """Finds out, before rows are worked on, whether a page may be written there.
 
     Raises:
-        OutputError: there is such a file already, it is the one checked, or the disk is full.
+        OutputError: the name does not end in .html, it is a folder, the file that is checked, or a
+            file that exists and may not be replaced.
     """
-    listener = listener or Silent()
-    source, table = checked.subject.source, checked.subject.table
-    path = output or _copy_of(source)
-    log = path.with_name(f"{_stem(path)}.changes.csv")
-    for file in (path, log):
-        if _is_read(file, table):
-            mend = "choose another name for the copy"
-            raise OutputError("is the file that was checked", where=str(file), mend=mend)
-        check_writable(file, overwrite=overwrite)
-    listener.stage("cleaning", None)
-    cleaned = clean(
-        checked.subject,
-        steps,
-        on_step=lambda step, count: listener.say(
-            f"{step.name}: {counted(count, 'change', 'changes')}"
-        ),
-    )
-    changes = (*checked.changes, *cleaned.changes)
-    write_table(log_table(changes, str(log)), log, overwrite=overwrite)
-    log.chmod(0o600)  # it holds what was taken out, personal data too
-    write_table(cleaned.table, path, overwrite=overwrite)
-    return Fixed(path, log, cleaned)
+    _require(path, [source], overwrite=overwrite)
 
 
-def _is_read(file: Path, table: Table) -> bool:
-    """Whether `file` is what the table was read from, or one of several such files."""
-    names = [table.source, *(part.source for part in table.parts)]
-    return file.exists() and any(
-        Path(name).exists() and file.samefile(name) for name in names if not is_address(name)
-    )
+def _require(path: Path, sources: Sequence[str], *, overwrite: bool) -> None:
+    refuse_sources(path, sources)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise OutputError("is no name for a page", where=str(path), mend="end it in .html")
+    if path.is_dir():
+        raise OutputError("is a folder", where=str(path), mend="name a file")
+    if path.exists() and not overwrite:
+        mend = "choose another name, or --overwrite"
+        raise OutputError("the file exists", where=str(path), mend=mend)
 
 
-def _copy_of(source: str) -> Path:
-    path = Path("data.csv") if source == "standard input" else Path(source)
-    if is_pattern(source) or is_address(source):
-        path = Path(f"{source_stem(source, 'data')}.csv")
-    suffix = path.suffix.lower() if path.suffix.lower() in _WRITTEN else ".csv"
-    return path.with_name(f"{_stem(path)}-clean{suffix}")
-
-
-def _stem(path: Path) -> str:
-    """The name without what says its kind: "mail.csv.gz" is "mail", "mail.v2.csv" is "mail.v2"."""
-    return Path(path.stem).stem if path.suffix.lower() == ".gz" else path.stem
+def _beside(columns: Columns, **files: str | None) -> dict[str, Subject]:
+    """The other files with the same columns, by their part."""
+    beside = {}
+    for part, file in files.items():
+        if file is not None:
+            other = read_table(file)
+            named = choose_columns(other, text=columns.text, target=columns.target)
+            beside[part] = Subject(other, named.text, named.target)
+    return beside

@@ -13,8 +13,8 @@ from tunesmith.bases import find_base
 from tunesmith.checks import CHECKS, Subject
 from tunesmith.data import choose_columns, read_table
 from tunesmith.errors import ConfigError, MissingDependencyError
+from tunesmith.recipes._findings import find_faults
 from tunesmith.recipes._listener import Listener, Silent
-from tunesmith.recipes.check import find_faults
 from tunesmith.recipes.doctor import missing_packages
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from tunesmith.pages import even_ticks
 from tunesmith.search._space import Dimension, Range, Scalar, Space
 from tunesmith.search._trial import Trial
 
@@ -210,20 +211,9 @@ def _numeric_axis(
         share = (bent(min(max(number, low), high)) - bent(low)) / (bent(high) - bent(low))
         return round(ends[0] + (ends[1] - ends[0]) * share, 1)
 
-    values = _log_ticks(low, high) if log else _even_ticks(low, high, is_whole)
+    values = _log_ticks(low, high) if log else even_ticks(low, high, _MOST_TICKS, is_whole=is_whole)
     texts = [setting_text(int(value) if is_whole else float(value)) for value in values]
     return place, tuple(zip(map(place, values), texts, strict=True))
-
-
-def _even_ticks(low: float, high: float, is_whole: bool) -> list[float]:
-    """Some round numbers from low to high."""
-    rough = (high - low) / (_MOST_TICKS - 1)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
-    step = max(1.0, round(step)) if is_whole else step
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [round(step * place, 10) for place in range(first, last + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

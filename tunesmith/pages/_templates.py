@@ -1,4 +1,4 @@
-"""Reports as web pages: templates with one style sheet of their own, and nothing from elsewhere."""
+"""The templates of a package, and what all reports share."""
 
 from __future__ import annotations
 
@@ -15,15 +15,23 @@ from markupsafe import Markup
 __all__ = ["Templates"]
 
 
+_SHARED = "shared/"
+
+
 class Templates:
-    """The folder `templates/` of a package: values in it are escaped, a missing one is an error."""
+    """The folder `templates/` of a package: values in it are escaped, a missing one is an error.
+
+    What all reports share is in it too, by names that begin with "shared/": "shared/head.html", and
+    the look, which stands before the package's own style sheet. An article of the class
+    `tunesmith-report` has it; a body of the class `tunesmith-page` has its background.
+    """
 
     def __init__(self, package: str, style: str, filters: Mapping[str, Callable[..., Any]]) -> None:
         """Reads nothing yet.
 
         Args:
             package: that holds the folder, by its full name.
-            style: the style sheet's file name.
+            style: the file name of the package's own style sheet.
             filters: what templates may call, by name.
         """
         self._package = package
@@ -43,7 +51,7 @@ class Templates:
 
     @cached_property
     def _style(self) -> str:
-        return self._read(self._style_name)
+        return f"{self._read(_SHARED + 'base.css')}\n{self._read(self._style_name)}"
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
@@ -58,4 +66,6 @@ class Templates:
         return environment
 
     def _read(self, name: str) -> str:
-        return (resources.files(self._package) / "templates" / name).read_text(encoding="utf-8")
+        package = "tunesmith.pages" if name.startswith(_SHARED) else self._package
+        file = resources.files(package) / "templates" / name.removeprefix(_SHARED)
+        return file.read_text(encoding="utf-8")

@@ -1,0 +1,8 @@
+"""Reports as web pages: templates with one style sheet of their own, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+from tunesmith.pages._templates import Templates
+from tunesmith.pages._ticks import even_ticks
+
+__all__ = ["Templates", "even_ticks"]
