@@ -100,3 +100,21 @@ def test_the_base_reads_the_rows_too(labelled_csv: Path, tiny_base: Path) -> Non
     result = run(app, ["check", str(labelled_csv), "--base", str(tiny_base), "--json"])
     assert result.exit_code == 0
     assert "reading with the encoder" in result.stderr
+
+
+def test_what_was_decided_in_a_review_is_applied_first(file: Path) -> None:
+    from tunesmith.checks import Subject
+    from tunesmith.data import read_table
+    from tunesmith.review import Decisions
+
+    fixes = file.with_name("fixes.csv")
+    decisions = Decisions(fixes, Subject(read_table(file), ("text",), "label"))
+    decisions.decide(6, "relabel", "ham", check="conflicting-labels", seen=None)
+    decisions.decide(3, "drop", None, check="placeholder-values", seen=None)
+    command = ["check", "--no-model", str(file), "--corrections", str(fixes)]
+    result = run(app, command)
+    assert result.exit_code == 0
+    assert "1 relabelled, 1 dropped, 0 kept" in result.stderr
+    assert "conflicting-labels" not in result.stdout
+    assert "placeholder-values" not in result.stdout
+    assert isinstance(run(app, [*command[:-1], "none.csv"]).exception, DataError)
