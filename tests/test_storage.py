@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,6 +151,38 @@ def test_a_full_disk_leaves_nothing(small_disk: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+@pytest.mark.skipif(os.name != "posix", reason="flock is of POSIX")
+def test_one_at_a_time_holds_a_lock(tmp_path: Path) -> None:
+    lock, inside, most = tmp_path / ".lock", [0], [0]
+
+    def hold() -> None:
+        for _ in range(20):
+            with storage.locked(lock):
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=hold) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock is of POSIX")
+def test_who_does_not_wait_is_told(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    with storage.locked(lock, wait=False) as first, storage.locked(lock, wait=False) as second:
+        assert (first, second) == (True, False)
+    lock.touch()  # left behind by a process that was killed
+    with storage.locked(lock, wait=False) as again:
+        assert again
+    with pytest.raises(OutputError), storage.locked(tmp_path / "gone" / ".lock"):
+        pass
+
+
 def test_a_private_folder(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     storage.make_private(folder)

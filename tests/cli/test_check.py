@@ -131,3 +131,21 @@ def test_a_page_takes_no_other_files_place(file: Path, tmp_path: Path) -> None:
     assert file.read_bytes() == before
     assert linked.is_symlink()
     assert not (tmp_path / "other.csv").exists()
+
+
+def test_what_was_decided_in_a_review_is_applied_first(file: Path) -> None:
+    from tunesmith.checks import Subject
+    from tunesmith.data import read_table
+    from tunesmith.review import Decisions
+
+    fixes = file.with_name("fixes.csv")
+    decisions = Decisions(fixes, Subject(read_table(file), ("text",), "label"))
+    decisions.decide(6, "relabel", "ham", check="conflicting-labels", seen=None)
+    decisions.decide(3, "drop", None, check="placeholder-values", seen=None)
+    command = ["check", "--no-model", str(file), "--corrections", str(fixes)]
+    result = run(app, command)
+    assert result.exit_code == 0
+    assert "1 relabelled, 1 dropped, 0 kept" in result.stderr
+    assert "conflicting-labels" not in result.stdout
+    assert "placeholder-values" not in result.stdout
+    assert isinstance(run(app, [*command[:-1], "none.csv"]).exception, DataError)

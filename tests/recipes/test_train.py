@@ -38,7 +38,9 @@ def test_the_run_has_a_report_and_a_bundle(finished: Run) -> None:
     ]
     assert report.chosen == "fine-tuned model"
     assert report.split_sizes == {"train": 96, "validation": 12, "test": 12}
-    assert report.split_source == "10% of topics.csv, held out by text, labels spread alike, seed 42"
+    assert (
+        report.split_source == "10% of topics.csv, held out by text, labels spread alike, seed 42"
+    )
     assert [epoch["epoch"] for epoch in report.history] == [0, 1, 2]
     assert np.asarray(report.confusion).sum() == 12
     assert report.base["pooling"] == "mean"

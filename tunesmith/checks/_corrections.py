@@ -130,8 +130,11 @@ def read_corrections(path: str | Path) -> Corrections:
     return Corrections(str(path), tuple(decisions), hashlib.sha256(content).hexdigest())
 
 
-def write_corrections(path: Path, decisions: Iterable[Correction]) -> None:
+def write_corrections(path: Path, decisions: Iterable[Correction]) -> str:
     """Writes decisions by the numbers of their rows; the file is replaced in one step.
+
+    Returns:
+        The sha256 of the file's bytes.
 
     Raises:
         OutputError: the disk is full or may not be written.
@@ -143,7 +146,9 @@ def write_corrections(path: Path, decisions: Iterable[Correction]) -> None:
     for one in sorted(decisions, key=lambda one: (one.row, one.digest)):
         labels = (_cell(one.before), _cell(one.after))
         writer.writerow([one.row, one.digest, one.action, *labels, one.check, one.when])
-    storage.write_bytes(path, text.getvalue().encode())
+    content = text.getvalue().encode()
+    storage.write_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def find_places(

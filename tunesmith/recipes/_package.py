@@ -175,7 +175,7 @@ def _portable(config: RunConfig) -> dict[str, Any]:
     """The settings without the folders of this machine, which are nobody's business elsewhere."""
     values = config.model_dump(mode="json")
     values["output"] = None
-    for name in ("source", "validation", "test", "replay_from"):
+    for name in ("source", "validation", "test", "corrections", "replay_from"):
         if values["data"][name]:
             values["data"][name] = source_name(values["data"][name])
     values["base"]["id"] = _base_name(config.base.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -44,13 +45,14 @@ class Changed(InputError):  # noqa: N818 - nobody did anything wrong
 class Decisions:
     """A corrections file that several pages, and several servers, may write to at once.
 
-    Nothing is kept in memory: each decision reads the file, changes it and replaces it whole, under
-    a lock that all of them take.
+    The file alone counts: each decision reads it, changes it and replaces it whole, under a lock
+    that all of them take.
     """
 
     def __init__(self, path: Path, subject: Subject) -> None:
         self.path = path
         self._subject = subject
+        self._read: tuple[str, dict[int, Correction]] = ("", {})  # by the file's sha256
 
     @cached_property
     def _codes(self) -> NDArray[np.uint64]:
@@ -62,6 +64,7 @@ class Decisions:
 
         The block is told whether it is the only one.
         """
+        assert len(self._codes) == self._subject.num_rows  # now, not with the first decision
         with storage.locked(self._beside("open"), wait=False) as is_alone:
             yield is_alone
 
@@ -73,8 +76,12 @@ class Decisions:
         """
         if not self.path.exists():
             return {}
-        corrections = read_corrections(self.path)
-        return self._by_row(corrections)
+        sha256, known = self._read
+        if not _holds(self.path, sha256):
+            corrections = read_corrections(self.path)
+            known = self._by_row(corrections)
+            self._read = (corrections.sha256, known)
+        return dict(known)
 
     def decide(
         self, row: int, action: Action, after: Target | None, *, check: str, seen: str | None
@@ -123,7 +130,7 @@ class Decisions:
             if (None if present is None else present.when) != seen:
                 raise Changed(present)
             yield known
-            write_corrections(self.path, known.values())
+            self._read = (write_corrections(self.path, known.values()), dict(sorted(known.items())))
 
     def _by_row(self, corrections: Corrections) -> dict[int, Correction]:
         found = find_places(self._subject, corrections, self._codes)
@@ -135,6 +142,14 @@ class Decisions:
 
     def _beside(self, kind: str) -> Path:
         return self.path.with_name(f".{self.path.name}.{kind}")
+
+
+def _holds(path: Path, sha256: str) -> bool:
+    """Whether a file is still the one that was read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError:
+        return False  # whoever reads it says what is wrong
 
 
 def _renumbered(one: Correction, row: int) -> Correction:

@@ -134,28 +134,17 @@ def _pages() -> APIRouter:
 
 def _routes(queue: Queue, decisions: Decisions, command: str) -> APIRouter:
     routes = APIRouter(prefix="/api", default_response_class=JSONResponse)
-    subject = queue.subject
+    num_rows = queue.subject.num_rows
 
     def known(row: int) -> int:
-        if not 1 <= row <= subject.num_rows:
-            mend = f"rows are numbered from 1 to {subject.num_rows:,}"
+        if not 1 <= row <= num_rows:
+            mend = f"rows are numbered from 1 to {num_rows:,}"
             raise Refused("not_found", f"there is no row {row}", mend=mend)
         return row
 
     @routes.get("/review")
     def review() -> dict[str, Any]:
-        return {
-            "source": subject.source,
-            "num_rows": subject.num_rows,
-            "target": subject.target,
-            "several": subject.has_several_labels,
-            "labels": subject.label_counts.most_common(),
-            "findings": [one.as_dict(0) for one in queue.findings],
-            "items": [[item.row, *item.findings] for item in queue.items],
-            "decisions": _told(decisions.all()),
-            "corrections": str(decisions.path),
-            "command": command,
-        }
+        return _overview(queue, decisions, command)
 
     @routes.get("/decisions")
     def every() -> dict[str, Any]:
@@ -167,15 +156,7 @@ def _routes(queue: Queue, decisions: Decisions, command: str) -> APIRouter:
 
     @routes.put("/rows/{row}/decision")
     def decide(row: int, given: Annotated[Decision, Body()]) -> Any:
-        refused = _refused(queue, decisions, given)
-        if refused is not None:
-            return refused
-        after: str | tuple[str, ...] | None = None
-        if given.action == "relabel":
-            labels = tuple(sorted({label.strip() for label in given.labels}))
-            after = labels if subject.has_several_labels else labels[0]
-        made = decisions.decide(known(row), given.action, after, check=given.check, seen=given.seen)
-        return asdict(made)
+        return _refused(queue, decisions, given) or _decide(queue, decisions, known(row), given)
 
     @routes.delete("/rows/{row}/decision")
     def take_back(row: int, given: Annotated[TakenBack, Body()]) -> dict[str, Any]:
@@ -183,6 +164,32 @@ def _routes(queue: Queue, decisions: Decisions, command: str) -> APIRouter:
         return {}
 
     return routes
+
+
+def _overview(queue: Queue, decisions: Decisions, command: str) -> dict[str, Any]:
+    """What the page needs of the whole: rows to look at, labels, decisions."""
+    subject = queue.subject
+    return {
+        "source": subject.source,
+        "num_rows": subject.num_rows,
+        "target": subject.target,
+        "several": subject.has_several_labels,
+        "labels": subject.label_counts.most_common(),
+        "findings": [one.as_dict(0) for one in queue.findings],
+        "items": [[item.row, *item.findings] for item in queue.items],
+        "decisions": _told(decisions.all()),
+        "corrections": str(decisions.path),
+        "command": command,
+    }
+
+
+def _decide(queue: Queue, decisions: Decisions, row: int, given: Decision) -> dict[str, Any]:
+    after: str | tuple[str, ...] | None = None
+    if given.action == "relabel":
+        labels = tuple(sorted({label.strip() for label in given.labels}))
+        after = labels if queue.subject.has_several_labels else labels[0]
+    made = decisions.decide(row, given.action, after, check=given.check, seen=given.seen)
+    return asdict(made)
 
 
 def _refused(queue: Queue, decisions: Decisions, given: Decision) -> Response | None:

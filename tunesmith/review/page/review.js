@@ -2,6 +2,7 @@
 import { checkName, drawRow, element, number } from "./row.js";
 import { Search } from "./search.js";
 
+const ELSEWHERE = "Meanwhile this row was decided in another window. Look again, and decide.";
 const byId = (id) => document.getElementById(id);
 const views = new Map();
 const made = []; // what this window decided, the last one at the end, for undo
@@ -13,6 +14,8 @@ let chosen = new Set(); // of rows with several labels: those that Enter will sa
 let newLabels = null; // labels that wait to be confirmed, since no row has them yet
 let search = null;
 let work = Promise.resolve();
+let pressedAt = 0; // when what is being done was asked for
+let changedAt = 0; // when another window's decision on this row was heard of
 
 async function ask(method, path, body) {
   const options = { method, headers: { "content-type": "application/json" } };
@@ -148,6 +151,7 @@ async function lookUp(text) {
 
 async function decide(action, labels = [], isNew = false) {
   if (row === null) return;
+  if (pressedAt < changedAt) throw new Error(ELSEWHERE);
   const shown = await view(row);
   const previous = decisions.get(row) || null;
   const check = shown.reasons.length ? review.findings[shown.reasons[0].finding].check : "";
@@ -235,8 +239,12 @@ const ACTIONS = {
 
 // One thing after the other, so that quick fingers decide on the rows that they see come.
 function run(what, isQuiet = false) {
+  const now = performance.now();
   work = work.then(async () => {
-    if (!isQuiet) notice("");
+    if (!isQuiet) {
+      notice("");
+      pressedAt = now;
+    }
     try {
       await what();
     } catch (error) {
@@ -260,8 +268,11 @@ async function catchUp() {
   if (document.visibilityState !== "visible" || !review) return;
   const before = row === null ? null : (decisions.get(row) || {}).when;
   readDecisions(await ask("GET", "decisions"));
-  if (row !== null && before !== (decisions.get(row) || {}).when) await show(row, { focus: false });
   showProgress();
+  if (row === null || before === (decisions.get(row) || {}).when) return;
+  changedAt = performance.now();
+  await show(row, { focus: false });
+  notice(ELSEWHERE);
 }
 
 // Keys and clicks
@@ -272,8 +283,8 @@ const KEYS = {
 };
 
 function onKey(event) {
+  const target = event.target instanceof Element ? event.target : document.body;
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || !review) return;
-  const target = event.target;
   if (target.matches("input, select, textarea")) {
     if (event.key === "Escape") (byId("row") || document.body).focus();
     return;
