@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from tunesmith.checks._clean import Change, Cleaned, clean, find_steps, log_table, revert
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
+from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
 from tunesmith.checks._steps import STEPS, Edit, Step
 from tunesmith.checks._subject import Subject
@@ -28,6 +29,7 @@ __all__ = [
     "Step",
     "Subject",
     "by_weight",
+    "check_misspelt_values",
     "check_outliers",
     "check_suspected_labels",
     "clean",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -24,44 +23,46 @@ __all__ = ["check_misspelt_values", "misspelt_values"]
 
 _TIMES_AS_OFTEN = 10
 _SHORTEST = 4
+_MOST_SLIPS = 3
 _SAMPLE_ROWS = 200_000
 _MOST_VALUES = 5_000
 _FEWEST_OF_A_VALUE = 4  # rows a value, on average; else the values of a column do not repeat
 _LONGEST = 200
-_WORDS = re.compile(r"\w+")
+_WORDS = re.compile(r"[^\W_]+")
 _FAR = 99
 
 
 def check_misspelt_values(subject: Subject) -> Iterator[Finding]:
     """Finds labels, and values of other columns that repeat, that look like slips of the hand."""
     for name in subject.table.column_names:
-        is_target = name == subject.target
-        counts = _counts(subject, name)
         meant = {
             value: common
-            for value, common in misspelt_values(counts).items()
+            for value, common in misspelt_values(_counts(subject, name)).items()
             if not _is_written_elsewhere(subject, name, _new_words(value, common))
         }
-        if not meant:
-            continue
-        places, values = _places(subject, name, meant)
-        shown = ", ".join(f"{old!r} for {new!r}" for old, new in list(meant.items())[:5])
-        what = ("label", "labels") if is_target else ("value", "values")
-        yield Finding(
-            check="misspelt-values",
-            severity="warning" if is_target else "note",
-            message=f"column {name!r} has {counted(len(meant), *what)} that look"
-            f"{'s' if len(meant) == 1 else ''} misspelt, in "
-            f"{counted(len(places), 'row', 'rows')}: {shown}",
-            fix="put them right where they are slips; leave them where they are meant",
-            rows=row_numbers(places),
-            column=name,
-            step="correct-misspelt-values",
-            details=[
-                {"row": place + 1, "value": value, "suggested": meant[value]}
-                for place, value in zip(places.tolist(), values, strict=True)
-            ],
-        )
+        if meant:
+            yield _misspelt(subject, name, meant)
+
+
+def _misspelt(subject: Subject, name: str, meant: Mapping[str, str]) -> Finding:
+    places, values = _places(subject, name, meant)
+    shown = ", ".join(f"{old!r} for {new!r}" for old, new in list(meant.items())[:5])
+    what = "label" if name == subject.target else "value"
+    return Finding(
+        check="misspelt-values",
+        severity="warning" if name == subject.target else "note",
+        message=f"column {name!r} has "
+        f"{counted(len(meant), f'{what} that looks', f'{what}s that look')} misspelt, in "
+        f"{counted(len(places), 'row', 'rows')}: {shown}",
+        fix="put them right where they are slips, and leave them where they are meant",
+        rows=row_numbers(places),
+        column=name,
+        step="correct-misspelt-values",
+        details=[
+            {"row": place + 1, "value": value, "suggested": meant[value]}
+            for place, value in zip(places.tolist(), values, strict=True)
+        ],
+    )
 
 
 def misspelt_values(counts: Mapping[str, int]) -> dict[str, str]:
@@ -71,31 +72,32 @@ def misspelt_values(counts: Mapping[str, int]) -> dict[str, str]:
         counts: value → the number of its rows.
     """
     names = [value for value in counts if len(value) <= _LONGEST]
-    least = min((counts[name] for name in names), default=0)
-    common = [one for one in names if counts[one] >= _TIMES_AS_OFTEN * least]
-    rare = [one for one in names if counts[one] * _TIMES_AS_OFTEN <= max(counts.values())]
-    common = [one for one in common if len(one) >= _SHORTEST]
-    meant = {}
+    most = max((counts[name] for name in names), default=0)
+    common = [one for one in names if counts[one] >= _TIMES_AS_OFTEN and len(one) >= _SHORTEST]
+    rare = [one for one in names if counts[one] * _TIMES_AS_OFTEN <= most]
     letters = _letters(common)
+    how_often = np.array([counts[one] for one in common])
+    meant = {}
     for value in sorted(rare, key=lambda one: (-counts[one], one)):
-        near: dict[str, int] = {}
-        # Letters that differ in number are a lower bound of the distance, and quickly had.
+        # The letters in which two values differ are at most twice the slips, and quickly counted.
         apart = np.abs(letters - _letters([value])).sum(axis=1)
-        for at in np.flatnonzero(apart <= 2 * _most_slips(value) + 1).tolist():
-            other = common[at]
-            if counts[other] >= _TIMES_AS_OFTEN * counts[value]:
-                distance = _slips(value, other)
-                if 0 < distance <= _most_slips(other):
-                    near[other] = distance
-        best = [one for one in near if near[one] == min(near.values())]
+        near = (apart <= 2 * _MOST_SLIPS) & (how_often >= _TIMES_AS_OFTEN * counts[value])
+        best = _nearest(value, [common[at] for at in np.flatnonzero(near).tolist()])
         if len(best) == 1:  # else nobody knows which one was meant
             meant[value] = best[0]
     return meant
 
 
+def _nearest(value: str, others: Sequence[str]) -> list[str]:
+    """The values of which this one may be a misspelling, with the fewest slips."""
+    slips = {other: _slips(value, other) for other in others}
+    near = {other: count for other, count in slips.items() if 0 < count <= _most_slips(other)}
+    return [other for other, count in near.items() if count == min(near.values())]
+
+
 def _most_slips(value: str) -> int:
-    """How many slips a value of this length may have."""
-    return 1 if len(value) < 8 else 2 if len(value) < 16 else 3
+    """How many slips a value, or a word of it, may have."""
+    return 1 if len(value) < 8 else 2 if len(value) < 16 else _MOST_SLIPS
 
 
 def _slips(value: str, common: str) -> int:
@@ -113,11 +115,12 @@ def _slips(value: str, common: str) -> int:
 def _is_slip(word: str, common: str) -> bool:
     """Whether a word may be another one misspelt, rather than another name.
 
-    Short words are codes and abbreviations ("type A", "grade II"). Letters before a word change what
-    it means ("paid", "unpaid").
+    Short words are codes and abbreviations ("type A", "grade II"). Letters before a word change
+    what it means ("paid", "unpaid").
     """
-    is_short = len(common) < _SHORTEST
-    return not (is_short or word.endswith(common) or common.endswith(word))
+    if len(common) < _SHORTEST or word.endswith(common) or common.endswith(word):
+        return False
+    return _distance(word, common) <= _most_slips(common)
 
 
 def _distance(a: str, b: str) -> int:
@@ -162,7 +165,7 @@ def _new_words(value: str, common: str) -> list[str]:
 
 
 def _is_written_elsewhere(subject: Subject, name: str, words: Sequence[str]) -> bool:
-    """Whether other columns use one of these words more than once, as they do a word that exists."""
+    """Whether other columns use one of these words more than once: then the word exists."""
     for other in subject.table.column_names:
         column = subject.table.arrow.column(other).slice(0, _SAMPLE_ROWS)
         if other == name or not _is_text(column.type):

@@ -1,4 +1,4 @@
-"""Labels that are probably wrong, and texts unlike all others, by the states of a frozen encoder."""
+"""Labels that may well be wrong, and texts unlike all others, by what a frozen encoder sees."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._judges import nearest_rows, unit_length
 from tunesmith.checks._subject import Subject
-from tunesmith.checks._wrong_labels import probabilities_of_wrong
+from tunesmith.checks._wrong_labels import SUSPECTED, probabilities_of_wrong
 
 __all__ = ["check_outliers", "check_suspected_labels"]
 
 _FEWEST_ROWS = 50
 _FEWEST_OF_LABEL = 5
-_SUSPECTED = 0.5
 _NEAREST = 10
 _FAR = 4.0  # robust standard deviations below the usual likeness
 _MOST_OUTLIERS = 0.01
@@ -26,7 +25,7 @@ _MOST_OUTLIERS = 0.01
 def check_suspected_labels(
     subject: Subject, places: NDArray[np.int64], features: NDArray[np.float32]
 ) -> Iterator[Finding]:
-    """Finds labels that are wrong more likely than not, the most suspicious first in `details`.
+    """Finds labels that may well be wrong, the most suspicious first in `details`.
 
     `probability` there is that of the label being wrong.
 
@@ -45,7 +44,7 @@ def check_suspected_labels(
     targets = np.array([codes[str(subject.targets[places[i]])] for i in known])
     texts = subject.whole_texts.take(pa.array(places[known])).to_pylist()
     wrong, expected = probabilities_of_wrong(features[known], texts, targets, len(labels))
-    suspects = np.flatnonzero(wrong > _SUSPECTED)
+    suspects = np.flatnonzero(wrong > SUSPECTED)
     if not len(suspects):
         return
     suspects = suspects[np.argsort(-wrong[suspects], kind="stable")]

@@ -29,12 +29,14 @@ from tunesmith.checks._judges import (
     word_features,
 )
 
-__all__ = ["Votes", "chance_of_wrong", "probabilities_of_wrong"]
+__all__ = ["SUSPECTED", "Votes", "chance_of_wrong", "probabilities_of_wrong"]
 
 _MODEL_WEIGHT, _NEIGHBOURS_WEIGHT = 0.3, 0.5
 _LEAST = 1e-5  # probability of the linear model
 _NONE_NEAR = 0.02  # what the neighbours leave to labels that none of them has
-_SUSPECTED = 0.5
+SUSPECTED = 0.4
+"""The probability of being wrong from which a label is shown to a person."""
+_NOT_LEARNED = 0.5
 _RIGHT_AND_DISPUTED = 0.8
 """How often words side with a right label that the encoder disputes, of how often they agree with
 labels that it does not dispute. Measured on TREC-6 as it is: 0.6 to 0.9."""
@@ -82,7 +84,7 @@ def probabilities_of_wrong(
     if words is None:  # nothing that a second judge could look at
         return wrong, expected
     for _ in range(2):  # words that have learned from wrong labels take their side
-        told = by_words(words, targets, num_labels, wrong > _SUSPECTED)
+        told = by_words(words, targets, num_labels, wrong > _NOT_LEARNED)
         wrong = chance_of_wrong(Votes(expected, sureness, told), targets)
     return wrong, expected
 
@@ -121,7 +123,7 @@ def _fitted(
     sides: NDArray[np.bool_],
     if_right: float,
 ) -> NDArray[np.float64]:
-    """The probability of a wrong label by sureness alone: the likeliest, given whose side words take.
+    """The probability of a wrong label by sureness alone, as the sides that words take tell it.
 
     Few rows say little; then it stays near what is usual.
     """
