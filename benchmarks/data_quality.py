@@ -15,12 +15,12 @@ Labels: AG News with labels by people (a half of the rows served to choose setti
 not), TREC-6 and Banking77 as they are and with a share of labels changed at random, and the wrong
 labels planted in the samples. PEER is a virtual environment with cleanlab==2.9.0 in it; it is given
 the same features, and used as its tutorial for texts does. Gain: a logistic regression on frozen
-features, judged on clean test rows; a seed draws nine tenths of the training rows. Features are made
-anew (minutes) unless --features names a folder that has them, where they are kept as well.
+features, judged on clean test rows; a seed draws nine tenths of the training rows. Features are
+made anew (minutes) unless --features names a folder that has them, where they are kept as well.
 
 Dirty tables: each column in turn is the text that is read. A cell is dirty where it differs from
-the clean version of the table; missing where it is empty or a placeholder there; the others are dirty
-in other ways (another format, another value, in `hospital` letters that became an x).
+the clean version of the table; missing where it is empty or a placeholder there; the others are
+dirty in other ways (another format or value; in `hospital` letters that became an x).
 """
 
 from __future__ import annotations
