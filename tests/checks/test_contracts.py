@@ -59,6 +59,7 @@ def flawed_subject() -> Subject:
         "label": pa.array(labels, pa.string()),
         "id": pa.array([f"row-{n}" for n in range(count)]),
         "constant": pa.array(["same"] * count),
+        "city": pa.array(["Birminhgam" if n == 7 else "Birmingham" for n in range(count)]),
         "copy": pa.array([str(label).upper() for label in labels]),
         "day": pa.array([
             f"20{10 if label == 'chair' else 20}-01-{n % 28 + 1:02}"

@@ -22,6 +22,7 @@ from tunesmith.checks._corrections import (
     write_corrections,
 )
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
+from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._near import connected
 from tunesmith.checks._near_duplicates import near_links
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
@@ -46,6 +47,7 @@ __all__ = [
     "Subject",
     "apply_corrections",
     "by_weight",
+    "check_misspelt_values",
     "check_outliers",
     "check_suspected_labels",
     "clean",

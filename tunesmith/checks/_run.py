@@ -13,6 +13,7 @@ from tunesmith.checks._labels import check_imbalance, check_label_variants, chec
 from tunesmith.checks._language import check_languages
 from tunesmith.checks._lengths import check_lengths
 from tunesmith.checks._missing import check_missing, check_placeholders
+from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._near_duplicates import check_near_duplicates, check_overlap
 from tunesmith.checks._order import check_time_drift
 from tunesmith.checks._personal import check_personal_data
@@ -28,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     check_missing,
     check_placeholders,
     check_label_variants,
+    check_misspelt_values,
     check_rare_labels,
     check_imbalance,
     check_exact_duplicates,

@@ -23,6 +23,7 @@ from tunesmith.checks._finding import Finding
 from tunesmith.checks._labels import check_rare_labels, label_variants
 from tunesmith.checks._lengths import check_lengths
 from tunesmith.checks._missing import check_missing, check_placeholders
+from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._near_duplicates import check_near_duplicates
 from tunesmith.checks._personal import check_personal_data, redacted
 from tunesmith.checks._run import Check
@@ -120,6 +121,12 @@ def _unify_labels(subject: Subject) -> Iterator[Edit]:
             yield Edit(place, subject.target, separator.join(dict.fromkeys(meant)))
 
 
+def _correct_misspelt(subject: Subject) -> Iterator[Edit]:
+    for finding in check_misspelt_values(subject):
+        for one in finding.details:
+            yield Edit(one["row"] - 1, finding.column, one["suggested"])
+
+
 _ALL = (
     Step(
         "repair-mojibake",
@@ -138,6 +145,7 @@ _ALL = (
         "empty-placeholders", "stood for nothing", True, _rewrite(check_placeholders, lambda _: "")
     ),
     Step("unify-labels", "was another way to write a label", True, _unify_labels),
+    Step("correct-misspelt-values", "looked misspelt", False, _correct_misspelt),
     Step(
         "redact-personal-data",
         "held personal data",

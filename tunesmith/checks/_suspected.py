@@ -1,34 +1,22 @@
-"""Labels that are probably wrong, and texts unlike all others, by the states of a frozen encoder.
-
-Two judges who err in different ways must agree: a linear model, cross-validated and fitted a second
-time without the rows that it doubts (Northcutt, Jiang & Chuang 2021, "Confident Learning", prunes
-likewise), and the labels of the nearest texts, which bear wrong labels that cluster better than a
-fitted boundary does (Bahri, Jiang & Gupta 2020, "Deep k-NN for Noisy Labels"). What was measured
-stands in docs/log.md.
-"""
+"""Labels that may well be wrong, and texts unlike all others, by what a frozen encoder sees."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from tunesmith.checks._finding import Finding, counted
+from tunesmith.checks._judges import nearest_rows, unit_length
 from tunesmith.checks._subject import Subject
+from tunesmith.checks._wrong_labels import SUSPECTED, probabilities_of_wrong
 
 __all__ = ["check_outliers", "check_suspected_labels"]
 
 _FEWEST_ROWS = 50
 _FEWEST_OF_LABEL = 5
-_FOLDS = 5
-_STRENGTH = 10.0  # C of the linear model, as for the probe
-_NEIGHBOURS = 50
-_TEMPERATURE = 0.1
-_DOUBTED_BY_MODEL, _DOUBTED_BY_NEIGHBOURS = 0.3, 0.2
-_SUSPECTED = 0.1
-_ROWS_AT_ONCE = 1_000
 _NEAREST = 10
 _FAR = 4.0  # robust standard deviations below the usual likeness
 _MOST_OUTLIERS = 0.01
@@ -38,7 +26,9 @@ _MOST_LIKELY, _HARDLY = 10, 0.005
 def check_suspected_labels(
     subject: Subject, places: NDArray[np.int64], features: NDArray[np.float32]
 ) -> Iterator[Finding]:
-    """Finds labels that both judges hold for wrong, the most suspicious first in `details`.
+    """Finds labels that may well be wrong, the most suspicious first in `details`.
+
+    `probability` there is that of the label being wrong.
 
     Args:
         places: int64 [n], places of complete rows.
@@ -53,25 +43,21 @@ def check_suspected_labels(
         return
     codes = {label: code for code, label in enumerate(labels)}
     targets = np.array([codes[str(subject.targets[places[i]])] for i in known])
-    by_model, by_neighbours = _label_probabilities(features[known], targets, len(labels))
-    both = np.sqrt(by_model * by_neighbours)
-    both /= both.sum(axis=1, keepdims=True)
-    own = both[np.arange(len(targets)), targets]
-    best = both.argmax(axis=1)
-    agreed = (by_model.argmax(axis=1) == best) & (by_neighbours.argmax(axis=1) == best)
-    suspects = np.flatnonzero(agreed & (best != targets) & (own < _SUSPECTED))
-    reviewed = np.isin(places[known][suspects], sorted(subject.reviewed))
-    suspects = suspects[~reviewed]
+    texts = subject.whole_texts.take(pa.array(places[known])).to_pylist()
+    wrong, believed = probabilities_of_wrong(features[known], texts, targets, len(labels))
+    expected = believed.argmax(axis=1)
+    suspects = np.flatnonzero(wrong > SUSPECTED)
+    suspects = suspects[~np.isin(places[known][suspects], sorted(subject.reviewed))]
     if not len(suspects):
         return
-    suspects = suspects[np.argsort(own[suspects], kind="stable")]
+    suspects = suspects[np.argsort(-wrong[suspects], kind="stable")]
     details = [
         {
             "row": int(places[known[i]]) + 1,
             "label": labels[targets[i]],
-            "suggested": labels[best[i]],
-            "probability": round(float(both[i, best[i]]), 4),
-            "likeliest": _likeliest(both[i], labels),
+            "suggested": labels[expected[i]],
+            "probability": round(float(wrong[i]), 4),
+            "likeliest": _likeliest(believed[i], labels),
         }
         for i in suspects.tolist()
     ]
@@ -96,7 +82,7 @@ def check_outliers(
     """Finds texts that are far from their nearest neighbours, compared with all others."""
     if len(places) < _FEWEST_ROWS:
         return
-    _, likeness = _neighbours(_unit(features), _NEAREST)
+    _, likeness = nearest_rows(unit_length(features), _NEAREST)
     nearest = likeness.mean(axis=1)
     usual = float(np.median(nearest))
     spread = 1.4826 * float(np.median(np.abs(nearest - usual)))
@@ -126,85 +112,6 @@ def _likeliest(probabilities: NDArray[np.float64], labels: list[str]) -> dict[st
     order = np.argsort(-probabilities, kind="stable")[:_MOST_LIKELY]
     told = {labels[i]: round(float(probabilities[i]), 4) for i in order.tolist()}
     return {label: one for label, one in told.items() if one >= _HARDLY}
-
-
-def _label_probabilities(
-    features: NDArray[np.float32], targets: NDArray[np.int64], num_labels: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What a linear model and the neighbours say of each row, none having seen its label.
-
-    Returns:
-        Two of float64 [n, labels]; each row sums to 1.
-    """
-    unit = _unit(features)
-    return (
-        _by_model(unit, targets, num_labels),
-        _by_neighbours(unit, targets, num_labels),
-    )
-
-
-def _by_model(
-    features: NDArray[np.float32], targets: NDArray[np.int64], num_labels: int
-) -> NDArray[np.float64]:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
-
-    rows = np.arange(len(targets))
-    trusted = np.ones(len(targets), dtype=bool)
-    told = np.zeros((len(targets), num_labels))
-    for _ in range(2):
-        told = np.zeros((len(targets), num_labels))
-        folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
-        for train, held_out in folds.split(features, targets):
-            kept = train[trusted[train]]
-            model = LogisticRegression(C=_STRENGTH, max_iter=200)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.fit(features[kept], targets[kept])
-            told[np.ix_(held_out, model.classes_)] = model.predict_proba(features[held_out])
-        agrees = told.argmax(axis=1) == targets
-        trusted = agrees | (told[rows, targets] > _DOUBTED_BY_MODEL)
-        for label in range(num_labels):  # a label that is doubted throughout is still a label
-            own = targets == label
-            if trusted[own].sum() < _FOLDS:
-                trusted[own] = True
-    return told
-
-
-def _by_neighbours(
-    features: NDArray[np.float32], targets: NDArray[np.int64], num_labels: int
-) -> NDArray[np.float64]:
-    indices, likeness = _neighbours(features, min(_NEIGHBOURS, max(len(targets) // 10, 1)))
-    weights = np.exp(likeness.astype(np.float64) / _TEMPERATURE)
-    weights /= weights.sum(axis=1, keepdims=True)
-    given = np.eye(num_labels)[targets]
-    told = np.einsum("nk,nkc->nc", weights, given[indices])
-    # Once more, with what the neighbours say in place of the labels that they hold for wrong.
-    doubted = told[np.arange(len(targets)), targets] < _DOUBTED_BY_NEIGHBOURS
-    mended = np.where(doubted[:, None], told, given)
-    return np.asarray(np.einsum("nk,nkc->nc", weights, mended[indices]))
-
-
-def _neighbours(
-    unit: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The nearest other rows of each, and their cosines; [n, count]."""
-    indices = np.empty((len(unit), count), dtype=np.int64)
-    likeness = np.empty((len(unit), count), dtype=np.float32)
-    for start in range(0, len(unit), _ROWS_AT_ONCE):
-        cosines = unit[start : start + _ROWS_AT_ONCE] @ unit.T
-        own = np.arange(len(cosines))
-        cosines[own, start + own] = -2.0
-        best = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-        indices[start : start + len(own)] = best
-        likeness[start : start + len(own)] = np.take_along_axis(cosines, best, axis=1)
-    return indices, likeness
-
-
-def _unit(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.asarray(features / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
 def _is_common(subject: Subject, place: int, counts: dict[str, int]) -> bool:

@@ -83,7 +83,7 @@ class Queue:
                     yield other, self.findings[finding].check
 
     def _suggestion(self, row: int, beside: Sequence[tuple[int, str]]) -> dict[str, Any] | None:
-        """The label that is expected instead, and how sure that is; None where nothing tells."""
+        """The label that is expected instead, and how likely the given one is to be wrong."""
         for finding in self.flags(row):
             told = self._details.get((finding, row), {})
             if "suggested" in told:
@@ -101,7 +101,7 @@ class Queue:
         """The labels that the number keys stand for, the likeliest first."""
         chances: dict[str, float | None] = {}
         if suggested is not None:
-            chances[suggested["label"]] = suggested["probability"]
+            chances[suggested["label"]] = None
         for finding in self.flags(row):
             chances |= self._details.get((finding, row), {}).get("likeliest", {})
         own = self.subject.targets[row - 1]

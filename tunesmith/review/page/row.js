@@ -88,7 +88,7 @@ function standing(view, review) {
     arrow.setAttribute("aria-label", "suggested:");
     line.append(arrow, element("span", "tag suggested", view.suggestion.label));
     const share = view.suggestion.probability;
-    line.append(element("span", "meta", share === null ? "as most of its like" : percent(share)));
+    line.append(element("span", "meta", share === null ? "as most of its like" : `wrong with ${percent(share)}`));
   }
   return line;
 }
