@@ -16,6 +16,7 @@ from tunesmith.data._decode import decode
 from tunesmith.data._delimited import parse_delimited, parse_lines
 from tunesmith.data._folder import data_file, is_saved_dataset, read_saved_dataset
 from tunesmith.data._json import parse_json, parse_json_lines
+from tunesmith.data._long import LongText, open_long_text
 from tunesmith.data._suggest import did_you_mean
 from tunesmith.data._table import Table, empty_file
 from tunesmith.errors import DataError
@@ -25,6 +26,13 @@ __all__ = ["read_table"]
 _PARSERS: dict[str, Callable[[str, str], Table]] = {
     ".csv": parse_delimited,
     ".json": parse_json,
+    ".jsonl": parse_json_lines,
+    ".ndjson": parse_json_lines,
+    ".tsv": partial(parse_delimited, preferred="\t"),
+    ".txt": parse_lines,
+}
+_LONG: dict[str, Callable[[LongText, str], Table]] = {
+    ".csv": parse_delimited,
     ".jsonl": parse_json_lines,
     ".ndjson": parse_json_lines,
     ".tsv": partial(parse_delimited, preferred="\t"),
@@ -82,6 +90,10 @@ def _read_file(path: Path, source: str) -> Table:
         ending = "".join(path.suffixes[-2:]) if compressed else path.suffix
         what = f"cannot tell what {ending!r} is" if ending else "the name has no suffix"
         raise DataError(what, where=source, mend=f"what is read: {_READ}")
+    if suffix in _LONG:
+        long = open_long_text(path, source, is_compressed=compressed)
+        if long is not None:
+            return _LONG[suffix](long, source)
     data = _inflate(path, source) if compressed else path.read_bytes()
     return _parse(data, source, _PARSERS[suffix])
 
