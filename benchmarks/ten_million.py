@@ -77,8 +77,8 @@ def _rows(
         chosen[own] = chosen[begins[source] : begins[source + 1]]
         if kind[place] < 0.03:
             chosen[generator.integers(own.start, own.stop)] = generator.integers(len(words))
-    lists = pa.ListArray.from_arrays(pa.array(begins.astype(np.int32)), words.take(pa.array(chosen)))
-    texts = pc.binary_join(lists, " ")
+    ends = pa.array(begins.astype(np.int32))
+    texts = pc.binary_join(pa.ListArray.from_arrays(ends, words.take(pa.array(chosen))), " ")
     missing, unsaid = (kind >= 0.06) & (kind < 0.061), (kind >= 0.061) & (kind < 0.062)
     planted["near"] += int((kind < 0.03).sum())
     planted["copies"] += int(((kind >= 0.03) & (kind < 0.06)).sum())
@@ -86,8 +86,9 @@ def _rows(
     planted["missing"] += int(missing.sum())
     planted["placeholders"] += int(unsaid.sum())
     days = np.datetime64("2015-01-01") + generator.integers(0, 3650, count)
+    numbers = pa.array(np.arange(start, start + count)).cast(pa.string())
     columns = [
-        pc.binary_join_element_wise("T-", pa.array(np.arange(start, start + count)).cast("string"), ""),
+        pc.binary_join_element_wise("T-", numbers, ""),
         pa.array(days.astype("datetime64[D]")).cast(pa.string()),
         texts,
         pa.array(LABELS).take(pa.array(labels)),
@@ -133,7 +134,8 @@ def main() -> None:
         file = arguments.file or Path(folder) / "rows.csv"
         if not file.exists():
             planted = write(file, arguments.rows, arguments.seed)
-            print(f"{arguments.rows:,} rows, {file.stat().st_size / 1e9:.2f} GB; planted: {planted}")
+            size_gb = file.stat().st_size / 1e9
+            print(f"{arguments.rows:,} rows, {size_gb:.2f} GB; planted: {planted}")
         check = ["check", str(file), "--target", "label", "--no-model", "--json"]
         told, seconds, rss, anonymous = measured([sys.executable, "-m", "tunesmith", *check])
         for one in json.loads(told)["findings"]:

@@ -33,9 +33,9 @@ def check_missing(subject: Subject) -> Iterator[Finding]:
         if len(places):
             yield _missing(places, name, "text", subject)
     if subject.target is not None:
-        blank = [place for place, target in enumerate(subject.targets) if target is None]
-        if blank:
-            yield _missing(np.array(blank, dtype=np.int64), subject.target, "label", subject)
+        places = np.flatnonzero(subject.targets.codes < 0)
+        if len(places):
+            yield _missing(places, subject.target, "label", subject)
 
 
 def _missing(places: NDArray[np.int64], name: str, what: str, subject: Subject) -> Finding:

@@ -29,7 +29,7 @@ def check_time_drift(subject: Subject) -> Iterator[Finding]:
         return
     codes, names = subject.label_codes, list(subject.label_counts)
     for name in subject.other_columns:
-        times = _times(subject.table.arrow.column(name))
+        times = _times(subject, name)
         if times is None:
             continue
         known = np.flatnonzero((times != _NO_TIME) & (codes >= 0))
@@ -64,20 +64,31 @@ def check_time_drift(subject: Subject) -> Iterator[Finding]:
 _NO_TIME = np.iinfo(np.int64).min
 
 
-def _times(column: pa.ChunkedArray) -> NDArray[np.int64] | None:
+def _times(subject: Subject, name: str) -> NDArray[np.int64] | None:
     """A column of dates as numbers, in the order of time; None where it holds something else."""
+    column = subject.table.arrow.column(name)
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         sample = column.slice(0, _SAMPLE_ROWS).drop_null()
         matches = pc.match_substring_regex(sample, _ISO)
         if not len(sample) or pc.mean(matches.cast(pa.int8())).as_py() < 0.95:
             return None
-        day = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(column), 0, 10)
-        digits = pc.replace_substring(day, "-", "")
-        sound = pc.match_substring_regex(pc.fill_null(digits, ""), r"^\d{8}$")
-        column = pc.if_else(sound, digits, None).cast(pa.int64())
+        number = _day
     elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        column = column.cast(pa.timestamp("us")).cast(pa.int64())
+        number = _microsecond
     else:
         return None
-    return np.asarray(pc.fill_null(column, int(_NO_TIME)), dtype=np.int64)
+    numbers = (pc.fill_null(number(piece), int(_NO_TIME)) for _, piece in subject.pieces(column))
+    return np.concatenate([np.zeros(0, dtype=np.int64), *map(np.asarray, numbers)])
+
+
+def _day(piece: pa.Array) -> pa.Array:
+    """Days written as in ISO 8601 as numbers: "2024-03-01 12:00" is 20240301."""
+    day = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(piece), 0, 10)
+    digits = pc.replace_substring(day, "-", "")
+    sound = pc.match_substring_regex(pc.fill_null(digits, ""), r"^\d{8}$")
+    return pc.if_else(sound, digits, None).cast(pa.int64())
+
+
+def _microsecond(piece: pa.Array) -> pa.Array:
+    return piece.cast(pa.timestamp("us")).cast(pa.int64())

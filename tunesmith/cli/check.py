@@ -59,7 +59,7 @@ def check(
     from tunesmith import recipes
     from tunesmith.checks import counted, find_steps
     from tunesmith.cli._console import ConsoleListener
-    from tunesmith.cli._output import errors, out, print_json
+    from tunesmith.cli._output import errors, out, print_json, print_pieces
     from tunesmith.errors import ConfigError
 
     if steps and not fix:
@@ -77,7 +77,7 @@ def check(
         _show(checked)
     if not fix:
         if as_json:
-            print_json(checked.as_dict())
+            print_pieces(checked.json_pieces())
         return
     wanted = chosen if yes else _agreed(checked, chosen, steps or ())
     fixed = recipes.fix(checked, wanted, output=output, overwrite=overwrite, listener=listener)
@@ -106,7 +106,7 @@ def _show(checked: Checked) -> None:
         out.print(Line.assemble((f"{finding.severity:<8}", style), (finding.check, "bold")))
         lines = [finding.message]
         if len(finding.rows):
-            lines.append(rows_text(finding.rows.tolist(), 10))
+            lines.append(rows_text(finding.rows, 10))
         step = f" (step {finding.step})" if finding.step else ""
         for line in (*lines, f"→ {finding.fix}{step}"):
             out.print(Line(f"        {line}"), soft_wrap=True)

@@ -12,17 +12,20 @@ from __future__ import annotations
 
 from tunesmith.data._build import LoadedData, build_dataset, check_trainable, labels_of
 from tunesmith.data._columns import Columns, choose_columns
-from tunesmith.data._content import fingerprint, overlap
+from tunesmith.data._content import fingerprint, normal_text, overlap
 from tunesmith.data._groups import Groups, group_rows
 from tunesmith.data._read import read_table
+from tunesmith.data._spill import ArrayStore, spilled_column, writing_temporary_files
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Table
-from tunesmith.data._targets import read_targets
+from tunesmith.data._targets import CodedTargets, read_target_codes, read_targets
 from tunesmith.data._texts import text_column
 from tunesmith.data._write import check_writable, write_table
 
 __all__ = [
+    "ArrayStore",
+    "CodedTargets",
     "Columns",
     "Groups",
     "LoadedData",
@@ -36,11 +39,15 @@ __all__ = [
     "group_rows",
     "labels_of",
     "listed",
+    "normal_text",
     "overlap",
     "read_table",
+    "read_target_codes",
     "read_targets",
     "rows_text",
+    "spilled_column",
     "split_dataset",
     "text_column",
     "write_table",
+    "writing_temporary_files",
 ]

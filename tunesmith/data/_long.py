@@ -22,7 +22,7 @@ _BYTES_AT_ONCE = 1 << 20
 
 @dataclass(frozen=True)
 class LongText:
-    """A file of UTF-8, of which a line is in memory at a time; the mark at its beginning is left out.
+    """A file of UTF-8, of which a line is in memory at a time; a mark at its beginning is left out.
 
     Attributes:
         path: the file.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,16 @@ class Checked:
             "target": self.subject.target,
             "findings": [finding.as_dict() for finding in self.findings],
         }
+
+    def json_pieces(self) -> Iterator[str]:
+        """`as_dict()` as JSON, in pieces: millions of rows are never one text."""
+        whole = json.dumps(replace(self, findings=()).as_dict(), ensure_ascii=False)
+        before, name, after = whole.partition('"findings": [')
+        yield before + name
+        for number, finding in enumerate(self.findings):
+            yield ", " if number else ""
+            yield from finding.json_pieces()
+        yield after
 
 
 @dataclass(frozen=True, slots=True)
