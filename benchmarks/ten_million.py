@@ -2,6 +2,7 @@
 
     python benchmarks/ten_million.py --peer-python PEER/bin/python     # about 1 GB of csv, minutes
     python benchmarks/ten_million.py --rows 1000000
+    taskset -c 1 python benchmarks/ten_million.py …      # one core
 
 PEER is a virtual environment with pandas and pyarrow in it; it does one of the 21 things that are
 checked: `read_csv` and `drop_duplicates`. Without --peer-python only our side runs.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -96,9 +98,9 @@ def _rows(
     return pa.record_batch(columns, names=["ticket", "day", "text", "label"])
 
 
-def measured(command: list[str]) -> tuple[str, float, float, float]:
-    """Output, seconds, highest VmRSS and highest RssAnon in GB of a child process."""
-    started = time.perf_counter()
+def measured(command: list[str]) -> tuple[str, str]:
+    """What a child process printed, and its seconds and highest memory as a sentence."""
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     highest = {"VmRSS": 0, "RssAnon": 0}
     with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(command, stdout=output)
@@ -110,7 +112,13 @@ def measured(command: list[str]) -> tuple[str, float, float, float]:
         if child.returncode:
             raise SystemExit(f"{command[:4]} failed with {child.returncode}")
         output.seek(0)
-        return output.read().decode(), seconds, highest["VmRSS"] / 1e6, highest["RssAnon"] / 1e6
+        told = output.read().decode()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return told, (
+        f"{busy:.0f} s of processor time, {seconds:.0f} s in all; highest memory "
+        f"{highest['VmRSS'] / 1e6:.2f} GB, {highest['RssAnon'] / 1e6:.2f} GB of it anonymous"
+    )
 
 
 def _memory(process: int) -> dict[str, int]:
@@ -137,20 +145,13 @@ def main() -> None:
             size_gb = file.stat().st_size / 1e9
             print(f"{arguments.rows:,} rows, {size_gb:.2f} GB; planted: {planted}")
         check = ["check", str(file), "--target", "label", "--no-model", "--json"]
-        told, seconds, rss, anonymous = measured([sys.executable, "-m", "tunesmith", *check])
+        told, figures = measured([sys.executable, "-m", "tunesmith", *check])
         for one in json.loads(told)["findings"]:
             print(f"  {one['check']}: {one['num_rows']:,} rows, {len(one['groups']):,} groups")
-        print(
-            f"tunesmith check, all checks but the model's: {seconds:.0f} s, {rss:.2f} GB "
-            f"({anonymous:.2f} GB of it anonymous), {len(told) / 1e6:.0f} MB of JSON"
-        )
+        print(f"tunesmith check: {figures}; {len(told) / 1e6:.0f} MB of JSON", flush=True)
         if arguments.peer_python:
-            command = [arguments.peer_python, "-c", PEER, str(file)]
-            told, seconds, rss, anonymous = measured(command)
-            print(
-                f"pandas, read_csv and drop_duplicates: {seconds:.0f} s, {rss:.2f} GB "
-                f"({anonymous:.2f} GB of it anonymous); {int(told):,} copies"
-            )
+            told, figures = measured([arguments.peer_python, "-c", PEER, str(file)])
+            print(f"pandas, read_csv and drop_duplicates: {figures}; {int(told):,} copies")
 
 
 if __name__ == "__main__":

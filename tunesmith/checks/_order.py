@@ -32,14 +32,13 @@ def check_time_drift(subject: Subject) -> Iterator[Finding]:
         times = _times(subject, name)
         if times is None:
             continue
-        known = np.flatnonzero((times != _NO_TIME) & (codes >= 0))
-        if len(known) < _FEWEST_ROWS:
+        is_known = (times != _NO_TIME) & (codes >= 0)
+        if is_known.sum() < _FEWEST_ROWS:
             continue
-        order = known[np.argsort(times[known], kind="stable")]
+        order = np.argsort(times[is_known], kind="stable")
+        own = codes[is_known]
         third = len(order) // 3
-        parts = [
-            np.bincount(codes[p], minlength=len(names)) for p in (order[:third], order[-third:])
-        ]
+        parts = [np.bincount(own[p], minlength=len(names)) for p in (order[:third], order[-third:])]
         table = np.stack(parts)[:, np.sum(parts, axis=0) > 0]
         distance = float(np.abs(table[0] - table[1]).sum()) / (2 * third)
         if table.shape[1] < 2 or distance < _DRIFT:
@@ -78,8 +77,10 @@ def _times(subject: Subject, name: str) -> NDArray[np.int64] | None:
         number = _microsecond
     else:
         return None
-    numbers = (pc.fill_null(number(piece), int(_NO_TIME)) for _, piece in subject.pieces(column))
-    return np.concatenate([np.zeros(0, dtype=np.int64), *map(np.asarray, numbers)])
+    times = np.empty(len(column), dtype=np.int64)
+    for start, piece in subject.pieces(column):
+        times[start : start + len(piece)] = pc.fill_null(number(piece), int(_NO_TIME))
+    return times
 
 
 def _day(piece: pa.Array) -> pa.Array:
