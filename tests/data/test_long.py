@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tunesmith.data import read_table
 from tunesmith.data._long import LongText, open_long_text
-from tunesmith.data._spill import ArrayStore, spilled_column
+from tunesmith.data._spill import ArrayStore, forget_pages, spilled_column
 from tunesmith.errors import DataError, Fault, OutputError
 
 CHARACTERS = st.sampled_from(
@@ -190,6 +190,17 @@ def test_nothing_is_left_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyP
     column = spilled_column([pa.array(["a"]), pa.array(["b"])], pa.string())
     assert column.to_pylist() == ["a", "b"]
     assert not list(tmp_path.iterdir())
+
+
+def test_pages_that_are_forgotten_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunesmith.data._spill._BYTES_IN_MEMORY", 0)
+    column = spilled_column((pa.array([f"{n}"] * 5000) for n in range(5)), pa.string())
+    before = column.to_pylist()
+    forget_pages()
+    assert column.to_pylist() == before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr("mmap.MADV_DONTNEED")
+        forget_pages()
 
 
 def full_disk() -> BinaryIO:

@@ -15,7 +15,7 @@ from tunesmith.data._columns import Columns, choose_columns
 from tunesmith.data._content import fingerprint, normal_text, overlap
 from tunesmith.data._groups import Groups, group_rows
 from tunesmith.data._read import read_table
-from tunesmith.data._spill import ArrayStore, spilled_column, writing_temporary_files
+from tunesmith.data._spill import forget_pages, spilled_column, writing_temporary_files
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Table
@@ -24,7 +24,6 @@ from tunesmith.data._texts import text_column
 from tunesmith.data._write import check_writable, write_table
 
 __all__ = [
-    "ArrayStore",
     "CodedTargets",
     "Columns",
     "Groups",
@@ -36,6 +35,7 @@ __all__ = [
     "check_writable",
     "choose_columns",
     "fingerprint",
+    "forget_pages",
     "group_rows",
     "labels_of",
     "listed",

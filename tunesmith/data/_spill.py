@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -16,11 +17,12 @@ import pyarrow as pa
 
 from tunesmith.errors import OutputError
 
-__all__ = ["ArrayStore", "spilled_column", "writing_temporary_files"]
+__all__ = ["ArrayStore", "forget_pages", "spilled_column", "writing_temporary_files"]
 
 _BYTES_IN_MEMORY = 256 << 20
 _ALIGNMENT = 64
 """Bytes; Arrow wants its buffers so, and copies nothing then."""
+_mappings: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
 
 @contextmanager
@@ -76,7 +78,9 @@ class ArrayStore:
             return [one for one in self._arrays if isinstance(one, pa.Array)]
         with self._file as file, writing_temporary_files():
             file.flush()
-            whole = pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        _mappings.add(mapping)
+        whole = pa.py_buffer(mapping)
         return [
             one if isinstance(one, pa.Array) else _opened(whole.slice(*one)) for one in self._arrays
         ]
@@ -108,6 +112,17 @@ class ArrayStore:
 
 def _opened(buffer: pa.Buffer) -> pa.Array:
     return pa.ipc.open_stream(pa.BufferReader(buffer)).read_next_batch().column(0)
+
+
+def forget_pages() -> None:
+    """Tells the kernel that what was read of the arrays on the disk is not needed for now.
+
+    Without it, all that was ever looked at counts as this process's memory until another process
+    wants the room. What is read again comes from the kernel's cache, if it is still there.
+    """
+    if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        for mapping in _mappings:
+            mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def spilled_column(arrays: Iterable[pa.Array], kind: pa.DataType) -> pa.ChunkedArray:
