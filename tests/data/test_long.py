@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -144,6 +146,18 @@ def test_a_damaged_gzip_file_is_told_as_before(tmp_path: Path) -> None:
 def test_short_files_are_read_at_once(tmp_path: Path) -> None:
     path = _write(tmp_path, "x.csv", b"text,label\na,b\n")
     assert open_long_text(path, "x.csv", is_compressed=False) is None
+
+
+def test_a_pipe_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_limits_away(monkeypatch)
+    path = tmp_path / "x.csv.gz"
+    os.mkfifo(path)
+    writer = threading.Thread(
+        target=path.write_bytes, args=(gzip.compress(b"text,label\na,b\n"),), daemon=True
+    )
+    writer.start()
+    assert read_table(path).column("text") == ["a"]
+    writer.join()
 
 
 def test_a_file_that_changes_while_it_is_read_is_an_error(

@@ -77,8 +77,8 @@ def open_long_text(path: Path, source: str, *, is_compressed: bool) -> LongText 
     Those are read at once: what is wrong with a file, or which other encoding it is in, can only be
     told from all of it.
     """
-    if not is_compressed and path.stat().st_size < _FEWEST_BYTES:
-        return None
+    if not path.is_file() or (not is_compressed and path.stat().st_size < _FEWEST_BYTES):
+        return None  # a pipe can be read but once
     num_bytes, has_quotes, is_blank = 0, False, True
     decoder = getincrementaldecoder("utf-8-sig")()
     try:
