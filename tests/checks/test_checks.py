@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -161,3 +163,66 @@ def test_a_check_of_ones_own_is_a_few_lines() -> None:
 
     (one,) = run_checks(subject(["HELLO", "hello"], ["a", "b"]), [shouting])
     assert one.as_dict()["rows"] == [1]
+
+
+def test_findings_do_not_depend_on_where_the_rows_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred rows, read at once and kept in memory; then in pieces, and kept on the disk."""
+    generator = np.random.default_rng(0)
+    words = [
+        *"abcdefgh",
+        "\u00e9t\u00e9",
+        "caf\u00c3\u00a9",
+        "<b>",
+        "a.b@example.com",
+        "\u6211",
+        "N/A",
+    ]
+    lines = ["text,title,label,day"]
+    for _ in range(100):
+        text = " ".join(generator.choice(words, generator.integers(0, 7)))
+        title = str(generator.choice(["one", "two", ""]))
+        label = str(generator.choice(["in", "out", "In ", "", "null"]))
+        lines.append(f"{text},{title},{label},2024-01-{generator.integers(10, 29)}")
+    lines += [f"{' '.join(words * 4)} {n},one,in,2024-01-01" for n in range(5)] + lines[1:20]
+    file = tmp_path / "rows.csv"
+    file.write_text("\n".join(lines))
+
+    def every() -> list[dict[str, object]]:
+        other = Subject(read_table(file), ("title",), "label")
+        one = Subject(read_table(file), ("text",), "label", beside={"test": other})
+        two = Subject(read_table(file), ("text", "title"), "label", beside={"test": one})
+        return [found.as_dict() for own in (one, two) for found in run_checks(own)]
+
+    expected = every()
+    assert {"exact-duplicates", "conflicting-labels", "near-duplicates", "personal-data"} < {
+        str(one["check"]) for one in expected
+    }
+    monkeypatch.setattr("tunesmith.data._long._FEWEST_BYTES", 1)
+    monkeypatch.setattr("tunesmith.data._spill._BYTES_IN_MEMORY", 1)
+    monkeypatch.setattr("tunesmith.data._pieces.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("tunesmith.checks._pieces._ROWS_AT_ONCE", 5)
+    monkeypatch.setattr("tunesmith.checks._subject._ROWS_AT_ONCE", 11)
+    monkeypatch.setattr("tunesmith.checks._near._KEYS_IN_MEMORY", 20)
+    assert every() == expected
+
+
+def test_nulls_are_empty_texts_without_a_copy() -> None:
+    column = pa.array(["a", None, "b", None]).slice(1)
+    whole = Subject(Table(pa.table({"text": column}), "rows"), ("text",)).whole_texts
+    assert whole.to_pylist() == ["", "b", ""]
+    assert whole.chunk(0).buffers()[2].address == column.buffers()[2].address
+    # An array may hold text where it says that there is none.
+    mask = pa.array([True, False]).buffers()[1]
+    hidden = pa.StringArray.from_buffers(2, *pa.array(["a", "b"]).buffers()[1:], mask)
+    whole = Subject(Table(pa.table({"text": hidden}), "rows"), ("text",)).whole_texts
+    assert whole.to_pylist() == ["a", ""]
+
+
+def test_json_in_pieces_is_the_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunesmith.checks._finding._VALUES_AT_ONCE", 2)
+    texts = [*PLAIN, *PLAIN[:5], "mail a.b@example.com", 'say "é", "num_rows": 3']
+    for one in [*run_checks(subject(texts, [*LABELS, *"abcde", "in", "out"])), Finding(*"abcd")]:
+        whole = json.dumps(one.as_dict(), ensure_ascii=False)
+        assert "".join(one.json_pieces()) == whole

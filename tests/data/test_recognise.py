@@ -92,7 +92,7 @@ def test_nul_bytes(make_file, data: bytes, place: str, what: str, suffix: str) -
 
 def test_a_line_that_does_not_end(make_file) -> None:
     path = make_file("x.csv", b"text,label " * 500_000)
-    with pytest.raises(DataError, match="line 1: the first line has 5,500,000 characters"):
+    with pytest.raises(DataError, match="line 1: the first line has more than 4,194,304 characters"):
         read_table(path)
 
 
@@ -100,7 +100,7 @@ def test_a_line_that_does_not_end(make_file) -> None:
 def test_a_line_of_300_megabytes(make_file) -> None:
     path = make_file("x.csv", b"text,label," * 28_000_000)
     started = time.perf_counter()
-    with pytest.raises(DataError, match="line 1: the first line has 308,000,000 characters"):
+    with pytest.raises(DataError, match="line 1: the first line has more than 4,194,304 characters"):
         read_table(path)
     assert time.perf_counter() - started < 10
     path.write_bytes(b"text,label\na,b\n" + b"x" * 300_000_000)

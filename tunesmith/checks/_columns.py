@@ -72,7 +72,7 @@ def check_column_leakage(subject: Subject) -> Iterator[Finding]:
 
 
 def _told(
-    codes: NDArray[np.int64], labels: NDArray[np.int64], num_labels: int
+    codes: NDArray[np.int64], labels: NDArray[np.int32], num_labels: int
 ) -> tuple[float, int]:
     """The share of rows with the commonest label of their value, and the number of values."""
     if not len(codes):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -24,6 +25,9 @@ def row_numbers(places: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.
 def counted(number: int, one: str, many: str) -> str:
     """ "1 row repeats", "1,204 rows repeat"."""
     return f"{number:,} {one if number == 1 else many}"
+
+
+_VALUES_AT_ONCE = 10_000
 
 
 def _no_rows() -> NDArray[np.int64]:
@@ -80,3 +84,27 @@ class Finding:
             "groups": [list(group) for group in self.groups[:most_rows]],
             "details": [dict(one) for one in self.details[:most_rows]],
         }
+
+    def json_pieces(self) -> Iterator[str]:
+        """`as_dict()` as JSON, in pieces: millions of rows are never one text."""
+        head = json.dumps(self.as_dict(most_rows=0), ensure_ascii=False)
+        yield head[: head.index(', "num_rows": ')] + f', "num_rows": {len(self.rows)}'
+        every: dict[str, Sequence[Any]] = {
+            "rows": self.rows,  # type: ignore[dict-item]
+            "groups": self.groups,
+            "details": self.details,
+        }
+        for name, values in every.items():
+            yield f', "{name}": ['
+            for start in range(0, len(values), _VALUES_AT_ONCE):
+                plain = [_plain(one) for one in values[start : start + _VALUES_AT_ONCE]]
+                yield (", " if start else "") + json.dumps(plain, ensure_ascii=False)[1:-1]
+            yield "]"
+        yield "}"
+
+
+def _plain(value: Any) -> Any:
+    """What json can write of a row, a group of rows, or what is known of one."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, Sequence) else int(value)

@@ -33,10 +33,10 @@ def check_missing(subject: Subject) -> Iterator[Finding]:
         if len(places):
             yield _missing(places, name, "text", subject)
     if subject.target is not None:
-        blank = [place for place, target in enumerate(subject.targets) if target is None]
-        blank = [place for place in blank if place not in subject.left_out]
-        if blank:
-            yield _missing(np.array(blank, dtype=np.int64), subject.target, "label", subject)
+        places = np.flatnonzero(subject.targets.codes < 0)
+        places = np.setdiff1d(places, sorted(subject.left_out))
+        if len(places):
+            yield _missing(places, subject.target, "label", subject)
 
 
 def _missing(places: NDArray[np.int64], name: str, what: str, subject: Subject) -> Finding:

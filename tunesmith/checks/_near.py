@@ -13,17 +13,21 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
+from functools import lru_cache
 from types import TracebackType
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["UNSPACED", "connected", "near_pairs"]
+from tunesmith.checks._repeats import Made, grouped, repeated
+from tunesmith.data import writing_temporary_files
+
+__all__ = ["UNSPACED", "connected", "connected_places", "near_pairs"]
 
 _FEWEST_WORDS = 5
 _MOST_WORDS = 128  # beyond, a word left out is not looked for: MinHash finds such texts
@@ -37,6 +41,10 @@ _PART_BITS = 6
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
 _NOT_A_WORD = r"[^\p{L}\p{N}\p{M}]+"
+_AS_WORDS = np.array(
+    [ord(chr(n).lower()) if n < 128 and chr(n).isalnum() else ord(" ") for n in range(256)],
+    dtype=np.uint8,
+)
 # Scripts without spaces between words: each of their characters is a word here.
 UNSPACED = r"([\x{0e00}-\x{0eff}\x{1000}-\x{109f}\x{3040}-\x{30ff}\x{3400}-\x{9fff}])"
 
@@ -53,34 +61,50 @@ def near_pairs(pieces: Iterator[tuple[int, pa.Array]]) -> NDArray[np.int64]:
     with _Buckets() as buckets:
         for start, piece in pieces:
             _add_keys(buckets, start, piece)
-        found = [np.zeros((0, 2), dtype=np.int64), *buckets.pairs()]
-    return np.unique(np.concatenate(found), axis=0)
+        found = [np.zeros(0, dtype=np.uint64), *map(_packed, buckets.pairs())]
+    return _unpacked(np.unique(np.concatenate(found)))
 
 
-def connected(pairs: NDArray[np.int64]) -> list[list[int]]:
+def _packed(pairs: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """A number a pair, so that pairs are sorted as fast as numbers are; places are below 2^32."""
+    first, second = pairs.astype(np.uint64).T
+    return np.asarray((first << np.uint64(32)) | second)
+
+
+def _unpacked(numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
+    low = numbers & np.uint64(2**32 - 1)
+    return np.stack([numbers >> np.uint64(32), low], axis=1).astype(np.int64)
+
+
+def connected(pairs: NDArray[np.int64]) -> Made[list[int]]:
     """Groups of places that pairs link, each sorted, the group with the smallest place first."""
+    return grouped(*connected_places(pairs))
+
+
+def connected_places(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same groups, flat: their places one after the other, and where each group starts."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     places, numbered = np.unique(pairs, return_inverse=True)
     if not len(places):
-        return []
+        return places.astype(np.int64), np.zeros(1, dtype=np.int64)
     links = numbered.reshape(pairs.shape)
     ones = np.ones(len(links), dtype=np.int8)
     graph = coo_array((ones, (links[:, 0], links[:, 1])), shape=(len(places), len(places)))
     _, component = connected_components(graph, directed=False)
-    order = np.argsort(component, kind="stable")
-    cuts = np.flatnonzero(np.diff(component[order])) + 1
-    return sorted(group.tolist() for group in np.split(places[order], cuts))
+    # Groups are numbered by their first places, for the places are sorted.
+    _, first, group = np.unique(component, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    order = np.argsort(rank[group], kind="stable")
+    starts = np.searchsorted(rank[group][order], np.arange(len(first) + 1))
+    return places[order], starts
 
 
 def _words(piece: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """A hash of each word, and where each text's words begin; [words], [texts + 1]."""
-    texts = pc.utf8_lower(pc.fill_null(piece.cast(pa.large_string()), ""))
-    if not pc.all(pc.string_is_ascii(texts)).as_py():
-        texts = pc.replace_substring_regex(pc.utf8_normalize(texts, "NFKC"), UNSPACED, r" \1 ")
-    texts = pc.utf8_trim(pc.replace_substring_regex(texts, _NOT_A_WORD, " "), " ")
-    lists = pc.split_pattern(texts, " ")
+    lists = pc.ascii_split_whitespace(pc.ascii_trim_whitespace(_bare_words(piece)))
     coded = lists.flatten().dictionary_encode()
     hashes = np.fromiter(
         (_hash(word) for word in coded.dictionary.to_pylist()), np.uint64, len(coded.dictionary)
@@ -89,6 +113,32 @@ def _words(piece: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     return hashes[np.asarray(coded.indices)], starts - starts[0]
 
 
+def _bare_words(piece: pa.Array) -> pa.Array:
+    """The texts in lower case, with spaces in place of all that is no letter, number or mark."""
+    texts = pc.fill_null(piece.cast(pa.large_string()), "")
+    is_ascii = np.asarray(pc.string_is_ascii(texts))
+    if is_ascii.all():
+        return _bare_ascii(texts)
+    plain, other = np.flatnonzero(is_ascii), np.flatnonzero(~is_ascii)
+    lowered = pc.utf8_normalize(pc.utf8_lower(texts.take(pa.array(other))), "NFKC")
+    spaced = pc.replace_substring_regex(lowered, UNSPACED, r" \1 ")
+    bare = pc.replace_substring_regex(spaced, _NOT_A_WORD, " ")
+    both = pa.concat_arrays([_bare_ascii(texts.take(pa.array(plain))), bare])
+    return both.take(pa.array(np.argsort(np.concatenate([plain, other]))))
+
+
+def _bare_ascii(texts: pa.Array) -> pa.Array:
+    """The same of texts in ASCII, byte by byte: a pattern takes ten times as long."""
+    _, ends, block = texts.buffers()
+    if not len(texts) or block is None:
+        return texts
+    offsets = np.frombuffer(ends, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    characters = np.frombuffer(block, dtype=np.uint8)[offsets[0] : offsets[-1]]
+    whole = pa.py_buffer(_AS_WORDS[characters])
+    return pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(offsets - offsets[0]), whole)
+
+
+@lru_cache(maxsize=1 << 18)
 def _hash(word: str) -> int:
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
 
@@ -169,11 +219,10 @@ class _Buckets(AbstractContextManager["_Buckets"]):
     """Keys with the texts that have them; past some millions they lie on the disk, in parts."""
 
     def __init__(self) -> None:
-        self._waiting: dict[bool, list[NDArray[np.uint64]]] = {False: [], True: []}
-        self._num_waiting = 0
-        self._shingles: list[tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.int64]]] = []
         self._stack = ExitStack()
-        self._folder: Path | None = None
+        self._exact = _Keys(self._stack)
+        self._likely = _Keys(self._stack)
+        self._shingles = _Shingles(self._stack)
 
     def __exit__(
         self,
@@ -187,65 +236,139 @@ class _Buckets(AbstractContextManager["_Buckets"]):
         self, keys: NDArray[np.uint64], places: NDArray[np.int64], *, measured: bool = False
     ) -> None:
         """Adds a key a place; `measured` keys give pairs that are only likely to be near."""
-        self._waiting[measured].append(np.stack([keys, places.astype(np.uint64)], axis=1))
-        self._num_waiting += len(keys)
-        if self._num_waiting > _KEYS_IN_MEMORY:
-            self._write()
+        (self._likely if measured else self._exact).add(keys, places)
 
     def keep_shingles(
         self, places: NDArray[np.int64], shingles: NDArray[np.uint64], begins: NDArray[np.int64]
     ) -> None:
         """Keeps what pairs of long texts are measured by, four bytes a shingle."""
-        self._shingles.append((places, (shingles >> np.uint64(32)).astype(np.uint32), begins))
+        self._shingles.add(places, (shingles >> np.uint64(32)).astype(np.uint32), begins)
 
     def pairs(self) -> Iterator[NDArray[np.int64]]:
         """The pairs that share a key: each text with the one before it in its bucket."""
-        if self._folder is not None:
-            self._write()
-        for measured in (False, True):
-            for part in self._parts(measured):
-                order = np.lexsort((part[:, 1], part[:, 0]))
-                keys, places = part[order, 0], part[order, 1].astype(np.int64)
-                alike = np.flatnonzero((keys[1:] == keys[:-1]) & (places[1:] != places[:-1]))
-                pairs = np.unique(np.stack([places[alike], places[alike + 1]], axis=1), axis=0)
-                yield self._resembling(pairs) if measured else pairs
+        yield from self._exact.pairs()
+        measure = self._shingles.measure()
+        for pairs in self._likely.pairs():
+            kept = [pair for pair in pairs.tolist() if measure(*pair) >= _RESEMBLANCE]
+            yield np.array(kept, dtype=np.int64).reshape(-1, 2)
 
-    def _parts(self, measured: bool) -> Iterator[NDArray[np.uint64]]:
-        if self._folder is None:
-            yield np.concatenate([np.zeros((0, 2), np.uint64), *self._waiting[measured]])
-            return
-        for file in sorted(self._folder.glob(f"{int(measured)}-*")):
-            yield np.fromfile(file, dtype=np.uint64).reshape(-1, 2)
+
+class _Keys:
+    """Keys of texts, in memory until they are too many; then a part of them at a time."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._keys: list[NDArray[np.uint64]] = []
+        self._places: list[NDArray[np.uint32]] = []
+        self._num_waiting = 0
+        self._files: list[tuple[BinaryIO, BinaryIO]] = []
+
+    def add(self, keys: NDArray[np.uint64], places: NDArray[np.int64]) -> None:
+        self._keys.append(keys)
+        self._places.append(places.astype(np.uint32))
+        self._num_waiting += len(keys)
+        if self._num_waiting > _KEYS_IN_MEMORY:
+            self._write()
+
+    def pairs(self) -> Iterator[NDArray[np.int64]]:
+        """Pairs of places with the same key, the smaller one first; none twice within a part."""
+        if self._files:
+            self._write()
+        for keys, places in self._parts():
+            found = repeated(keys)
+            own, near = keys[found], places[found].astype(np.int64)
+            order = np.lexsort((near, own))
+            own, near = own[order], near[order]
+            alike = np.flatnonzero((own[1:] == own[:-1]) & (near[1:] != near[:-1]))
+            pairs = np.stack([near[alike], near[alike + 1]], axis=1)
+            yield _unpacked(np.unique(_packed(pairs)))
+
+    def _parts(self) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint32]]]:
+        if not self._files:
+            yield (
+                np.concatenate([np.zeros(0, np.uint64), *self._keys]),
+                np.concatenate([np.zeros(0, np.uint32), *self._places]),
+            )
+        for keys, places in self._files:
+            yield _whole(keys, np.dtype(np.uint64)), _whole(places, np.dtype(np.uint32))
 
     def _write(self) -> None:
-        """Moves what waits to the disk, a file for each part of the keys."""
-        if self._folder is None:
-            self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        for measured, waiting in self._waiting.items():
-            for block in waiting:
-                part = (block[:, 0] >> np.uint64(64 - _PART_BITS)).astype(np.int64)
-                for number in range(2**_PART_BITS):
-                    with (self._folder / f"{int(measured)}-{number:02}").open("ab") as file:
-                        block[part == number].tofile(file)
-            waiting.clear()
+        """Moves what waits to the disk, two files for each part of the keys."""
+        keys = np.concatenate([np.zeros(0, np.uint64), *self._keys])
+        places = np.concatenate([np.zeros(0, np.uint32), *self._places])
+        self._keys, self._places, self._num_waiting = [], [], 0
+        part = (keys >> np.uint64(64 - _PART_BITS)).astype(np.uint8)
+        order = np.argsort(part, kind="stable")
+        keys, places = keys[order], places[order]
+        ends = np.searchsorted(part[order], np.arange(2**_PART_BITS + 1))
+        with writing_temporary_files():
+            if not self._files:
+                self._files = [
+                    (_temporary(self._stack), _temporary(self._stack)) for _ in range(2**_PART_BITS)
+                ]
+            for number, files in enumerate(self._files):
+                own = slice(ends[number], ends[number + 1])
+                for file, values in zip(files, (keys, places), strict=True):
+                    file.write(values[own].data)
+
+
+class _Shingles:
+    """The runs of words of long texts, in memory until they are too many."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._places: list[NDArray[np.uint32]] = []
+        self._sizes: list[NDArray[np.int64]] = []
+        self._blocks: list[NDArray[np.uint32]] = []
         self._num_waiting = 0
+        self._file: BinaryIO | None = None
 
-    def _resembling(self, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those pairs whose shared shingles are the greater part of all that either has."""
-        kept = [
-            pair
-            for pair in pairs.tolist()
-            if _resemblance(self._shingles_of(pair[0]), self._shingles_of(pair[1])) >= _RESEMBLANCE
-        ]
-        return np.array(kept, dtype=np.int64).reshape(-1, 2)
+    def add(
+        self, places: NDArray[np.int64], shingles: NDArray[np.uint32], begins: NDArray[np.int64]
+    ) -> None:
+        self._places.append(places.astype(np.uint32))
+        self._sizes.append(np.diff(begins))
+        self._blocks.append(shingles)
+        self._num_waiting += len(shingles)
+        if self._num_waiting > _KEYS_IN_MEMORY:
+            self._write()
 
-    def _shingles_of(self, place: int) -> NDArray[np.uint32]:
-        for places, shingles, begins in self._shingles:
-            if places[0] <= place <= places[-1]:
-                at = int(np.searchsorted(places, place))
-                own: NDArray[np.uint32] = shingles[begins[at] : begins[at + 1]]
-                return own
-        raise AssertionError(f"no shingles of text {place}")
+    def measure(self) -> Callable[[int, int], float]:
+        """How much two long texts resemble one another, by their places."""
+        if self._file is not None:
+            self._write()
+            block: NDArray[np.uint32] = np.memmap(self._file, dtype=np.uint32, mode="r")
+        else:
+            block = np.concatenate([np.zeros(0, np.uint32), *self._blocks])
+        places = np.concatenate([np.zeros(0, np.uint32), *self._places])
+        sizes = np.concatenate([np.zeros(1, np.int64), *self._sizes])
+        begins = np.cumsum(sizes)
+
+        def of(place: int) -> NDArray[np.uint32]:
+            at = int(np.searchsorted(places, np.uint32(place)))
+            own: NDArray[np.uint32] = block[begins[at] : begins[at + 1]]
+            return own
+
+        return lambda a, b: _resemblance(of(a), of(b))
+
+    def _write(self) -> None:
+        with writing_temporary_files():
+            if self._file is None:
+                self._file = _temporary(self._stack)
+            for block in self._blocks:
+                self._file.write(block.data)
+            self._file.flush()
+        self._blocks, self._num_waiting = [], 0
+
+
+def _temporary(stack: ExitStack) -> BinaryIO:
+    """A file without a name, which is gone when the stack is closed."""
+    return stack.enter_context(tempfile.TemporaryFile())
+
+
+def _whole(file: BinaryIO, kind: np.dtype[Any]) -> NDArray[Any]:
+    file.seek(0)
+    return np.frombuffer(file.read(), dtype=kind)
 
 
 def _resemblance(a: NDArray[np.uint32], b: NDArray[np.uint32]) -> float:

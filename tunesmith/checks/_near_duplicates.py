@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from tunesmith.checks._finding import Finding, counted, row_numbers
-from tunesmith.checks._near import connected, near_pairs
+from tunesmith.checks._near import connected, connected_places, near_pairs
+from tunesmith.checks._repeats import Made, grouped, matching_rows
 from tunesmith.checks._subject import Subject
-from tunesmith.data import overlap, rows_text
+from tunesmith.data import rows_text
 
 __all__ = ["check_near_duplicates", "check_overlap", "near_links"]
 
 
 def check_near_duplicates(subject: Subject) -> Iterator[Finding]:
     """Finds texts that differ in punctuation or in one word, or long ones that share most of it."""
-    first = np.sort(subject.groups.rows[np.cumsum(subject.groups.sizes) - subject.groups.sizes])
-    places = subject.dataset.rows[first] - 1  # one of each text; copies are another check's
-    groups = [
-        row_numbers(places[group]).tolist() for group in connected(near_links(subject, places))
-    ]
-    if not groups:
+    chosen = _one_of_each(subject)
+    numbers, starts = connected_places(near_pairs(_chosen_texts(subject, chosen)))
+    if not len(numbers):
         return
-    later = sorted(row for group in groups for row in group[1:])
-    differing = [group for group in groups if len({subject.targets[row - 1] for row in group}) > 1]
+    places = np.flatnonzero(chosen)[numbers]
+    groups = grouped(row_numbers(places), starts)
+    is_later = np.ones(len(places), dtype=bool)
+    is_later[starts[:-1]] = False
+    later = np.sort(row_numbers(places[is_later]))
+    codes = subject.targets.codes[places]
+    lowest = np.minimum.reduceat(codes, starts[:-1])
+    num_differing = int((lowest != np.maximum.reduceat(codes, starts[:-1])).sum())
     labels = (
-        f"; in {len(differing):,} of the {len(groups):,} groups the labels differ"
-        if differing and subject.target is not None
+        f"; in {num_differing:,} of the {len(groups):,} groups the labels differ"
+        if num_differing
         else ""
     )
     yield Finding(
@@ -40,7 +45,7 @@ def check_near_duplicates(subject: Subject) -> Iterator[Finding]:
         f"{rows_text(groups[0], 4)}{labels}",
         fix="look at a few: copies with small changes weigh double, and should not stand in "
         "training and test both",
-        rows=np.array(later, dtype=np.int64),
+        rows=later,
         step="drop-near-duplicates",
         groups=groups,
     )
@@ -50,27 +55,46 @@ def near_links(subject: Subject, places: NDArray[np.int64]) -> NDArray[np.int64]
     """What links texts that say nearly the same; int64 [pairs, 2], which count within `places`.
 
     Args:
-        places: int64 [n], the rows to look at.
+        places: int64 [n], rising, the rows to look at.
     """
-    return near_pairs(subject.pieces(subject.whole_texts.take(pa.array(places, pa.int64()))))
+    chosen = np.zeros(subject.num_rows, dtype=bool)
+    chosen[places] = True
+    return near_pairs(_chosen_texts(subject, chosen))
+
+
+def _one_of_each(subject: Subject) -> NDArray[np.bool_]:
+    """Whether a row is complete and the first with its text; copies are another check's."""
+    chosen = subject.is_complete.copy()
+    places, starts = subject.equal_rows
+    chosen[places] = False
+    chosen[places[starts[:-1]]] = True
+    return chosen
+
+
+def _chosen_texts(subject: Subject, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, pa.Array]]:
+    """The texts of some rows, numbered among themselves."""
+    number = 0
+    for start, piece in subject.pieces(subject.whole_texts):
+        own = piece.filter(pa.array(chosen[start : start + len(piece)]))
+        yield number, own
+        number += len(own)
 
 
 def check_overlap(subject: Subject) -> Iterator[Finding]:
     """Finds rows of the validation and test files that stand in the training file as well."""
     for part, other in subject.beside.items():
-        exact = overlap(subject.dataset, other.dataset)
-        rows = np.array([row for _, row in exact], dtype=np.int64)
+        trains, rows = map(row_numbers, _exact_overlap(subject, other))
         if len(rows):
             yield Finding(
                 check=f"{part}-in-train",
                 severity="warning",
                 message=f"{len(rows):,} of {other.num_rows:,} {part} rows have a text that is in "
-                f"{subject.source} too, such as row {exact[0][1]} (there row {exact[0][0]}): the "
+                f"{subject.source} too, such as row {rows[0]} (there row {trains[0]}): the "
                 "figures will look better than they are",
                 fix=f"leave them out of one of the two; the rows named are those of the {part} "
                 "file",
                 rows=rows,
-                details=[{"row": row, "train_row": train} for train, row in exact],
+                details=_matches(rows, trains),
             )
         near = _near_overlap(subject, other, known=set(rows.tolist()))
         if near:
@@ -87,16 +111,23 @@ def check_overlap(subject: Subject) -> Iterator[Finding]:
             )
 
 
+def _exact_overlap(subject: Subject, other: Subject) -> tuple[NDArray[np.int64], ...]:
+    own, others = ([one.texts(name) for name in one.text] for one in (subject, other))
+    return matching_rows(own, subject.is_complete, others, other.is_complete)
+
+
+def _matches(rows: NDArray[np.int64], trains: NDArray[np.int64]) -> Made[dict[str, int]]:
+    return Made(len(rows), lambda i: {"row": int(rows[i]), "train_row": int(trains[i])})
+
+
 def _near_overlap(subject: Subject, other: Subject, *, known: set[int]) -> list[tuple[int, int]]:
     """Training row and other row, for each other row that is near one and no copy of any."""
-    column = pa.chunked_array(
-        [
-            *subject.whole_texts.cast(pa.large_string()).chunks,
-            *other.whole_texts.cast(pa.large_string()).chunks,
-        ]
+    others_pieces = (
+        (subject.num_rows + start, piece) for start, piece in other.pieces(other.whole_texts)
     )
+    every = chain(subject.pieces(subject.whole_texts), others_pieces)
     found: list[tuple[int, int]] = []
-    for group in connected(near_pairs(subject.pieces(column))):
+    for group in connected(near_pairs(every)):
         places = np.array(group, dtype=np.int64)
         own = places[places < subject.num_rows]
         others = _complete(places[places >= subject.num_rows] - subject.num_rows, other)

@@ -28,14 +28,13 @@ def check_time_drift(subject: Subject) -> Iterator[Finding]:
         times = read_times(subject.table.arrow.column(name))
         if times is None:
             continue
-        known = np.flatnonzero((times != NO_TIME) & (codes >= 0))
-        if len(known) < _FEWEST_ROWS:
+        is_known = (times != NO_TIME) & (codes >= 0)
+        if is_known.sum() < _FEWEST_ROWS:
             continue
-        order = known[np.argsort(times[known], kind="stable")]
+        order = np.argsort(times[is_known], kind="stable")
+        own = codes[is_known]
         third = len(order) // 3
-        parts = [
-            np.bincount(codes[p], minlength=len(names)) for p in (order[:third], order[-third:])
-        ]
+        parts = [np.bincount(own[p], minlength=len(names)) for p in (order[:third], order[-third:])]
         table = np.stack(parts)[:, np.sum(parts, axis=0) > 0]
         distance = float(np.abs(table[0] - table[1]).sum()) / (2 * third)
         if table.shape[1] < 2 or distance < _DRIFT:

@@ -9,13 +9,18 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections import defaultdict
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from tunesmith.checks._finding import Finding, counted
+from tunesmith.checks._repeats import Made
 from tunesmith.checks._subject import Subject
 
 __all__ = ["check_personal_data", "excerpt", "redacted"]
@@ -106,40 +111,61 @@ _KINDS = tuple(
         ("phone number", r"\b0\d{2,4}[ /-]\d{3,4}(?:[ -]?\d{2,4}){0,2}\b", _phone),
     )
 )
+_NAMES = sorted({kind.name for kind in _KINDS})
+_IN_ALL = "[0-9@]"  # no kind does without a digit or this sign, and few texts have one
 
 
 def check_personal_data(subject: Subject) -> Iterator[Finding]:
     """Finds e-mail addresses, phone numbers, cards, IBANs, national numbers and IP addresses."""
     for name in subject.text:
-        candidates = np.unique(
-            np.concatenate([subject.places_matching(name, kind.pattern.pattern) for kind in _KINDS])
-        )
-        rows: defaultdict[str, list[int]] = defaultdict(list)
-        details = []
-        for place in candidates.tolist():
+        # Six numbers for each hit: row, kind, start, end, first and last character.
+        hits = array("q")
+        for place in _candidates(subject, name).tolist():
             text = subject.text_at(name, place)
             for start, end, kind in _spans(text):
-                if not rows[kind] or rows[kind][-1] != place + 1:
-                    rows[kind].append(place + 1)
-                details.append({
-                    "row": place + 1, "kind": kind, "start": start, "end": end,
-                    "shown": _masked(text[start:end]),
-                })  # fmt: skip
-        if not details:
+                ends = (ord(text[start]), ord(text[end - 1]))
+                hits.extend((place + 1, _NAMES.index(kind), start, end, *ends))
+        if not hits:
             continue
-        every = sorted({row for own in rows.values() for row in own})
-        counts = ", ".join(f"{kind} in {len(own):,}" for kind, own in sorted(rows.items()) if own)
+        table = np.frombuffer(hits, dtype=np.int64).reshape(-1, 6)
+        every = np.unique(table[:, 0])
+        rows_of = [np.unique(table[table[:, 1] == kind, 0]) for kind in range(len(_NAMES))]
+        counts = ", ".join(
+            f"{kind} in {len(own):,}" for kind, own in zip(_NAMES, rows_of, strict=True) if len(own)
+        )
         yield Finding(
             check="personal-data",
             severity="warning",
             message=f"in column {name!r}, {counted(len(every), 'text holds', 'texts hold')}"
             f" personal data (rows: {counts})",
             fix="put placeholders in its stead, unless you may keep it and the model needs it",
-            rows=np.array(every, dtype=np.int64),
+            rows=every,
             column=name,
             step="redact-personal-data",
-            details=details,
+            details=_shown(table),
         )
+
+
+def _candidates(subject: Subject, name: str) -> NDArray[np.int64]:
+    """Places of the rows in which a pattern is found."""
+    found = [np.zeros(0, dtype=np.int64)]
+    for start, piece in subject.pieces(subject.texts(name)):
+        likely = np.flatnonzero(pc.fill_null(pc.match_substring_regex(piece, _IN_ALL), False))
+        texts = piece.take(pa.array(likely))
+        holds = np.zeros(len(likely), dtype=bool)
+        for kind in _KINDS if len(likely) else ():
+            holds |= np.asarray(pc.match_substring_regex(texts, kind.pattern.pattern))
+        found.append(start + likely[holds])
+    return np.concatenate(found)
+
+
+def _shown(hits: NDArray[np.int64]) -> Made[dict[str, Any]]:
+    def make(number: int) -> dict[str, Any]:
+        row, kind, start, end, first, last = hits[number].tolist()
+        shown = _masked(chr(first) + chr(last))
+        return {"row": row, "kind": _NAMES[kind], "start": start, "end": end, "shown": shown}
+
+    return Made(len(hits), make)
 
 
 def _spans(text: str) -> list[tuple[int, int, str]]:

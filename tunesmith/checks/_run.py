@@ -19,6 +19,7 @@ from tunesmith.checks._order import check_time_drift
 from tunesmith.checks._personal import check_personal_data
 from tunesmith.checks._subject import Subject
 from tunesmith.checks._words import check_boilerplate, check_label_in_text, check_telltale_words
+from tunesmith.data import forget_pages
 
 __all__ = ["CHECKS", "Check", "by_weight", "run_checks"]
 
@@ -66,8 +67,10 @@ def run_checks(
         on_check: called after each check.
     """
     found: list[Finding] = []
+    forget_pages()
     for check in checks:
         found += check(subject)
+        forget_pages()
         on_check()
     return by_weight(found)
 

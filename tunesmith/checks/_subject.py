@@ -12,17 +12,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tunesmith.checks._pieces import pieces_of
+from tunesmith.checks._repeats import equal_rows
 from tunesmith.data import (
+    CodedTargets,
     Columns,
     Groups,
     Table,
     build_dataset,
     group_rows,
     labels_of,
-    read_targets,
+    read_target_codes,
+    spilled_column,
     text_column,
 )
-from tunesmith.types import Dataset, Target, Texts
+from tunesmith.types import Dataset, Texts
 
 __all__ = ["Subject"]
 
@@ -77,19 +81,20 @@ class Subject:
     @cached_property
     def whole_texts(self) -> pa.ChunkedArray:
         """What the model reads of each row, as one string; "" where there is nothing."""
-        columns = [pc.fill_null(self.texts(name), "") for name in self.text]
+        columns = [_without_nulls(self.texts(name)) for name in self.text]
         if len(columns) == 1:
             return columns[0]
-        return pc.binary_join_element_wise(*columns, "\n")
+        kinds = {column.type for column in columns}
+        kind = kinds.pop() if len(kinds) == 1 else pa.large_string()
+        columns = [column.cast(kind) for column in columns]
+        starts = range(0, self.num_rows, _ROWS_AT_ONCE)
+        cut = ([one.slice(start, _ROWS_AT_ONCE) for one in columns] for start in starts)
+        joined = (pc.binary_join_element_wise(*own, "\n") for own in cut)
+        return spilled_column((one for own in joined for one in own.chunks), kind)
 
     def pieces(self, column: pa.ChunkedArray) -> Iterator[tuple[int, pa.Array]]:
         """A column cut into arrays of some thousand rows, each with its first row's place."""
-        start = 0
-        for chunk in column.chunks:
-            for first in range(0, len(chunk), _ROWS_AT_ONCE):
-                piece = chunk.slice(first, _ROWS_AT_ONCE)
-                yield start, piece
-                start += len(piece)
+        return pieces_of(column)
 
     def places_matching(self, name: str, pattern: str) -> NDArray[np.int64]:
         """Places of the rows whose text in column `name` holds a pattern (RE2's syntax)."""
@@ -113,51 +118,44 @@ class Subject:
         return "" if value is None else str(value)
 
     @cached_property
-    def targets(self) -> list[Target | None]:
+    def targets(self) -> CodedTargets:
         """Of each row its label, or labels; None where it has none."""
         if self.target is None:
-            return [None] * self.num_rows
-        read = read_targets(
+            return CodedTargets(np.full(self.num_rows, -1, dtype=np.int32), [])
+        return read_target_codes(
             self.table,
             self.target,
             multi_label=self.multi_label,
             label_separator=self.label_separator,
         )
-        return read.values
 
     @cached_property
     def has_several_labels(self) -> bool:
         """Whether a row may have several labels."""
-        return any(isinstance(target, tuple) for target in self.targets)
+        return any(isinstance(target, tuple) for target in self.targets.distinct)
 
     @cached_property
     def label_counts(self) -> Counter[str]:
         """Label → the number of rows that have it."""
         counts: Counter[str] = Counter()
-        for target, count in Counter(one for one in self.targets if one is not None).items():
+        rows_of = np.bincount(self.targets.codes + 1, minlength=len(self.targets.distinct) + 1)[1:]
+        for target, count in zip(self.targets.distinct, rows_of.tolist(), strict=True):
             for label in labels_of(target):
                 counts[label] += count
         return counts
 
     @cached_property
-    def label_codes(self) -> NDArray[np.int64]:
+    def label_codes(self) -> NDArray[np.int32]:
         """Of each row its label's place in `label_counts`, where rows have one; -1 for none."""
-        codes: dict[Target | None, int] = {
-            label: code for code, label in enumerate(self.label_counts)
-        }
-        return np.fromiter(
-            (codes.get(one, -1) for one in self.targets), np.int64, count=self.num_rows
-        )
+        places = {label: place for place, label in enumerate(self.label_counts)}
+        codes = [places[one] if isinstance(one, str) else -1 for one in self.targets.distinct]
+        return np.array([*codes, -1], dtype=np.int32)[self.targets.codes]
 
     def rows_with(self, labels: Collection[str]) -> NDArray[np.int64]:
         """Numbers of the rows that have one of some labels."""
         wanted = set(labels)
-        rows = [
-            row
-            for row, target in enumerate(self.targets, start=1)
-            if target is not None and not wanted.isdisjoint(labels_of(target))
-        ]
-        return np.array(rows, dtype=np.int64)
+        has_one = [not wanted.isdisjoint(labels_of(one)) for one in self.targets.distinct]
+        return np.flatnonzero(np.array([*has_one, False])[self.targets.codes]) + 1
 
     @property
     def other_columns(self) -> list[str]:
@@ -171,10 +169,13 @@ class Subject:
         for name in self.text:
             complete[self.blank_places(name)] = False
         if self.target is not None:
-            complete &= np.fromiter(
-                (one is not None for one in self.targets), bool, count=self.num_rows
-            )
+            complete &= self.targets.codes >= 0
         return complete
+
+    @cached_property
+    def equal_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Complete rows of equal text as flat groups of places; see `_repeats.equal_rows`."""
+        return equal_rows([self.texts(name) for name in self.text], self.is_complete)
 
     def blank_places(self, name: str) -> NDArray[np.int64]:
         """Places of the rows with nothing in a text column, or white space only."""
@@ -202,3 +203,21 @@ class Subject:
     def groups(self) -> Groups:
         """The complete rows, grouped by equal text; places are those of `dataset`."""
         return group_rows(self.dataset, seed=0)
+
+
+def _without_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of strings with "" in place of null, which is nearly never a copy.
+
+    Where nothing lies in a column's bytes for its nulls, they are "" once it is not said that they
+    are null.
+    """
+    return pa.chunked_array([_bare(chunk) for chunk in column.chunks], column.type)
+
+
+def _bare(chunk: pa.Array) -> pa.Array:
+    if not chunk.null_count:
+        return chunk
+    _, ends, block = chunk.buffers()
+    bare = type(chunk).from_buffers(len(chunk), ends, block, None, 0, chunk.offset)
+    empty = pc.equal(pc.binary_length(bare.filter(chunk.is_null())), 0)
+    return bare if pc.all(empty).as_py() else pc.fill_null(chunk, "")

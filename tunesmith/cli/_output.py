@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -22,6 +23,7 @@ __all__ = [
     "percent",
     "print_facts",
     "print_json",
+    "print_pieces",
 ]
 
 out = Console(highlight=False)
@@ -31,6 +33,13 @@ errors = Console(stderr=True, highlight=False)
 def print_json(values: Mapping[str, Any]) -> None:
     """One object, one line."""
     print(json.dumps(values, ensure_ascii=False))  # noqa: T201 - this is the command's output
+
+
+def print_pieces(pieces: Iterable[str]) -> None:
+    """The same of an object that is too large to be one text."""
+    for piece in pieces:
+        sys.stdout.write(piece)
+    sys.stdout.write("\n")
 
 
 def percent(estimate: Estimate) -> str:

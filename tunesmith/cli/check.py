@@ -65,7 +65,7 @@ def check(
     from tunesmith import recipes
     from tunesmith.checks import find_steps
     from tunesmith.cli._console import ConsoleListener
-    from tunesmith.cli._output import errors, print_json
+    from tunesmith.cli._output import errors, print_pieces
     from tunesmith.errors import ConfigError
 
     if steps and not fix:
@@ -98,7 +98,7 @@ def check(
         if not as_json:
             _show_fixed(checked, fixed)
     if as_json:
-        print_json({**checked.as_dict(), **written})
+        print_pieces(checked.json_pieces(written))
 
 
 def _show(checked: Checked, report: Path | None) -> None:
@@ -113,9 +113,8 @@ def _show(checked: Checked, report: Path | None) -> None:
         out.print(Line.assemble((f"{finding.severity:<8}", style), (finding.check, "bold")))
         lines = [finding.message]
         if len(finding.rows):
-            rows = finding.rows.tolist()
-            lines.append(rows_text(rows, 10))
-            if files := checked.subject.table.files_of(rows, 10):
+            lines.append(rows_text(finding.rows, 10))
+            if files := checked.subject.table.files_of(finding.rows[:10].tolist(), 10):
                 lines.append(files)
         step = f" (step {finding.step})" if finding.step else ""
         for line in (*lines, f"→ {finding.fix}{step}"):

@@ -13,16 +13,17 @@ from __future__ import annotations
 from tunesmith.data._build import LoadedData, build_dataset, check_trainable, labels_of
 from tunesmith.data._columns import Columns, choose_columns
 from tunesmith.data._compare import Changes, compare
-from tunesmith.data._content import fingerprint, overlap, row_digests
+from tunesmith.data._content import fingerprint, normal_text, overlap, row_digests
 from tunesmith.data._folds import fold_rows
 from tunesmith.data._groups import Groups, group_rows
 from tunesmith.data._read import read_table
 from tunesmith.data._sources import is_address, is_pattern, source_name, source_stem
+from tunesmith.data._spill import forget_pages, spilled_column, writing_temporary_files
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._split_by_time import split_by_time, times_of
 from tunesmith.data._suggest import listed, rows_text
 from tunesmith.data._table import Part, Table
-from tunesmith.data._targets import is_missing, read_targets
+from tunesmith.data._targets import CodedTargets, is_missing, read_target_codes, read_targets
 from tunesmith.data._texts import text_column
 from tunesmith.data._times import NO_TIME, read_times
 from tunesmith.data._write import check_writable, write_table
@@ -30,6 +31,7 @@ from tunesmith.data._write import check_writable, write_table
 __all__ = [
     "NO_TIME",
     "Changes",
+    "CodedTargets",
     "Columns",
     "Groups",
     "LoadedData",
@@ -43,23 +45,28 @@ __all__ = [
     "compare",
     "fingerprint",
     "fold_rows",
+    "forget_pages",
     "group_rows",
     "is_address",
     "is_missing",
     "is_pattern",
     "labels_of",
     "listed",
+    "normal_text",
     "overlap",
     "read_table",
+    "read_target_codes",
     "read_targets",
     "read_times",
     "row_digests",
     "rows_text",
     "source_name",
     "source_stem",
+    "spilled_column",
     "split_by_time",
     "split_dataset",
     "text_column",
     "times_of",
     "write_table",
+    "writing_temporary_files",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tunesmith.data._build import labels_of
 from tunesmith.types import Dataset, Inputs, Target, Value
 
-__all__ = ["digest_array", "fingerprint", "overlap", "row_digests", "row_keys"]
+__all__ = ["digest_array", "fingerprint", "normal_text", "overlap", "row_digests", "row_keys"]
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -101,9 +101,12 @@ def _exact(value: Value) -> bytes:
 
 
 def _normal(value: Value) -> bytes:
-    if not isinstance(value, str):
-        return _exact(value)
-    if not value.isascii():
+    return _exact(normal_text(value) if isinstance(value, str) else value)
+
+
+def normal_text(text: str) -> str:
+    """A text as it is compared with others: NFC, case folded, one space between words."""
+    if not text.isascii():
         # Case folding may take a text out of NFC, hence the second time.
-        value = unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())
-    return _exact(" ".join(value.casefold().split()))
+        text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return " ".join(text.casefold().split())

@@ -8,12 +8,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
 import pyarrow as pa
 
-from tunesmith.data._pieces import TextColumns, lines_of
+from tunesmith.data._long import LongText
+from tunesmith.data._pieces import TextColumns, lines_of, start_of
 from tunesmith.data._recognise import (
     DELIMITER_NAMES,
     OddRow,
@@ -41,7 +43,7 @@ _MOST_ODD_ROWS = 1000
 _QUOTES_MEND = 'put the value in double quotes and write each quote inside it twice: "a ""b"" c"'
 
 
-def parse_delimited(text: str, source: str, preferred: str = ",") -> Table:
+def parse_delimited(text: str | LongText, source: str, preferred: str = ",") -> Table:
     """The table that delimited text with a header line holds; its values are text or null.
 
     Args:
@@ -53,9 +55,9 @@ def parse_delimited(text: str, source: str, preferred: str = ",") -> Table:
     Raises:
         DataError: no rows, faulty names, rows of differing length, a quote that is never closed.
     """
-    start = text[:_LONGEST_HEADER]
+    start = start_of(text, _LONGEST_HEADER)
     if len(start) == _LONGEST_HEADER and "\n" not in start and "\r" not in start:
-        raise _endless_line(text, source)
+        raise _endless_line(source)
     if csv.field_size_limit() < _LARGEST_FIELD:
         csv.field_size_limit(_LARGEST_FIELD)
     delimiter = _sniff(text, preferred)
@@ -68,7 +70,7 @@ def parse_delimited(text: str, source: str, preferred: str = ",") -> Table:
         header, columns = _columns(text, delimiter, source, csv.QUOTE_MINIMAL)
     except DataError:
         # Tab-separated files are mostly written without quoting: a quote is then a character.
-        if delimiter != "\t" or '"' not in text:
+        if delimiter != "\t" or not _has_quotes(text):
             raise
         header, columns = _columns(text, delimiter, source, csv.QUOTE_NONE)
         notes.append("quotes are read as ordinary characters")
@@ -87,27 +89,25 @@ def parse_delimited(text: str, source: str, preferred: str = ",") -> Table:
     return Table(arrow, source, (*notes, *more))
 
 
-def _endless_line(text: str, source: str) -> DataError:
-    ends = [text.find("\n"), text.find("\r")]
-    length = min((end for end in ends if end >= 0), default=len(text))
+def _endless_line(source: str) -> DataError:
     return DataError(
-        f"the first line has {length:,} characters: it is no line of column names",
+        f"the first line has more than {_LONGEST_HEADER:,} characters: it is no line of column "
+        "names",
         where=f"{source}, line 1",
         mend="write one example a line, below a line of column names; line ends may be lost",
     )
 
 
-def parse_lines(text: str, source: str) -> Table:
+def parse_lines(text: str | LongText, source: str) -> Table:
     """A text file: a tab-separated table, or one text a line where the first line holds no tab."""
-    first = text.lstrip("\r\n").partition("\n")[0]
-    if "\t" in first:
+    if "\t" in _first_line(text):
         return parse_delimited(text, source, "\t")
     lines = filter(None, (line.strip() for line in lines_of(text)))
-    gathered = TextColumns(1)
-    for number, line in enumerate(lines):
-        if number or line.casefold() != "text":
-            gathered.add([line])
-    [column] = gathered.finish()
+    with closing(TextColumns(1)) as gathered:
+        for number, line in enumerate(lines):
+            if number or line.casefold() != "text":
+                gathered.add([line])
+        [column] = gathered.finish()
     if not len(column):
         raise empty_file(source)
     return Table(pa.table({"text": column}), source, ("read as one text a line, column 'text'",))
@@ -152,16 +152,27 @@ def _says_nothing(column: Iterable[object]) -> bool:
     )
 
 
-def _sniff(text: str, preferred: str) -> str:
+def _has_quotes(text: str | LongText) -> bool:
+    return '"' in text if isinstance(text, str) else text.has_quotes
+
+
+def _first_line(text: str | LongText) -> str:
+    """The first line that is not empty."""
+    lines = (line.lstrip("\r\n") for line in lines_of(text, newline="\n"))
+    return next(filter(None, lines), "")
+
+
+def _sniff(text: str | LongText, preferred: str) -> str:
     """The delimiter under which most rows have as many fields as the header, and more than one."""
-    sample = text[:_SAMPLE_CHARACTERS]
+    sample = start_of(text, _SAMPLE_CHARACTERS)
+    is_cut = len(start_of(text, _SAMPLE_CHARACTERS + 1)) > len(sample)
     if preferred == "\t" and "\t" in sample.lstrip("\r\n").partition("\n")[0]:
         return "\t"
     best, best_score = preferred, (0.0, 1)
     for delimiter in sorted(_DELIMITERS, key=lambda each: each != preferred):
         reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
         rows = [row for row in islice(reader, _SAMPLE_ROWS) if row]
-        if len(sample) < len(text) and len(rows) > 2:
+        if is_cut and len(rows) > 2:
             rows.pop()  # the sample's end may have cut it
         if not rows or len(rows[0]) == 1:
             continue
@@ -174,33 +185,33 @@ def _sniff(text: str, preferred: str) -> str:
 
 
 def _columns(
-    text: str, delimiter: str, source: str, quoting: int
+    text: str | LongText, delimiter: str, source: str, quoting: int
 ) -> tuple[list[str], list[pa.ChunkedArray]]:
     """The header, and a column for each of its names; every row has the header's length."""
     numbered = _numbered(text, delimiter, source, quoting)
     _, header = next(numbered, (0, []))
-    gathered = TextColumns(len(header))
     num_rows = 0
     ragged: list[OddRow] = []
     num_ragged = 0
-    for line, row in numbered:
-        if len(row) != len(header) and len(row) == 1 and not row[0].strip():
-            continue
-        num_rows += 1
-        if len(row) != len(header):
-            num_ragged += 1
-            if num_ragged <= _MOST_ODD_ROWS:
-                ragged.append(OddRow(num_rows, line, row))
-        else:
-            gathered.add(row)
-    if ragged:
-        known = odd_rows(ragged, num_ragged, num_rows, header, delimiter, source)
-        raise known or _ragged(ragged, num_ragged, header, delimiter, source)
-    return header, gathered.finish()
+    with closing(TextColumns(len(header))) as gathered:
+        for line, row in numbered:
+            if len(row) != len(header) and len(row) == 1 and not row[0].strip():
+                continue
+            num_rows += 1
+            if len(row) != len(header):
+                num_ragged += 1
+                if num_ragged <= _MOST_ODD_ROWS:
+                    ragged.append(OddRow(num_rows, line, row))
+            elif not ragged:
+                gathered.add(row)
+        if ragged:
+            known = odd_rows(ragged, num_ragged, num_rows, header, delimiter, source)
+            raise known or _ragged(ragged, num_ragged, header, delimiter, source)
+        return header, gathered.finish()
 
 
 def _numbered(
-    text: str, delimiter: str, source: str, quoting: int
+    text: str | LongText, delimiter: str, source: str, quoting: int
 ) -> Iterator[tuple[int, list[str]]]:
     """Each row that is not blank, with the line that it begins on."""
     reader = csv.reader(
@@ -240,7 +251,7 @@ def _numbered(
         raise DataError(what, where=where, mend=mend) from error
 
 
-def _line(text: str, number: int) -> str:
+def _line(text: str | LongText, number: int) -> str:
     """The line of this number, from 1."""
     return next(islice(lines_of(text), number - 1, None), "")
 

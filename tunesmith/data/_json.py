@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
+from tunesmith.data._long import LongText
 from tunesmith.data._pieces import lines_of
+from tunesmith.data._spill import ArrayStore
 from tunesmith.data._table import ROWS_AT_ONCE, Table, check_names, empty_file, table_of
 from tunesmith.errors import DataError, Fault
 
@@ -21,14 +24,15 @@ _MOST_FAULTS = 5
 _KINDS = {str: "text", list: "a list", bool: "true or false", type(None): "null"}
 
 
-def parse_json_lines(text: str, source: str) -> Table:
+def parse_json_lines(text: str | LongText, source: str) -> Table:
     """The table that one JSON object a line holds; keys that a line lacks are null.
 
     Raises:
         DataError: lines that are no JSON objects, by number; or no lines at all.
     """
-    if _ARRAY.match(text):
-        return parse_json(text, source)
+    first = text if isinstance(text, str) else next(filter(str.strip, text.lines()), "")
+    if _ARRAY.match(first):
+        return parse_json(text if isinstance(text, str) else text.whole(), source)
     arrow = _in_pieces(_objects(text, source))
     if arrow is None:
         return _table(list(_objects(text, source)), source)
@@ -36,7 +40,7 @@ def parse_json_lines(text: str, source: str) -> Table:
     return Table(arrow, source)
 
 
-def _objects(text: str, source: str) -> Iterator[dict[str, Any]]:
+def _objects(text: str | LongText, source: str) -> Iterator[dict[str, Any]]:
     """The object on each line; that lines hold none is said at the end, of the first five."""
     faults: list[Fault] = []
     # Other line ends, such as U+2028, JSON allows inside a string.
@@ -65,25 +69,33 @@ def _in_pieces(rows: Iterator[dict[str, Any]]) -> pa.Table | None:
     None where that cannot be: there are no values, or those of a column differ in type from one
     piece to the next, and what the column is can only be told from all of them.
     """
-    chunks: dict[str, list[pa.Array]] = {}
+    places: dict[str, list[int]] = {}
     num_rows = 0
-    while piece := list(islice(rows, ROWS_AT_ONCE)):
-        for name in dict.fromkeys(key for row in piece for key in row):
-            chunks.setdefault(name, [pa.nulls(num_rows)] if num_rows else [])
-        for name, own in chunks.items():
-            try:
-                own.append(pa.array([row.get(name) for row in piece]))
-            except (pa.ArrowException, OverflowError, UnicodeEncodeError):
-                return None
-        num_rows += len(piece)
-    columns = [_one_type(own) for own in chunks.values()]
+    with closing(ArrayStore()) as store:
+        while piece := list(islice(rows, ROWS_AT_ONCE)):
+            for name in dict.fromkeys(key for row in piece for key in row):
+                if name not in places:
+                    places[name] = [len(store)]
+                    store.add(pa.nulls(num_rows))
+            for name, own in places.items():
+                try:
+                    array = pa.array([row.get(name) for row in piece])
+                except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+                    return None
+                if isinstance(array, pa.ChunkedArray):
+                    return None
+                own.append(len(store))
+                store.add(array)
+            num_rows += len(piece)
+        arrays = store.finish()
+    columns = [_one_type([arrays[place] for place in own]) for own in places.values()]
     whole = [column for column in columns if column is not None]
-    return pa.table(whole, names=list(chunks)) if whole and len(whole) == len(columns) else None
+    return pa.table(whole, names=list(places)) if whole and len(whole) == len(columns) else None
 
 
-def _one_type(chunks: list[Any]) -> pa.ChunkedArray | None:
+def _one_type(chunks: list[pa.Array]) -> pa.ChunkedArray | None:
     kinds = {chunk.type for chunk in chunks} - {pa.null()}
-    if len(kinds) > 1 or any(isinstance(chunk, pa.ChunkedArray) for chunk in chunks):
+    if len(kinds) > 1:
         return None
     kind = kinds.pop() if kinds else pa.null()
     typed = [pa.nulls(len(one), kind) if pa.types.is_null(one.type) else one for one in chunks]

@@ -8,18 +8,28 @@ from typing import Literal
 
 import pyarrow as pa
 
+from tunesmith.data._long import LongText
+from tunesmith.data._spill import ArrayStore
 from tunesmith.data._table import ROWS_AT_ONCE
 
-__all__ = ["TextColumns", "lines_of"]
+__all__ = ["TextColumns", "lines_of", "start_of"]
 
 _CHARACTERS_AT_ONCE = 1 << 20
 
 
-def lines_of(text: str, newline: Literal["", "\n"] = "") -> Iterator[str]:
+def start_of(text: str | LongText, num_characters: int) -> str:
+    """The first characters of a text."""
+    return text[:num_characters] if isinstance(text, str) else text.start(num_characters)
+
+
+def lines_of(text: str | LongText, newline: Literal["", "\n"] = "") -> Iterator[str]:
     """The lines of a text with their ends, as `io.StringIO(text, newline)` gives them.
 
     That one copies the whole text, with four bytes a character.
     """
+    if isinstance(text, LongText):
+        yield from text.lines(newline)
+        return
     start = 0
     while start < len(text):
         end = text.find("\n", start + _CHARACTERS_AT_ONCE) + 1 or len(text)
@@ -28,10 +38,14 @@ def lines_of(text: str, newline: Literal["", "\n"] = "") -> Iterator[str]:
 
 
 class TextColumns:
-    """Rows of texts that become Arrow columns; an empty text is null."""
+    """Rows of texts that become Arrow columns, on the disk where they are long.
+
+    An empty text is null. `close` gives back the disk's room where `finish` was not reached.
+    """
 
     def __init__(self, num_columns: int) -> None:
-        self._chunks: list[list[pa.Array]] = [[] for _ in range(num_columns)]
+        self._store = ArrayStore()
+        self._places: list[list[int]] = [[] for _ in range(num_columns)]
         self._waiting: list[Sequence[str]] = []
 
     def add(self, row: Sequence[str]) -> None:
@@ -43,13 +57,19 @@ class TextColumns:
     def finish(self) -> list[pa.ChunkedArray]:
         """The columns, each with a value for every row added."""
         self._convert()
-        return [pa.chunked_array(chunks, pa.string()) for chunks in self._chunks]
+        arrays = self._store.finish()
+        return [pa.chunked_array([arrays[p] for p in own], pa.string()) for own in self._places]
+
+    def close(self) -> None:
+        self._store.close()
 
     def _convert(self) -> None:
         if not self._waiting:
             return
-        for chunks, column in zip(self._chunks, zip(*self._waiting, strict=True), strict=True):
+        for places, column in zip(self._places, zip(*self._waiting, strict=True), strict=True):
             array = pa.array([value or None for value in column], pa.string())
             # More than 2 GB do not fit into one Arrow string array.
-            chunks += array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+            for chunk in array.chunks if isinstance(array, pa.ChunkedArray) else [array]:
+                places.append(len(self._store))
+                self._store.add(chunk)
         self._waiting = []

@@ -18,6 +18,7 @@ from tunesmith.data._delimited import parse_delimited, parse_lines
 from tunesmith.data._folder import data_file, is_saved_dataset, read_saved_dataset
 from tunesmith.data._hub import read_hub
 from tunesmith.data._json import parse_json, parse_json_lines
+from tunesmith.data._long import LongText, open_long_text
 from tunesmith.data._many import files_of_pattern, read_several
 from tunesmith.data._sources import is_address, is_pattern
 from tunesmith.data._sql import SQL_SCHEMES, read_sql
@@ -31,6 +32,13 @@ __all__ = ["read_table"]
 _PARSERS: dict[str, Callable[[str, str], Table]] = {
     ".csv": parse_delimited,
     ".json": parse_json,
+    ".jsonl": parse_json_lines,
+    ".ndjson": parse_json_lines,
+    ".tsv": partial(parse_delimited, preferred="\t"),
+    ".txt": parse_lines,
+}
+_LONG: dict[str, Callable[[LongText, str], Table]] = {
+    ".csv": parse_delimited,
     ".jsonl": parse_json_lines,
     ".ndjson": parse_json_lines,
     ".tsv": partial(parse_delimited, preferred="\t"),
@@ -127,6 +135,10 @@ def _read_file(path: Path, source: str) -> Table:
             mend = f"if it is an SQLite database: sqlite:///{source}?table=NAME"
             raise DataError(what, where=source, mend=mend)
         raise DataError(what, where=source, mend=f"what is read: {_READ}")
+    if suffix in _LONG:
+        long = open_long_text(path, source, is_compressed=compressed)
+        if long is not None:
+            return _LONG[suffix](long, source)
     data = _inflate(path, source) if compressed else path.read_bytes()
     return _parse(data, source, _PARSERS[suffix])
 

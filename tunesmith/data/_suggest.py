@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["did_you_mean", "listed", "rows_text"]
 
 _MOST = 80
@@ -31,7 +34,7 @@ def _cut(name: object) -> object:
     return f"{name[:_MOST]}…" if isinstance(name, str) and len(name) > _MOST else name
 
 
-def rows_text(rows: Sequence[int], most: int = 5) -> str:
+def rows_text(rows: Sequence[int] | NDArray[np.int64], most: int = 5) -> str:
     """ "row 3", "rows 3, 17, 20" or "rows 3, 17, 20, 21, 40 and 7 more"."""
     shown = ", ".join(str(row) for row in rows[:most])
     rest = f" and {len(rows) - most:,} more" if len(rows) > most else ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,21 @@ class Checked:
             **facts,
             "findings": [finding.as_dict() for finding in self.findings],
         }
+
+    def json_pieces(self, more: Mapping[str, Any] | None = None) -> Iterator[str]:
+        """`as_dict()` as JSON, in pieces: millions of rows are never one text.
+
+        Args:
+            more: what else the object holds.
+        """
+        values = {**replace(self, findings=()).as_dict(), **(more or {})}
+        whole = json.dumps(values, ensure_ascii=False)
+        before, name, after = whole.partition('"findings": [')
+        yield before + name
+        for number, finding in enumerate(self.findings):
+            yield ", " if number else ""
+            yield from finding.json_pieces()
+        yield after
 
     def to_html(self) -> str:
         """One self-contained page: no script, nothing loaded from anywhere, personal data masked.
