@@ -45,6 +45,8 @@ def check(
     text: str | Sequence[str] | None = None,
     validation: str | Path | None = None,
     test: str | Path | None = None,
+    against: str | Path | None = None,
+    label_separator: str | None = None,
     base: str | Path | None = "minilm",
     corrections: str | Path | None = None,
     checks: Sequence[Check] = (),
@@ -53,6 +55,8 @@ def check(
 
     Args:
         validation, test: files that share no rows with `data`, as they should.
+        against: an earlier version of the data; what changed since is a finding too.
+        label_separator: what joins the labels of a row, such as "|", where rows have several.
         base: the encoder that shows wrong labels and outliers; None for none, which is quicker.
         corrections: a file that `tunesmith review` wrote, applied first.
         checks: checks of your own, beside those that there are: functions that take a
@@ -69,6 +73,8 @@ def check(
         text=(text,) if isinstance(text, str) else text or (),
         validation=None if validation is None else str(validation),
         test=None if test is None else str(test),
+        against=None if against is None else str(against),
+        label_separator=label_separator,
         base=None if base is None else str(base),
         corrections=corrections,
         more_checks=checks,

@@ -149,3 +149,25 @@ def test_what_was_decided_in_a_review_is_applied_first(file: Path) -> None:
     assert "conflicting-labels" not in result.stdout
     assert "placeholder-values" not in result.stdout
     assert isinstance(run(app, [*command[:-1], "none.csv"]).exception, DataError)
+
+
+def test_what_changed_since_an_earlier_version(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    earlier = file.with_name("earlier.csv")
+    earlier.write_text("\n".join([*lines[:-1], "a text that is gone,ham"]) + "\n")
+    command = ["check", "--no-model", str(file), "--against", str(earlier), "--json"]
+    findings = {one["check"]: one for one in json.loads(run(app, command).stdout)["findings"]}
+    assert "0 rows added, 1 removed, 1 relabelled" in findings["changes"]["message"]
+    assert findings["changes"]["rows"] == [len(lines) - 1]
+    [relabelled] = findings["changes"]["details"]
+    assert (relabelled["label_before"], relabelled["label"]) == ("ham", "spam")
+    same = ["check", "--no-model", str(file), "--against", str(file), "--json"]
+    assert "changes" not in [one["check"] for one in json.loads(run(app, same).stdout)["findings"]]
+
+
+def test_several_labels_joined_by_a_sign(tmp_path: Path) -> None:
+    file = tmp_path / "many.csv"
+    rows = [f"text number {n} of the house,a+b" if n % 2 else f"another {n},b" for n in range(30)]
+    file.write_text("\n".join(["text,label", *rows]) + "\n")
+    command = ["check", "--no-model", str(file), "--label-separator", "+", "--json"]
+    assert run(app, command).exit_code == 0

@@ -10,6 +10,7 @@ A check of one's own is a function from a subject to findings; hand it over with
 from __future__ import annotations
 
 from tunesmith.checks._apply import Corrected, apply_corrections
+from tunesmith.checks._changes import find_changes
 from tunesmith.checks._clean import Change, Cleaned, clean, find_steps, log_table, revert
 from tunesmith.checks._corrections import (
     Action,
@@ -54,6 +55,7 @@ __all__ = [
     "connected",
     "counted",
     "digest_text",
+    "find_changes",
     "find_places",
     "find_steps",
     "log_table",

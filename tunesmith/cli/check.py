@@ -38,6 +38,12 @@ def check(
     text: Text = None,
     validation: Validation = None,
     test: Annotated[str | None, typer.Option(help="File with test rows.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="An earlier version of the data: say what changed since.")
+    ] = None,
+    label_separator: Annotated[
+        str | None, typer.Option(metavar="TEXT", help='What joins several labels: "|", ";".')
+    ] = None,
     base: Base = None,
     model: Annotated[
         bool, typer.Option("--model/--no-model", help="Look for wrong labels with the base.")
@@ -79,6 +85,7 @@ def check(
     try:
         checked = recipes.check(
             data, target=target, text=text or (), validation=validation, test=test,
+            against=against, label_separator=label_separator,
             base=(base or "minilm") if model else None, corrections=corrections,
             listener=listener,
         )  # fmt: skip

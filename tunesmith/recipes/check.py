@@ -17,6 +17,7 @@ from tunesmith.checks import (
     Finding,
     Subject,
     apply_corrections,
+    find_changes,
     read_corrections,
 )
 from tunesmith.data import Columns, choose_columns, read_table
@@ -103,6 +104,8 @@ def check(
     text: Sequence[str] = (),
     validation: str | None = None,
     test: str | None = None,
+    against: str | None = None,
+    label_separator: str | None = None,
     base: str | None = "minilm",
     corrections: str | Path | None = None,
     more_checks: Sequence[Check] = (),
@@ -111,6 +114,8 @@ def check(
     """Looks for what is wrong with labelled rows; the file stays as it is.
 
     Args:
+        against: an earlier version of the data; what changed since is a finding too.
+        label_separator: what joins the labels of a row, where rows have several.
         base: the encoder whose view of the texts shows wrong labels and outliers; None for none.
         corrections: a file of decisions that are applied first, so that what is left is shown.
 
@@ -125,8 +130,10 @@ def check(
     notes = [*table.notes, *columns.notes]
     for note in notes:
         listener.say(note)
-    beside = _beside(columns, validation=validation, test=test)
-    subject = Subject(table, columns.text, columns.target, beside=beside)
+    beside = _beside(columns, label_separator, validation=validation, test=test)
+    subject = Subject(
+        table, columns.text, columns.target, label_separator=label_separator, beside=beside
+    )
     corrected = None
     if corrections is not None:
         corrected = apply_corrections(subject, read_corrections(corrections))
@@ -134,6 +141,8 @@ def check(
         listener.say(corrected.summary())
         notes.append(corrected.summary())
     findings = find_faults(subject, (*CHECKS, *more_checks), encoder, listener, notes)
+    for earlier in _beside(columns, label_separator, against=against).values():
+        findings += find_changes(subject, earlier)
     name = None if encoder is None else base
     return Checked(subject, tuple(findings), corrected, name, tuple(notes))
 
@@ -159,12 +168,12 @@ def _require(path: Path, sources: Sequence[str], *, overwrite: bool) -> None:
         raise OutputError("the file exists", where=str(path), mend=mend)
 
 
-def _beside(columns: Columns, **files: str | None) -> dict[str, Subject]:
+def _beside(columns: Columns, separator: str | None, **files: str | None) -> dict[str, Subject]:
     """The other files with the same columns, by their part."""
     beside = {}
     for part, file in files.items():
         if file is not None:
             other = read_table(file)
             named = choose_columns(other, text=columns.text, target=columns.target)
-            beside[part] = Subject(other, named.text, named.target)
+            beside[part] = Subject(other, named.text, named.target, label_separator=separator)
     return beside
