@@ -13,6 +13,8 @@ from tunesmith.recipes import Silent
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.types import Dataset
 
+from .conftest import Notes
+
 WORDS = [
     "invoice",
     "card",
@@ -25,18 +27,6 @@ WORDS = [
     "late",
     "broken",
 ]
-
-
-class Heard(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warned.append(text)
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> str:
@@ -92,7 +82,7 @@ def test_a_label_that_is_new_in_time(tmp_path: Path) -> None:
     for row in rows:
         if str(row["day"]) > "2024-12":
             row["label"] = "new"
-    heard = Heard()
+    heard = Notes()
     data = prepare(write(tmp_path / "t.csv", rows), heard, time="day")
     assert "new" in data.task.labels
     assert "labels that no row had before the held-out ones ('day'): 'new'" in heard.warned
@@ -116,7 +106,7 @@ def test_a_chain_of_near_duplicates_is_let_go(tmp_path: Path) -> None:
     rows = tickets(300)
     for n in range(100):
         rows[n]["text"] = f"your order number {n} has arrived at last"
-    heard = Heard()
+    heard = Notes()
     data = prepare(write(tmp_path / "t.csv", rows), heard)
     assert sum("are near-duplicates in one chain" in line for line in heard.said) == 1
     assert all(any(row <= 100 for row in part.rows.tolist()) for part in parts(data))
