@@ -226,3 +226,14 @@ def test_json_in_pieces_is_the_json(monkeypatch: pytest.MonkeyPatch) -> None:
     for one in [*run_checks(subject(texts, [*LABELS, *"abcde", "in", "out"])), Finding(*"abcd")]:
         whole = json.dumps(one.as_dict(), ensure_ascii=False)
         assert "".join(one.json_pieces()) == whole
+
+
+def test_no_message_holds_personal_data() -> None:
+    texts = [f"Contact jane.doe@example.com for this case please: {text}" for text in PLAIN * 3]
+    labels = ["jane.doe@example.com" if n == 0 else "out" for n in range(len(texts))]
+    names = {"john.smith@example.com": ["same"] * len(texts)}
+    findings = run_checks(subject(texts, labels, **names))
+    assert {"boilerplate", "rare-labels"} <= {one.check for one in findings}
+    for one in findings:
+        assert "jane.doe@example.com" not in one.message
+        assert "john.smith@example.com" not in one.message

@@ -75,7 +75,7 @@ def find_steps(names: Iterable[str]) -> list[Step]:
     wanted: set[str] = set()
     for name in names:
         if name == "all":
-            wanted |= set(STEPS)
+            wanted |= set(STEPS) - {"fill-missing"}  # the other choice beside drop-missing
         elif name == "safe":
             wanted |= {step.name for step in STEPS.values() if step.is_safe}
         elif name in STEPS:

@@ -63,6 +63,10 @@ class Finding:
     details: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
+        from tunesmith.checks._personal import redacted  # which makes findings itself
+
+        # Messages are printed, and travel in manifests and reports: none may hold personal data.
+        object.__setattr__(self, "message", redacted(self.message))
         # A check of the user's own may well give a list.
         object.__setattr__(self, "rows", np.asarray(self.rows, dtype=np.int64))
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tunesmith.checks._finding import Finding, counted, row_numbers
+from tunesmith.checks._personal import redacted
 from tunesmith.checks._subject import Subject
 
 __all__ = ["check_misspelt_values", "misspelt_values"]
@@ -59,7 +60,7 @@ def _misspelt(subject: Subject, name: str, meant: Mapping[str, str]) -> Finding:
         column=name,
         step="correct-misspelt-values",
         details=[
-            {"row": place + 1, "value": value, "suggested": meant[value]}
+            {"row": place + 1, "value": redacted(value), "suggested": redacted(meant[value])}
             for place, value in zip(places.tolist(), values, strict=True)
         ],
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tunesmith.checks._finding import Finding, counted
+from tunesmith.checks._personal import redacted
 from tunesmith.checks._subject import Subject
 from tunesmith.data import labels_of
 
@@ -57,7 +58,7 @@ def check_telltale_words(subject: Subject) -> Iterator[Finding]:
         "that was added with the label will not, and must come out of the text",
         column=subject.text[0],
         details=[
-            {"label": label, "word": word, "share": round(share, 4)}
+            {"label": redacted(label), "word": redacted(word), "share": round(share, 4)}
             for label, word, share in found[:100]
         ],
     )
