@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.checks import Finding, Subject, run_checks
+from tunesmith.checks._masking import excerpt
 from tunesmith.checks._page import render_page
-from tunesmith.checks._personal import excerpt
 from tunesmith.checks._shown import plain, shown
 from tunesmith.data import Table, read_table
 from tunesmith.samples import SAMPLES

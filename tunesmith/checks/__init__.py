@@ -24,8 +24,6 @@ from tunesmith.checks._corrections import (
 )
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
 from tunesmith.checks._misspelt import check_misspelt_values
-from tunesmith.checks._near import connected
-from tunesmith.checks._near_duplicates import near_links
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
 from tunesmith.checks._steps import STEPS, Edit, Step
 from tunesmith.checks._subject import Subject
@@ -52,14 +50,12 @@ __all__ = [
     "check_outliers",
     "check_suspected_labels",
     "clean",
-    "connected",
     "counted",
     "digest_text",
     "find_changes",
     "find_places",
     "find_steps",
     "log_table",
-    "near_links",
     "read_corrections",
     "revert",
     "row_codes",

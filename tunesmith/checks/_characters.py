@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.checks._finding import Finding, counted, row_numbers
-from tunesmith.checks._personal import redacted
+from tunesmith.checks._masking import redacted
 from tunesmith.checks._subject import Subject
 
 __all__ = [

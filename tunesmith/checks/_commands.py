@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from tunesmith.checks._finding import Finding
-from tunesmith.checks._personal import redacted
+from tunesmith.checks._masking import redacted
 from tunesmith.checks._steps import STEPS
 from tunesmith.checks._subject import Subject
 

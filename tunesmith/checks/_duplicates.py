@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.checks._finding import Finding, counted
-from tunesmith.checks._repeats import Made, grouped
+from tunesmith.checks._repeats import Made, differing, grouped
 from tunesmith.checks._subject import Subject
 from tunesmith.data import rows_text
 
@@ -51,11 +51,7 @@ def check_conflicting_labels(subject: Subject) -> Iterator[Finding]:
     if subject.target is None:
         return
     places, starts = subject.equal_rows
-    if not len(places):
-        return
-    codes = subject.targets.codes[places]
-    lowest = np.minimum.reduceat(codes, starts[:-1])
-    differ = np.flatnonzero(lowest != np.maximum.reduceat(codes, starts[:-1]))
+    differ = differing(subject.targets.codes[places], starts)
     if not len(differ):
         return
     rows, starts = _reordered(places + 1, starts, differ)

@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.checks._masking import redacted
+
 __all__ = ["Finding", "Severity", "counted", "row_numbers"]
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
@@ -63,8 +65,6 @@ class Finding:
     details: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        from tunesmith.checks._personal import redacted  # which makes findings itself
-
         # Messages are printed, and travel in manifests and reports: none may hold personal data.
         object.__setattr__(self, "message", redacted(self.message))
         # A check of the user's own may well give a list.

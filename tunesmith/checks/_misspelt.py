@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tunesmith.checks._finding import Finding, counted, row_numbers
-from tunesmith.checks._personal import redacted
+from tunesmith.checks._masking import redacted
 from tunesmith.checks._subject import Subject
 
 __all__ = ["check_misspelt_values", "misspelt_values"]

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tunesmith.checks._repeats import Made, grouped, repeated
+from tunesmith.checks._repeats import Made, flat_groups, grouped, repeated
 from tunesmith.data import writing_temporary_files
 
 __all__ = ["UNSPACED", "connected", "connected_places", "near_pairs"]
@@ -93,13 +93,7 @@ def connected_places(pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArr
     ones = np.ones(len(links), dtype=np.int8)
     graph = coo_array((ones, (links[:, 0], links[:, 1])), shape=(len(places), len(places)))
     _, component = connected_components(graph, directed=False)
-    # Groups are numbered by their first places, for the places are sorted.
-    _, first, group = np.unique(component, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    order = np.argsort(rank[group], kind="stable")
-    starts = np.searchsorted(rank[group][order], np.arange(len(first) + 1))
-    return places[order], starts
+    return flat_groups(places, component)
 
 
 def _words(piece: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -6,32 +6,27 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from tunesmith.checks._finding import Finding, counted, row_numbers
-from tunesmith.checks._near import connected, connected_places, near_pairs
-from tunesmith.checks._repeats import Made, grouped, matching_rows
+from tunesmith.checks._near import connected, near_pairs
+from tunesmith.checks._repeats import Made, differing, grouped, matching_rows
 from tunesmith.checks._subject import Subject
 from tunesmith.data import rows_text
 
-__all__ = ["check_near_duplicates", "check_overlap", "near_links"]
+__all__ = ["check_near_duplicates", "check_overlap"]
 
 
 def check_near_duplicates(subject: Subject) -> Iterator[Finding]:
     """Finds texts that differ in punctuation or in one word, or long ones that share most of it."""
-    chosen = _one_of_each(subject)
-    numbers, starts = connected_places(near_pairs(_chosen_texts(subject, chosen)))
-    if not len(numbers):
+    places, starts = subject.near_rows
+    if not len(places):
         return
-    places = np.flatnonzero(chosen)[numbers]
     groups = grouped(row_numbers(places), starts)
     is_later = np.ones(len(places), dtype=bool)
     is_later[starts[:-1]] = False
     later = np.sort(row_numbers(places[is_later]))
-    codes = subject.targets.codes[places]
-    lowest = np.minimum.reduceat(codes, starts[:-1])
-    num_differing = int((lowest != np.maximum.reduceat(codes, starts[:-1])).sum())
+    num_differing = len(differing(subject.targets.codes[places], starts))
     labels = (
         f"; in {num_differing:,} of the {len(groups):,} groups the labels differ"
         if num_differing
@@ -49,35 +44,6 @@ def check_near_duplicates(subject: Subject) -> Iterator[Finding]:
         step="drop-near-duplicates",
         groups=groups,
     )
-
-
-def near_links(subject: Subject, places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What links texts that say nearly the same; int64 [pairs, 2], which count within `places`.
-
-    Args:
-        places: int64 [n], rising, the rows to look at.
-    """
-    chosen = np.zeros(subject.num_rows, dtype=bool)
-    chosen[places] = True
-    return near_pairs(_chosen_texts(subject, chosen))
-
-
-def _one_of_each(subject: Subject) -> NDArray[np.bool_]:
-    """Whether a row is complete and the first with its text; copies are another check's."""
-    chosen = subject.is_complete.copy()
-    places, starts = subject.equal_rows
-    chosen[places] = False
-    chosen[places[starts[:-1]]] = True
-    return chosen
-
-
-def _chosen_texts(subject: Subject, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, pa.Array]]:
-    """The texts of some rows, numbered among themselves."""
-    number = 0
-    for start, piece in subject.pieces(subject.whole_texts):
-        own = piece.filter(pa.array(chosen[start : start + len(piece)]))
-        yield number, own
-        number += len(own)
 
 
 def check_overlap(subject: Subject) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tunesmith.checks._pieces import pieces_of
 from tunesmith.data import normal_text
 
-__all__ = ["Made", "equal_rows", "grouped", "matching_rows", "repeated"]
+__all__ = ["Made", "differing", "equal_rows", "flat_groups", "grouped", "matching_rows", "repeated"]
 
 _Item = TypeVar("_Item")
 _DIGEST_BYTES = 16
@@ -57,6 +57,31 @@ def grouped(flat: NDArray[np.int64], starts: NDArray[np.int64]) -> Made[list[int
     return Made(len(starts) - 1, lambda i: [int(one) for one in flat[starts[i] : starts[i + 1]]])
 
 
+def flat_groups(
+    places: NDArray[np.int64], group: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sorted places group by group, the group with the smallest place first, and its starts.
+
+    Args:
+        places: int64 [n], sorted.
+        group: [n], any number of the group that each is in.
+    """
+    _, first, group = np.unique(group, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    order = np.argsort(rank[group], kind="stable")
+    starts = np.searchsorted(rank[group][order], np.arange(len(first) + 1))
+    return places[order], starts
+
+
+def differing(codes: NDArray[np.int32], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The groups of a flat array of codes that hold more than one code."""
+    if not len(codes):
+        return np.zeros(0, dtype=np.int64)
+    lowest = np.minimum.reduceat(codes, starts[:-1])
+    return np.flatnonzero(lowest != np.maximum.reduceat(codes, starts[:-1]))
+
+
 def repeated(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Places of the keys that occur more than once; by key, and in their order within one."""
     ordered = np.sort(keys)
@@ -96,14 +121,7 @@ def equal_rows(
     _, group, sizes = np.unique(_digests(columns, places), return_inverse=True, return_counts=True)
     kept = sizes[group] > 1
     places, group = places[kept], group[kept]
-    # Groups are numbered again by their first place.
-    _, first, group = np.unique(group, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    group = rank[group]
-    order = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[order], np.arange(len(first) + 1))
-    return places[order], starts
+    return flat_groups(places, group)
 
 
 def matching_rows(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from tunesmith.checks._personal import excerpt
+from tunesmith.checks._masking import excerpt
 
 __all__ = ["plain", "shown"]
 

@@ -22,10 +22,11 @@ from tunesmith.checks._duplicates import check_conflicting_labels, check_exact_d
 from tunesmith.checks._finding import Finding
 from tunesmith.checks._labels import check_rare_labels, label_variants
 from tunesmith.checks._lengths import check_lengths
+from tunesmith.checks._masking import redacted
 from tunesmith.checks._missing import check_missing, check_placeholders
 from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._near_duplicates import check_near_duplicates
-from tunesmith.checks._personal import check_personal_data, redacted
+from tunesmith.checks._personal import check_personal_data
 from tunesmith.checks._run import Check
 from tunesmith.checks._subject import Subject
 from tunesmith.data import labels_of

@@ -12,15 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tunesmith.checks._near import connected_places, near_pairs
 from tunesmith.checks._pieces import pieces_of
 from tunesmith.checks._repeats import equal_rows
 from tunesmith.data import (
     CodedTargets,
     Columns,
-    Groups,
     Table,
     build_dataset,
-    group_rows,
     labels_of,
     read_target_codes,
     spilled_column,
@@ -177,6 +176,27 @@ class Subject:
         """Complete rows of equal text as flat groups of places; see `_repeats.equal_rows`."""
         return equal_rows([self.texts(name) for name in self.text], self.is_complete)
 
+    @cached_property
+    def near_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows that say nearly the same as flat groups of places, like `equal_rows`.
+
+        Of rows with equal texts it is the first that stands for them.
+        """
+        chosen = self.is_complete.copy()
+        places, starts = self.equal_rows
+        chosen[places] = False
+        chosen[places[starts[:-1]]] = True
+        numbers, starts = connected_places(near_pairs(self._texts_of(chosen)))
+        return np.flatnonzero(chosen)[numbers], starts
+
+    def _texts_of(self, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, pa.Array]]:
+        """The whole texts of some rows in pieces, numbered among themselves."""
+        number = 0
+        for start, piece in self.pieces(self.whole_texts):
+            own = piece.filter(pa.array(chosen[start : start + len(piece)]))
+            yield number, own
+            number += len(own)
+
     def blank_places(self, name: str) -> NDArray[np.int64]:
         """Places of the rows with nothing in a text column, or white space only."""
 
@@ -198,11 +218,6 @@ class Subject:
             label_separator=self.label_separator,
             missing="drop",
         ).dataset
-
-    @cached_property
-    def groups(self) -> Groups:
-        """The complete rows, grouped by equal text; places are those of `dataset`."""
-        return group_rows(self.dataset, seed=0)
 
 
 def _without_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:

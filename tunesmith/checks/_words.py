@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tunesmith.checks._finding import Finding, counted
-from tunesmith.checks._personal import redacted
+from tunesmith.checks._masking import redacted
 from tunesmith.checks._subject import Subject
 from tunesmith.data import labels_of
 

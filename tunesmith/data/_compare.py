@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data._build import labels_of
-from tunesmith.data._content import digest_array, row_keys
+from tunesmith.data._content import digest_array, row_keys, target_bytes
 from tunesmith.types import Dataset
 
 __all__ = ["Changes", "compare"]
@@ -83,9 +82,8 @@ def _digests(dataset: Dataset) -> tuple[NDArray[np.bytes_], NDArray[np.bytes_]]:
     def both() -> Iterator[tuple[bytes, bytes]]:
         targets = [None] * len(dataset) if dataset.targets is None else dataset.targets
         for key, target in zip(row_keys(dataset), targets, strict=True):
-            labels = () if target is None else labels_of(target)
             text = hashlib.blake2b(key, digest_size=_KEY_BYTES).digest()
-            ending = "\0".join(labels).encode("utf-8", "surrogatepass")
+            ending = target_bytes(target)
             yield text, hashlib.blake2b(text + ending, digest_size=_KEY_BYTES).digest()
 
     joined = digest_array((a + b for a, b in both()), 2 * _KEY_BYTES, len(dataset))

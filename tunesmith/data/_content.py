@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from tunesmith.data._build import labels_of
 from tunesmith.types import Dataset, Inputs, Target, Value
 
-__all__ = ["digest_array", "fingerprint", "normal_text", "overlap", "row_digests", "row_keys"]
+__all__ = [
+    "digest_array",
+    "fingerprint",
+    "normal_text",
+    "overlap",
+    "row_digests",
+    "row_keys",
+    "target_bytes",
+]
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -71,7 +79,7 @@ def fingerprint(dataset: Dataset) -> str:
 
 def row_digests(rows: Iterable[Inputs], targets: Sequence[Target | None]) -> Iterator[bytes]:
     """The SHA-256 of each row's inputs and target, 32 bytes; equal rows have equal ones."""
-    endings = {target: _ending(target) for target in set(targets)}
+    endings = {target: target_bytes(target) for target in set(targets)}
     for inputs, target in zip(rows, targets, strict=True):
         yield _digest(inputs, endings[target])
 
@@ -80,7 +88,7 @@ def _digest(inputs: Inputs, ending: bytes) -> bytes:
     return hashlib.sha256(_joined([_exact(value) for value in inputs]) + ending).digest()
 
 
-def _ending(target: Target | None) -> bytes:
+def target_bytes(target: Target | None) -> bytes:
     """What a target adds to its row."""
     if target is None:
         return b""

@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tunesmith.data._table import ArrowValues
+
 __all__ = ["NO_TIME", "read_times"]
 
 NO_TIME = np.iinfo(np.int64).min
@@ -27,15 +29,29 @@ def read_times(column: pa.ChunkedArray) -> NDArray[np.int64] | None:
     """
     kind = column.type
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        numbers = column.cast(pa.timestamp("us")).cast(pa.int64())
+        number = _microsecond
     elif (pa.types.is_string(kind) or pa.types.is_large_string(kind)) and _is_iso(column):
-        text = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(column), 0, 19)
-        matched = pc.match_substring_regex(pc.fill_null(text, ""), _ISO)
-        digits = pc.utf8_rpad(pc.replace_substring_regex(text, r"\D", ""), _DIGITS, "0")
-        numbers = pc.if_else(matched, digits, None).cast(pa.int64())
+        number = _second
     else:
         return None
-    return np.asarray(pc.fill_null(numbers, int(NO_TIME)), dtype=np.int64)
+    times = np.empty(len(column), dtype=np.int64)
+    start = 0
+    for piece in ArrowValues(column).pieces():
+        times[start : start + len(piece)] = pc.fill_null(number(piece), int(NO_TIME))
+        start += len(piece)
+    return times
+
+
+def _microsecond(piece: pa.Array) -> pa.Array:
+    return piece.cast(pa.timestamp("us")).cast(pa.int64())
+
+
+def _second(piece: pa.Array) -> pa.Array:
+    """Dates as numbers of their digits: "2024-03-01 12:00" is 20240301120000."""
+    text = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(piece), 0, 19)
+    matched = pc.match_substring_regex(pc.fill_null(text, ""), _ISO)
+    digits = pc.utf8_rpad(pc.replace_substring_regex(text, r"\D", ""), _DIGITS, "0")
+    return pc.if_else(matched, digits, None).cast(pa.int64())
 
 
 def _is_iso(column: pa.ChunkedArray) -> bool:

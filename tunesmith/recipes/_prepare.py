@@ -144,7 +144,7 @@ def _split(
 ) -> Split:
     validation = _read_beside(config.validation, config, read, listener)
     test = _read_beside(config.test, config, read, listener) if with_test else None
-    split = split_rows(read.table, read.columns.text, read.loaded.dataset, config, seed, listener)
+    split = split_rows(read.clean.subject, read.table, read.loaded.dataset, config, seed, listener)
     split = Split(split.train, validation or split.validation, test or split.test)
     is_unread = config.test is not None and not with_test
     _check_split(split, config, ("validation",) if is_unread else ("validation", "test"))

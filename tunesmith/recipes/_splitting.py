@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.checks import Subject, connected, near_links
+from tunesmith.checks import Subject
 from tunesmith.config import DataConfig
 from tunesmith.data import (
     Split,
     Table,
+    labels_of,
     rows_text,
     source_name,
     split_by_time,
@@ -29,21 +28,15 @@ _FEWEST_VALIDATION_ROWS, _MOST_VALIDATION_ROWS = 100, 500
 _LARGEST_GROUP = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class _Shares:
-    validation: float
-    test: float
-
-
 def split_rows(
-    table: Table, text: tuple[str, ...], dataset: Dataset, config: DataConfig, seed: int,
+    subject: Subject, table: Table, dataset: Dataset, config: DataConfig, seed: int,
     listener: Listener,
 ) -> Split:  # fmt: skip
     """Holds rows out for validation and test, where no files with such rows are given.
 
     Args:
-        table: what the dataset was made of.
-        text: its text columns.
+        subject: the rows that the dataset was made of.
+        table: the same rows as the file has them, with group and time of each.
 
     Raises:
         ConfigError: the settings contradict one another.
@@ -55,25 +48,22 @@ def split_rows(
             where="data.group, data.time",
             mend="take one of them away, or give a test file of your own with --test",
         )
-    shares = _Shares(
-        0.0 if config.validation is not None else _validation_fraction(config, len(dataset)),
-        0.0 if config.test is not None else config.test_fraction,
-    )
+    test = 0.0 if config.test is not None else config.test_fraction
+    validation = _validation_fraction(config, len(dataset))
     if config.time is not None:
         times = times_of(table, config.time, dataset)
-        split = split_by_time(dataset, times, validation=shares.validation, test=shares.test)
+        split = split_by_time(dataset, times, validation=validation, test=test)
         _say_what_is_new(split, config.time, listener)
         return split
-    is_split = shares.validation > 0 or shares.test > 0
     return split_dataset(
         dataset,
-        validation=shares.validation,
-        test=shares.test,
+        validation=validation,
+        test=test,
         seed=seed,
         stratified=config.split == "stratified",
         owners=None if config.group is None else _owners(table, config.group, dataset),
-        links=_links(table, text, dataset, listener)
-        if config.near_duplicates == "together" and is_split
+        links=_links(subject, dataset, listener)
+        if config.near_duplicates == "together" and (validation or test)
         else None,
     )
 
@@ -89,6 +79,8 @@ def held_out_how(config: DataConfig, seed: int) -> str:
 
 
 def _validation_fraction(config: DataConfig, num_rows: int) -> float:
+    if config.validation is not None:
+        return 0.0
     if config.validation_fraction is not None:
         return config.validation_fraction
     rows = max(num_rows, 1)
@@ -111,32 +103,35 @@ def _owners(table: Table, column: str, dataset: Dataset) -> list[bytes]:
     return [str(owner).encode("utf-8", "surrogatepass") for owner in owners]
 
 
-def _links(
-    table: Table, text: tuple[str, ...], dataset: Dataset, listener: Listener
-) -> NDArray[np.int64]:
+def _links(subject: Subject, dataset: Dataset, listener: Listener) -> NDArray[np.int64]:
     """What links near-duplicates, but for chains of them that are a large part of the data."""
     listener.stage("looking for near-duplicates")
-    links = near_links(Subject(table, text), dataset.rows - 1)
-    most = max(_LARGEST_GROUP * len(dataset), 20)
-    for group in connected(links):
-        if len(group) > most:
-            listener.say(
-                f"{len(group):,} rows are near-duplicates in one chain, such as "
-                f"{rows_text(dataset.rows[group[:3]].tolist())}: too many to keep on one side"
-            )
-            links = links[~np.isin(links[:, 0], group)]
-    return links
+    places, starts = subject.near_rows
+    sizes = np.diff(starts)
+    is_long = sizes > max(_LARGEST_GROUP * len(dataset), 20)
+    for group in np.flatnonzero(is_long).tolist():
+        listener.say(
+            f"{sizes[group]:,} rows are near-duplicates in one chain, such as "
+            f"{rows_text((places[starts[group] :][:3] + 1).tolist())}: "
+            "too many to keep on one side"
+        )
+    pairs = np.stack([np.repeat(places[starts[:-1]], sizes), places], axis=1)
+    pairs = pairs[np.repeat(~is_long, sizes)]
+    # Of the rows of the table some are not in the dataset.
+    number = np.full(subject.num_rows, -1, dtype=np.int64)
+    number[dataset.rows - 1] = np.arange(len(dataset))
+    links = number[pairs]
+    return np.asarray(links[(links >= 0).all(axis=1)])
 
 
 def _say_what_is_new(split: Split, column: str, listener: Listener) -> None:
     """Labels that only the later parts have: no training row shows what they are."""
-    known = _labels(split.train)
-    later = _labels(split.validation) | (set() if split.test is None else _labels(split.test))
+    known, *later_parts = (
+        {label for target in part.targets or () for label in labels_of(target)}
+        for part in (split.train, split.validation, split.test)
+        if part is not None
+    )
+    later = set().union(*later_parts)
     if later - known:
         names = ", ".join(repr(name) for name in sorted(later - known)[:10])
         listener.warn(f"labels that no row had before the held-out ones ({column!r}): {names}")
-
-
-def _labels(dataset: Dataset) -> set[str]:
-    targets = dataset.targets or ()
-    return {one for t in targets for one in ((t,) if isinstance(t, str) else t)}

@@ -1,0 +1,148 @@
+"""What personal data looks like, and texts without it.
+
+A pattern finds candidates, and a check sum decides where there is one: Luhn's for cards (ISO/IEC
+7812-1), the remainder by 97 for IBANs (ISO 13616), and those of national numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["KINDS", "excerpt", "redacted", "spans"]
+
+
+def _always(_: str) -> bool:
+    return True
+
+
+def _luhn(text: str) -> bool:
+    digits = [int(one) for one in text if one.isdigit()]
+    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
+        return False
+    doubled = [2 * digit - 9 if digit > 4 else 2 * digit for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def _iban(text: str) -> bool:
+    bare = "".join(text.split()).upper()
+    if not 15 <= len(bare) <= 34:
+        return False
+    number = "".join(str(int(one, 36)) for one in bare[4:] + bare[:4])
+    return int(number) % 97 == 1
+
+
+def _chinese_id(text: str) -> bool:
+    weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+    total = sum(int(digit) * weight for digit, weight in zip(text[:17], weights, strict=True))
+    return "10X98765432"[total % 11] == text[17].upper()
+
+
+def _phone(text: str) -> bool:
+    digits = [one for one in text if one.isdigit()]
+    return 8 <= len(digits) <= 15 and len(set(digits)) > 2
+
+
+def _us_social_security(text: str) -> bool:
+    area, group, serial = re.split(r"[- ]", text)
+    return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
+
+
+def _ip(text: str) -> bool:
+    try:
+        return not ipaddress.ip_address(text).is_private
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of personal data: its name, a pattern that RE2 and Python both read, a check."""
+
+    name: str
+    pattern: re.Pattern[str]
+    is_one: Callable[[str], bool]
+
+
+_MORE_DIGITS = re.compile(r"\d[ .-]?$")  # the number goes on to the left: it is another one
+
+_CONTEXT = 512  # characters; longer than what any pattern but a strange e-mail address takes
+
+# Earlier kinds win where two meet: a card number looks like a phone number as well.
+KINDS = tuple(
+    _Kind(name, re.compile(pattern), is_one)
+    for name, pattern, is_one in (
+        (
+            "e-mail",
+            r"\b[\w.%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}\b",
+            _always,
+        ),
+        ("iban", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _iban),
+        ("card number", r"\b\d(?:[ -]?\d){12,18}\b", _luhn),
+        ("chinese id", r"\b[1-9]\d{5}(?:19|20)\d{2}[01]\d[0-3]\d{4}[0-9Xx]\b", _chinese_id),
+        ("us social security number", r"\b\d{3}-\d{2}-\d{4}\b", _us_social_security),
+        (
+            "uk national insurance number",
+            r"\b[A-CEGHJ-PR-TW-Z]{2}(?: ?\d{2}){3} ?[A-D]\b",
+            _always,
+        ),
+        ("ip address", r"\b(?:\d{1,3}\.){3}\d{1,3}\b", _ip),
+        (
+            "phone number",
+            r"(?:\+|\b00)\d{1,3}[ .-]?(?:\(0?\d{1,4}\)[ .-]?)?\d{2,5}(?:[ .-]?\d{2,5}){1,4}\b",
+            _phone,
+        ),
+        ("phone number", r"(?:\(\d{3}\) ?|\b\d{3}[-.])\d{3}[-.]\d{4}\b", _phone),
+        ("phone number", r"\b1[3-9]\d{9}\b", _phone),
+        ("phone number", r"\b0\d{2,4}[ /-]\d{3,4}(?:[ -]?\d{2,4}){0,2}\b", _phone),
+    )
+)
+
+
+def spans(text: str) -> list[tuple[int, int, str]]:
+    """Where personal data stands in a text: start, end, kind; in order, none within another."""
+    found: list[tuple[int, int, str]] = []
+    for kind in KINDS:
+        for hit in kind.pattern.finditer(text):
+            apart = all(hit.end() <= start or end <= hit.start() for start, end, _ in found)
+            is_part = bool(_MORE_DIGITS.search(text[: hit.start()]))
+            if apart and not is_part and kind.is_one(hit[0]):
+                found.append((hit.start(), hit.end(), kind.name))
+    return sorted(found)
+
+
+def redacted(text: str) -> str:
+    """The text with placeholders: the same value has the same one, "[e-mail 3f9a]", everywhere.
+
+    The four digits are of a hash, which tells values of one file apart; they are no protection of
+    a value that somebody guesses.
+    """
+    parts, end = [], 0
+    for start, stop, kind in spans(text):
+        value = "".join(text[start:stop].casefold().split())
+        digest = hashlib.sha256(value.encode()).hexdigest()[:4]
+        parts += [text[end:start], f"[{kind} {digest}]"]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
+def excerpt(text: str, length: int, start: int = 0) -> list[tuple[str, bool]]:
+    """A piece of a text, about `length` characters from `start`, without personal data.
+
+    Returns:
+        Runs of text in their order, and of each whether it is the name of what it stands for.
+    """
+    # Some context on both sides, so that nothing is cut in two and then not known for what it is.
+    left = max(0, start - _CONTEXT)
+    window = text[left : start + length + _CONTEXT]
+    place, stop = start - left, min(start - left + length, len(window))
+    runs: list[tuple[str, bool]] = []
+    for begin, end, kind in spans(window):
+        if begin < stop and end > place:
+            runs += [(window[place:begin], False), (kind, True)]
+            place = end
+    runs.append((window[place:stop], False))
+    return [run for run in runs if run[0]]
