@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from tunesmith.checks import CHECKS, Finding, Subject, run_checks
+from tunesmith.checks import CHECKS, Finding, Subject, clean, find_steps, run_checks
 from tunesmith.data import Table, read_table
 from tunesmith.samples import SAMPLES
 
@@ -223,7 +224,10 @@ def test_nulls_are_empty_texts_without_a_copy() -> None:
 def test_json_in_pieces_is_the_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tunesmith.checks._finding._VALUES_AT_ONCE", 2)
     texts = [*PLAIN, *PLAIN[:5], "mail a.b@example.com", 'say "é", "num_rows": 3']
-    for one in [*run_checks(subject(texts, [*LABELS, *"abcde", "in", "out"])), Finding(*"abcd")]:
+    for one in [
+        *run_checks(subject(texts, [*LABELS, *"abcde", "in", "out"])),
+        Finding("a", "note", "c", "d"),
+    ]:
         whole = json.dumps(one.as_dict(), ensure_ascii=False)
         assert "".join(one.json_pieces()) == whole
 
@@ -237,3 +241,47 @@ def test_no_message_holds_personal_data() -> None:
     for one in findings:
         assert "jane.doe@example.com" not in one.message
         assert "john.smith@example.com" not in one.message
+
+
+def test_personal_data_of_columns_that_no_model_reads() -> None:
+    who = ["jane.doe@example.com" if n == 3 else "nobody" for n in range(len(PLAIN))]
+    days = [f"2024-01-{n + 1:02}" for n in range(len(PLAIN))]
+    checked = subject(PLAIN, LABELS, requester=who, day=days)
+    (one,) = found(checked, "personal-data")
+    assert (one.column, one.rows.tolist(), one.step) == ("requester", [4], "redact-personal-data")
+    cleaned = clean(checked, find_steps(["redact-personal-data"]))
+    assert "jane.doe@example.com" not in str(cleaned.table.arrow.to_pylist())
+    (label,) = found(subject(PLAIN, who), "personal-data")
+    assert label.step is None
+
+
+def test_a_placeholder_that_many_rows_have_as_their_label_is_left_to_a_person() -> None:
+    texts = [f"text number {n} of the house" for n in range(40)]
+    (one,) = found(subject(texts, ["N/A", "b"] * 20), "placeholder-values")
+    assert one.step is None
+    (few,) = found(subject(texts, ["a", "b"] * 18 + ["N/A"] * 4), "placeholder-values")
+    assert few.step == "empty-placeholders"
+
+
+def test_one_label_is_none() -> None:
+    (one,) = found(subject(PLAIN, ["a"] * len(PLAIN)), "one-label")
+    assert one.severity == "error"
+
+
+def test_files_beside_are_looked_at_as_training_will() -> None:
+    test = Table(pa.table({"text": [PLAIN[0], None], "label": ["in", "new"]}), "test.csv")
+    more = Table(pa.table({"text": [PLAIN[0], "another"], "label": ["in", "out"]}), "more.csv")
+    beside = {
+        "validation": Subject(more, ("text",), "label"),
+        "test": Subject(test, ("text",), "label"),
+    }
+    checked = replace(subject(PLAIN[1:], LABELS[1:]), beside=beside)
+    assert rows(checked, "test-incomplete") == [2]
+    assert rows(checked, "test-labels") == [2]
+    assert rows(checked, "test-in-validation") == [1]
+    assert not found(checked, "validation-in-train")
+
+
+def test_a_severity_that_is_none() -> None:
+    with pytest.raises(ValueError, match="mine: the severity is 'warn', not of error, warning"):
+        Finding("mine", "warn", "what", "how")  # type: ignore[arg-type]

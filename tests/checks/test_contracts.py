@@ -66,9 +66,18 @@ def flawed_subject() -> Subject:
             for n, label in enumerate(labels)
         ]),
     })  # fmt: skip
-    test = Table(pa.table({"text": [plain[3], plain[4] + "?"], "label": ["chair"] * 2}), "test")
-    beside = {"test": Subject(test, ("text",), "label")}
+    test = pa.table(
+        {"text": [plain[3], plain[4] + "?", None], "label": ["chair", "stool", "chair"]}
+    )
+    beside = {"test": Subject(Table(test, "test"), ("text",), "label")}
     return Subject(Table(table, "rows"), ("text",), "label", beside=beside)
+
+
+def sorted_subject() -> Subject:
+    """A table that is sorted by its labels."""
+    texts = [f"text {n} of a file that somebody has sorted" for n in range(100)]
+    table = pa.table({"text": texts, "label": ["a"] * 60 + ["b"] * 40})
+    return Subject(Table(table, "rows"), ("text",), "label")
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +90,10 @@ class TestChecks(CheckContract):
     def check(self, request: pytest.FixtureRequest) -> Check:
         check: Check = request.param
         return check
+
+    @pytest.fixture
+    def flawed(self, check: Check, flawed: Subject) -> Subject:
+        return sorted_subject() if check.__name__ == "check_order" else flawed
 
 
 class TestSteps(StepContract):

@@ -159,7 +159,8 @@ def test_what_changed_since_an_earlier_version(file: Path) -> None:
     findings = {one["check"]: one for one in json.loads(run(app, command).stdout)["findings"]}
     assert "0 rows added, 1 removed, 1 relabelled" in findings["changes"]["message"]
     assert findings["changes"]["rows"] == [len(lines) - 1]
-    [relabelled] = findings["changes"]["details"]
+    [removed, relabelled] = findings["changes"]["details"]
+    assert removed == {"change": "removed", "row_before": len(lines) - 1}
     assert (relabelled["label_before"], relabelled["label"]) == ("ham", "spam")
     same = ["check", "--no-model", str(file), "--against", str(file), "--json"]
     assert "changes" not in [one["check"] for one in json.loads(run(app, same).stdout)["findings"]]

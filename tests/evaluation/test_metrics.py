@@ -222,6 +222,15 @@ def test_mistakes_are_the_surest_first():
     assert [mistake.probability for mistake in limited] == [0.9]
 
 
+def test_mistakes_hold_no_personal_data():
+    data = Dataset((["mail jane.doe@example.com", "b"],), None, np.array([1, 2]))
+    found = most_confident_mistakes(
+        one_of(2), data, np.array([1, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    )
+    assert [mistake.inputs[0].partition(" [")[0] for mistake in found] == ["mail"]
+    assert "jane.doe" not in str(found)
+
+
 def test_mistakes_of_many_labels():
     data = Dataset((["a", "b"], [b"\x89PNG", b""]), None, np.array([1, 2]))
     targets = np.array([[1, 0], [0, 1]], dtype=np.float32)

@@ -43,7 +43,7 @@ def test_what_the_checks_find_is_said_and_kept(dirty: Path, train: Train, notes:
     assert findings["exact-duplicates"]["num_rows"] == 1
     assert findings["personal-data"]["num_rows"] == 1
     assert "a.b@example.com" not in str(findings)
-    assert any(f"tunesmith check {dirty} --target topic" in text for text in notes.said)
+    assert any(f"tunesmith check {dirty} --text text --target topic" in text for text in notes.said)
     grave = [one["message"] for one in findings.values() if one["severity"] != "note"]
     assert grave
     assert set(grave) <= set(notes.warned)

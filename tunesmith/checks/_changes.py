@@ -8,7 +8,7 @@ import numpy as np
 
 from tunesmith.checks._finding import Finding
 from tunesmith.checks._subject import Subject
-from tunesmith.data import compare
+from tunesmith.data import Changes, compare, rows_text
 
 __all__ = ["find_changes"]
 
@@ -23,11 +23,16 @@ def find_changes(subject: Subject, before: Subject) -> Iterator[Finding]:
         severity="note",
         message=f"since {before.source}: {changes.sentence()}",
         fix="see whether that is what was meant to change; the rows named are those added or "
-        "relabelled",
+        f"relabelled{_removed(changes)}",
         rows=np.sort(np.concatenate([changes.added, changes.relabelled[:, 1]])),
         column=subject.target,
         details=[
+            *({"change": "added", "row": row} for row in changes.added.tolist()),
+            *({"change": "removed", "row_before": row} for row in changes.removed.tolist()),
+        ]
+        + [
             {
+                "change": "relabelled",
                 "row": row,
                 "row_before": old,
                 "label": subject.targets[row - 1],
@@ -36,3 +41,9 @@ def find_changes(subject: Subject, before: Subject) -> Iterator[Finding]:
             for old, row in changes.relabelled.tolist()
         ],
     )
+
+
+def _removed(changes: Changes) -> str:
+    if not len(changes.removed):
+        return ""
+    return f"; removed there: {rows_text(changes.removed, 5)}"

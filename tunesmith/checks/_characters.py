@@ -26,7 +26,8 @@ __all__ = [
 _SUSPICIOUS = "[ÃÂâÅÄÐÑðïåæçèé][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
 # Tabs and line ends are no faults; zero-width joiners belong to some scripts and to emoji.
 _CONTROL = (
-    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\u200b\u2060\ufeff\ufffd]"
+    "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084"
+    "\u0086-\u009f\u200b\u202a-\u202e\u2060\ufeff\ufffd]"
 )
 _MARKUP = (
     r"</?(?:a|abbr|article|b|blockquote|body|br|button|code|div|em|font|form|h[1-6]|head|hr|html|i|"

@@ -14,6 +14,7 @@ __all__ = ["commands"]
 
 _DEFAULT_BASE = "minilm"
 _MOST_CHARACTERS = 100
+_REVIEWED = ("suspected-label-errors", "conflicting-labels", "near-duplicates", "outliers")
 
 
 def commands(
@@ -46,6 +47,9 @@ def commands(
     if safe:
         why = f"Write a cleaned copy. This takes what loses nothing: {', '.join(safe)}."
         found.append((why, shlex.join([*check, "--fix"])))
+    if any(one.check in _REVIEWED for one in findings):
+        why = "Decide on rows that only a person can judge, in the browser."
+        found.append((why, shlex.join(["tunesmith", "review", *check[2:]])))
     if others:
         instead = "Or with what loses something" if safe else "Write a cleaned copy"
         why = f"{instead}; it asks about each: {', '.join(others)}."

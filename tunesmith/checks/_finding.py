@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,9 @@ class Finding:
     details: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
+        if self.severity not in get_args(Severity):
+            known = ", ".join(get_args(Severity))
+            raise ValueError(f"{self.check}: the severity is {self.severity!r}, not of {known}")
         # Messages are printed, and travel in manifests and reports: none may hold personal data.
         object.__setattr__(self, "message", redacted(self.message))
         # A check of the user's own may well give a list.

@@ -51,6 +51,15 @@ def label_variants(counts: Mapping[str, int]) -> dict[str, str]:
 def check_rare_labels(subject: Subject) -> Iterator[Finding]:
     """Finds labels with too few rows to be learned, held out and judged."""
     counts = subject.label_counts
+    if len(counts) == 1:
+        yield Finding(
+            check="one-label",
+            severity="error",
+            message=f"all rows have the same label: {listed(counts)}",
+            fix="add rows with other labels, or name another column with --target",
+            column=subject.target,
+        )
+        return
     single = sorted(label for label, count in counts.items() if count == 1)
     few = sorted(label for label, count in counts.items() if 1 < count < _FEW_ROWS)
     if single:

@@ -14,9 +14,10 @@ from tunesmith.checks._subject import Subject
 
 __all__ = ["check_missing", "check_placeholders", "placeholder_places"]
 
+_FEWEST_OF_A_LABEL = 10  # what so many rows have as their label may well be one
 _PLACEHOLDERS = frozenset({
-    "n/a", "n.a.", "#n/a", "#na", "<na>", "null", "(null)", "<null>", "nan", "\\n", "-", "--",
-    "---", "–", "—", "?", "??", "???", ".", "..", "...", "…", "/", "tbd", "tba", "todo",
+    "n/a", "n/a.", "n.a.", "#n/a", "#na", "<na>", "null", "(null)", "<null>", "nan", "\\n", "-",
+    "--", "---", "–", "—", "?", "??", "???", ".", "..", "...", "…", "/", "tbd", "tba", "todo",
     "undefined", "not available", "not applicable", "(blank)", "(empty)", "#value!", "#ref!",
     "#name?", "#div/0!", "k.a.", "keine angabe", "sin datos", "暂无",
 })  # fmt: skip
@@ -61,15 +62,18 @@ def check_placeholders(subject: Subject) -> Iterator[Finding]:
             continue
         values = sorted({_value(subject, name, place) for place in places[:1000].tolist()})
         shown = ", ".join(repr(value) for value in values[:6])
+        may_be_meant = name == subject.target and len(places) >= _FEWEST_OF_A_LABEL
         yield Finding(
             check="placeholder-values",
             severity="warning",
             message=f"column {name!r} says {shown} in {counted(len(places), 'row', 'rows')}, "
             "which stands for nothing",
-            fix="treat these as missing",
+            fix="if it is a label of its own, give it a name, such as 'other'; else leave it empty"
+            if may_be_meant
+            else "treat these as missing",
             rows=row_numbers(places),
             column=name,
-            step="empty-placeholders",
+            step=None if may_be_meant else "empty-placeholders",
         )
 
 

@@ -47,34 +47,45 @@ def check_near_duplicates(subject: Subject) -> Iterator[Finding]:
 
 
 def check_overlap(subject: Subject) -> Iterator[Finding]:
-    """Finds rows of the validation and test files that stand in the training file as well."""
-    for part, other in subject.beside.items():
-        trains, rows = map(row_numbers, _exact_overlap(subject, other))
-        if len(rows):
-            yield Finding(
-                check=f"{part}-in-train",
-                severity="warning",
-                message=f"{len(rows):,} of {other.num_rows:,} {part} rows have a text that is in "
-                f"{subject.source} too, such as row {rows[0]} (there row {trains[0]}): the "
-                "figures will look better than they are",
-                fix=f"leave them out of one of the two; the rows named are those of the {part} "
-                "file",
-                rows=rows,
-                details=_matches(rows, trains),
-            )
-        near = _near_overlap(subject, other, known=set(rows.tolist()))
-        if near:
-            yield Finding(
-                check=f"near-{part}-in-train",
-                severity="note",
-                message=f"{counted(len(near), f'more {part} row says', f'more {part} rows say')}"
-                " nearly what a training row says, "
-                f"such as row {near[0][1]} (there row {near[0][0]})",
-                fix="look at a few; where they are copies with small changes, leave them out of "
-                f"one of the two; the rows named are those of the {part} file",
-                rows=np.array([row for _, row in near], dtype=np.int64),
-                details=[{"row": row, "train_row": train} for train, row in near],
-            )
+    """Finds rows that stand in two of the training, validation and test files."""
+    parts = [("train", subject), *subject.beside.items()]
+    for place, (part, other) in enumerate(parts):
+        for before, first in parts[:place]:
+            yield from _shared(before, first, part, other)
+
+
+def _shared(before: str, first: Subject, part: str, other: Subject) -> Iterator[Finding]:
+    """Rows of `other` that are in `first`, exactly and nearly."""
+    training = before == "train"
+    firsts, rows = map(row_numbers, _exact_overlap(first, other))
+    if len(rows):
+        why = (
+            "the figures will look better than they are"
+            if training
+            else "what is chosen on the one is judged on the other"
+        )
+        yield Finding(
+            check=f"{part}-in-{before}",
+            severity="warning",
+            message=f"{len(rows):,} of {other.num_rows:,} {part} rows have a text that is in "
+            f"{first.source} too, such as row {rows[0]} (there row {firsts[0]}): {why}",
+            fix=f"leave them out of one of the two; the rows named are those of the {part} file",
+            rows=rows,
+            details=_matches(rows, firsts, before),
+        )
+    near = _near_overlap(first, other, known=set(rows.tolist()))
+    if near:
+        yield Finding(
+            check=f"near-{part}-in-{before}",
+            severity="note",
+            message=f"{counted(len(near), f'more {part} row says', f'more {part} rows say')}"
+            f" nearly what a {'training' if training else before} row says, "
+            f"such as row {near[0][1]} (there row {near[0][0]})",
+            fix="look at a few; where they are copies with small changes, leave them out of "
+            f"one of the two; the rows named are those of the {part} file",
+            rows=np.array([row for _, row in near], dtype=np.int64),
+            details=[{"row": row, f"{before}_row": own} for own, row in near],
+        )
 
 
 def _exact_overlap(subject: Subject, other: Subject) -> tuple[NDArray[np.int64], ...]:
@@ -82,8 +93,10 @@ def _exact_overlap(subject: Subject, other: Subject) -> tuple[NDArray[np.int64],
     return matching_rows(own, subject.is_complete, others, other.is_complete)
 
 
-def _matches(rows: NDArray[np.int64], trains: NDArray[np.int64]) -> Made[dict[str, int]]:
-    return Made(len(rows), lambda i: {"row": int(rows[i]), "train_row": int(trains[i])})
+def _matches(
+    rows: NDArray[np.int64], firsts: NDArray[np.int64], before: str
+) -> Made[dict[str, int]]:
+    return Made(len(rows), lambda i: {"row": int(rows[i]), f"{before}_row": int(firsts[i])})
 
 
 def _near_overlap(subject: Subject, other: Subject, *, known: set[int]) -> list[tuple[int, int]]:

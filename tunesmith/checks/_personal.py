@@ -15,6 +15,7 @@ from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._masking import KINDS, spans
 from tunesmith.checks._repeats import Made
 from tunesmith.checks._subject import Subject
+from tunesmith.data import is_text, read_times
 
 __all__ = ["check_personal_data"]
 
@@ -23,8 +24,12 @@ _IN_ALL = "[0-9@]"  # no kind does without a digit or this sign, and few texts h
 
 
 def check_personal_data(subject: Subject) -> Iterator[Finding]:
-    """Finds e-mail addresses, phone numbers, cards, IBANs, national numbers and IP addresses."""
-    for name in subject.text:
+    """Finds e-mail addresses, phone numbers, cards, IBANs, national numbers and IP addresses.
+
+    All columns of text are looked at, those as well that no model reads: a copy that is handed on
+    has them. In the target they are only located: a label is mended by a person.
+    """
+    for name in _columns(subject):
         # Six numbers for each hit: row, kind, start, end, first and last character.
         hits = array("q")
         for place in _candidates(subject, name).tolist():
@@ -48,9 +53,17 @@ def check_personal_data(subject: Subject) -> Iterator[Finding]:
             fix="put placeholders in its stead, unless you may keep it and the model needs it",
             rows=every,
             column=name,
-            step="redact-personal-data",
+            step=None if name == subject.target else "redact-personal-data",
             details=_shown(table),
         )
+
+
+def _columns(subject: Subject) -> list[str]:
+    """The columns of text; dates are none."""
+    others = [name for name in subject.table.column_names if name not in subject.text]
+    arrow = subject.table.arrow
+    texts = [name for name in others if is_text(arrow.column(name).type)]
+    return [*subject.text, *(name for name in texts if read_times(arrow.column(name)) is None)]
 
 
 def _candidates(subject: Subject, name: str) -> NDArray[np.int64]:

@@ -15,7 +15,8 @@ from tunesmith.checks._lengths import check_lengths
 from tunesmith.checks._missing import check_missing, check_placeholders
 from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._near_duplicates import check_near_duplicates, check_overlap
-from tunesmith.checks._order import check_time_drift
+from tunesmith.checks._order import check_order, check_time_drift
+from tunesmith.checks._parts import check_parts
 from tunesmith.checks._personal import check_personal_data
 from tunesmith.checks._subject import Subject
 from tunesmith.checks._words import check_boilerplate, check_label_in_text, check_telltale_words
@@ -36,6 +37,7 @@ CHECKS: tuple[Check, ...] = (
     check_exact_duplicates,
     check_conflicting_labels,
     check_near_duplicates,
+    check_parts,
     check_overlap,
     check_mojibake,
     check_control_characters,
@@ -47,6 +49,7 @@ CHECKS: tuple[Check, ...] = (
     check_label_in_text,
     check_column_leakage,
     check_useless_columns,
+    check_order,
     check_time_drift,
     check_personal_data,
 )
@@ -69,7 +72,7 @@ def run_checks(
     found: list[Finding] = []
     forget_pages()
     for check in checks:
-        found += check(subject)
+        found += check(subject) or ()  # a check of the user's may end without a word
         forget_pages()
         on_check()
     return by_weight(found)

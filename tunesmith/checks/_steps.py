@@ -77,6 +77,8 @@ def _rewrite(check: Check, mend: _Mend) -> Callable[[Subject], Iterator[Edit]]:
 
     def edits(subject: Subject) -> Iterator[Edit]:
         for finding in check(subject):
+            if finding.step is None:
+                continue
             assert finding.column is not None
             for row in finding.rows.tolist():
                 before = subject.text_at(finding.column, row - 1)

@@ -79,6 +79,8 @@ def check(
         mend = several if Path(steps[0]).exists() else "add --fix"
         raise ConfigError(f"{steps[0]!r} is given, and nothing to do with it", mend=mend)
     chosen = find_steps(steps or ["safe"]) if fix else []
+    if fix:
+        recipes.require_copy(data, output, overwrite=overwrite)
     if report is not None:
         recipes.require_page(report, data, overwrite=overwrite)
     listener = ConsoleListener(errors)

@@ -11,7 +11,7 @@ Everything the user gave wrong is a `DataError` that says where, and how to mend
 from __future__ import annotations
 
 from tunesmith.data._build import LoadedData, build_dataset, check_trainable, labels_of
-from tunesmith.data._columns import Columns, choose_columns
+from tunesmith.data._columns import Columns, choose_columns, is_text
 from tunesmith.data._compare import Changes, compare
 from tunesmith.data._content import fingerprint, normal_text, overlap, row_digests
 from tunesmith.data._folds import fold_rows
@@ -50,6 +50,7 @@ __all__ = [
     "is_address",
     "is_missing",
     "is_pattern",
+    "is_text",
     "labels_of",
     "listed",
     "normal_text",

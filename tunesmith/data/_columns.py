@@ -12,7 +12,7 @@ from tunesmith.data._suggest import listed
 from tunesmith.data._table import Table, missing_column
 from tunesmith.errors import DataError, Fault
 
-__all__ = ["Columns", "choose_columns"]
+__all__ = ["Columns", "choose_columns", "is_text"]
 
 _TARGET_NAMES = {
     *(
@@ -139,7 +139,7 @@ def _text_columns(profiles: Sequence[_Profile], target: str | None, table: Table
     others = [profile for profile in profiles if profile.name != target]
     prose = [profile.name for profile in others if profile.is_prose]
     called = [p.name for p in others if p.name.casefold() == _TEXT_NAME]
-    if len(prose) != 1 and len(called) == 1 and _is_string(table.arrow.column(called[0]).type):
+    if len(prose) != 1 and len(called) == 1 and is_text(table.arrow.column(called[0]).type):
         return called
     if not prose and len(others) == 1:
         return [others[0].name]
@@ -169,7 +169,7 @@ def _profile(table: Table, name: str) -> _Profile:
         return _Profile(name, is_prose=False, is_label=False)
     num_distinct = len(set(sample))
     is_prose = (
-        _is_string(column.type)
+        is_text(column.type)
         and num_distinct >= _FEWEST_DISTINCT * len(sample)
         and sum(map(_num_words, sample)) >= _FEWEST_WORDS * len(sample)
     )
@@ -182,7 +182,8 @@ def _num_words(text: str) -> float:
     return len(text.split()) + len(_UNSPACED.findall(text)) / 2
 
 
-def _is_string(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values of an Arrow type are texts."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     return bool(
@@ -192,7 +193,7 @@ def _is_string(kind: pa.DataType) -> bool:
 
 def _is_plain(kind: pa.DataType) -> bool:
     return bool(
-        _is_string(kind)
+        is_text(kind)
         or pa.types.is_integer(kind)
         or pa.types.is_floating(kind)
         or pa.types.is_boolean(kind)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.checks import redacted
 from tunesmith.evaluation._intervals import (
     percentile_interval,
     resampled_sums,
@@ -217,7 +218,8 @@ def most_confident_mistakes(
     return tuple(
         Mistake(
             row=int(dataset.rows[place]),
-            inputs=tuple(_shown(value) for value in dataset[int(place)].inputs),
+            # Reports are handed on: personal data stays behind.
+            inputs=tuple(redacted(_shown(value)) for value in dataset[int(place)].inputs),
             target=_named(task, targets[place]),
             predicted=_named(task, decided[place]),
             probability=float(certainty[place]),

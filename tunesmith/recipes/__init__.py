@@ -14,7 +14,7 @@ if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes.check import Checked, check, require_page
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
-    from tunesmith.recipes.fix import Fixed, fix
+    from tunesmith.recipes.fix import Fixed, fix, require_copy
     from tunesmith.recipes.predict import predict
     from tunesmith.recipes.review import OpenReview, review
     from tunesmith.recipes.train import resume, train
@@ -40,6 +40,7 @@ __all__ = [
     "fix",
     "predict",
     "read_search",
+    "require_copy",
     "require_page",
     "resume",
     "resume_study",

@@ -117,8 +117,10 @@ def _counts(findings: Sequence[Finding]) -> str:
 
 
 def _command(subject: Subject, config: DataConfig) -> str:
-    target = ["--target", subject.target] if subject.target else []
-    return shlex.join(["tunesmith", "check", redact(config.source), *target])
+    columns = [part for name in subject.text for part in ("--text", name)]
+    columns += ["--target", subject.target] if subject.target else []
+    corrections = ["--corrections", config.corrections] if config.corrections else []
+    return shlex.join(["tunesmith", "check", redact(config.source), *columns, *corrections])
 
 
 def _in_place(subject: Subject, cleaned: Cleaned) -> Subject:

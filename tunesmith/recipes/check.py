@@ -20,7 +20,7 @@ from tunesmith.checks import (
     find_changes,
     read_corrections,
 )
-from tunesmith.data import Columns, choose_columns, read_table
+from tunesmith.data import Columns, choose_columns, fingerprint, read_table
 from tunesmith.errors import OutputError
 from tunesmith.recipes._copies import copy_of, refuse_sources, sources_of
 from tunesmith.recipes._findings import find_faults
@@ -28,6 +28,8 @@ from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.storage import write_bytes
 
 __all__ = ["Checked", "check", "require_page"]
+
+_TOO_MANY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,15 @@ class Checked:
         """What the corrections changed."""
         return () if self.corrected is None else self.corrected.changes
 
+    @property
+    def fingerprint(self) -> str | None:
+        """The digest of the complete rows, as a bundle's manifest has it; None of a million and
+        more, which it would take into memory.
+        """
+        if self.subject.num_rows >= _TOO_MANY or not self.subject.is_complete.any():
+            return None
+        return fingerprint(self.subject.dataset)
+
     def as_dict(self) -> dict[str, Any]:
         facts = {} if self.corrected is None else {"corrections": self.corrected.facts()}
         return {
@@ -58,6 +69,7 @@ class Checked:
             "num_rows": self.subject.num_rows,
             "text": list(self.subject.text),
             "target": self.subject.target,
+            "fingerprint": self.fingerprint,
             **facts,
             "findings": [finding.as_dict() for finding in self.findings],
         }

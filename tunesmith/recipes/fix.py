@@ -13,7 +13,7 @@ from tunesmith.recipes._copies import copy_of, refuse_sources, sources_of, stem_
 from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes.check import Checked
 
-__all__ = ["Fixed", "fix"]
+__all__ = ["Fixed", "fix", "require_copy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,28 @@ class Fixed:
         }
 
 
+def require_copy(source: str, output: Path | None, *, overwrite: bool = False) -> None:
+    """Finds out, before rows are worked on, whether a copy and its log may be written there.
+
+    Raises:
+        OutputError: as `fix` says, but for the disk.
+    """
+    named = "standard input" if source == "-" else source
+    _require(named, [named], output, overwrite=overwrite)
+
+
+def _require(
+    source: str, sources: Sequence[str], output: Path | None, *, overwrite: bool
+) -> tuple[Path, Path]:
+    """Where the copy and its log are written to."""
+    path = output or copy_of(source)
+    log = path.with_name(f"{stem_of(path)}.changes.csv")
+    for file in (path, log):
+        refuse_sources(file, sources)
+        check_writable(file, overwrite=overwrite)
+    return path, log
+
+
 def fix(
     checked: Checked,
     steps: Sequence[Step],
@@ -50,11 +72,9 @@ def fix(
         OutputError: there is such a file already, it is the one checked, or the disk is full.
     """
     listener = listener or Silent()
-    path = output or copy_of(checked.subject.source)
-    log = path.with_name(f"{stem_of(path)}.changes.csv")
-    for file in (path, log):
-        refuse_sources(file, sources_of(checked.subject.table))
-        check_writable(file, overwrite=overwrite)
+    path, log = _require(
+        checked.subject.source, sources_of(checked.subject.table), output, overwrite=overwrite
+    )
     listener.stage("cleaning", None)
     cleaned = clean(
         checked.subject,
