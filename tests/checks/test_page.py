@@ -221,7 +221,7 @@ def test_the_page_is_bounded() -> None:
 def test_rows_of_another_file_are_shown_from_there() -> None:
     train, test = subject(["the first", "the second"], "ab"), subject(["the first"], ["a"])
     checked = Subject(train.table, ("text",), "label", beside={"test": test})
-    finding = Finding("test-in-train", "warning", "stands in both", "leave it out", [1, 2])
+    finding = Finding("mine", "warning", "stands in both", "leave it out", [1, 2], part="test")
     page = Page(render_page(checked, [finding]))
     assert "rows of the test file 1, 2" in page.text
     assert page.text.count("the first") == 1

@@ -52,6 +52,7 @@ class Finding:
         groups: rows that belong together, such as copies of one text.
         details: what is known besides, such as the label suspected; what is known of a single row
             has its number as `row`.
+        part: whose rows they are, "validation" or "test"; "" for those of the file checked.
     """
 
     check: str
@@ -63,6 +64,7 @@ class Finding:
     step: str | None = None
     groups: Sequence[Sequence[int]] = ()
     details: Sequence[Mapping[str, Any]] = ()
+    part: str = ""
 
     def __post_init__(self) -> None:
         if self.severity not in get_args(Severity):
@@ -86,6 +88,7 @@ class Finding:
             "fix": self.fix,
             "step": self.step,
             "column": self.column,
+            "part": self.part,
             "num_rows": len(self.rows),
             "rows": self.rows[:most_rows].tolist(),
             "groups": [list(group) for group in self.groups[:most_rows]],

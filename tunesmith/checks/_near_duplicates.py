@@ -69,8 +69,9 @@ def _shared(before: str, first: Subject, part: str, other: Subject) -> Iterator[
             severity="warning",
             message=f"{len(rows):,} of {other.num_rows:,} {part} rows have a text that is in "
             f"{first.source} too, such as row {rows[0]} (there row {firsts[0]}): {why}",
-            fix=f"leave them out of one of the two; the rows named are those of the {part} file",
+            fix="leave them out of one of the two",
             rows=rows,
+            part=part,
             details=_matches(rows, firsts, before),
         )
     near = _near_overlap(first, other, known=set(rows.tolist()))
@@ -82,8 +83,9 @@ def _shared(before: str, first: Subject, part: str, other: Subject) -> Iterator[
             f" nearly what a {'training' if training else before} row says, "
             f"such as row {near[0][1]} (there row {near[0][0]})",
             fix="look at a few; where they are copies with small changes, leave them out of "
-            f"one of the two; the rows named are those of the {part} file",
+            "one of the two",
             rows=np.array([row for _, row in near], dtype=np.int64),
+            part=part,
             details=[{"row": row, f"{before}_row": own} for own, row in near],
         )
 

@@ -188,21 +188,15 @@ def _finding(subject: Subject, finding: Finding) -> dict[str, Any]:
         "other_rows": rows[NUM_ROWS:MAX_ROWS].tolist(),
         "num_rows": len(rows),
         "num_left_out": max(0, len(rows) - MAX_ROWS),
-        "part": _part(subject, finding),
+        "part": finding.part,
         "elsewhere": elsewhere,
         "examples": [] if elsewhere else list(_examples(subject, finding)),
     }
 
 
-def _part(subject: Subject, finding: Finding) -> str:
-    """Which other file the rows are of: "test"; "" for the one that was checked."""
-    names = {f"{near}{part}-in-train": part for part in subject.beside for near in ("", "near-")}
-    return names.get(finding.check, "")
-
-
 def _examples(subject: Subject, finding: Finding) -> Iterator[tuple[int, str, Markup]]:
     """The first rows: number, label, text. Personal data is looked for where it was found."""
-    source = subject.beside.get(_part(subject, finding), subject)
+    source = subject.beside.get(finding.part, subject)
     starts: dict[int, int] = {}
     for one in finding.details[:100]:
         if isinstance(one.get("start"), int) and finding.column == source.text[0]:

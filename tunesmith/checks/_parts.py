@@ -14,10 +14,7 @@ __all__ = ["check_parts"]
 
 
 def check_parts(subject: Subject) -> Iterator[Finding]:
-    """Finds rows of the validation and test files that lack something, and labels without training.
-
-    The rows named are those of the other file.
-    """
+    """Finds what of the validation and test files lacks text or label, or was never trained on."""
     for part, other in subject.beside.items():
         lacking = np.flatnonzero(~other.is_complete)
         if len(lacking):
@@ -26,9 +23,9 @@ def check_parts(subject: Subject) -> Iterator[Finding]:
                 severity="error",
                 message=f"{len(lacking):,} of {other.num_rows:,} {part} rows have no text or no "
                 "label",
-                fix=f"fill them in, or leave them out with --drop-missing; the rows named are "
-                f"those of the {part} file",
+                fix="fill them in, or leave them out with --drop-missing",
                 rows=row_numbers(lacking),
+                part=part,
             )
         unknown = sorted(set(other.label_counts) - set(subject.label_counts))
         if unknown and subject.target is not None:
@@ -37,7 +34,7 @@ def check_parts(subject: Subject) -> Iterator[Finding]:
                 severity="error",
                 message=f"the {part} file has labels that {subject.source} does not have: "
                 f"{listed(unknown)}",
-                fix=f"add training rows with them, or take them out of the {part} file, whose rows "
-                "are named",
+                fix=f"add training rows with them, or take them out of the {part} file",
                 rows=other.rows_with(unknown),
+                part=part,
             )

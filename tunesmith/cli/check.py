@@ -122,8 +122,10 @@ def _show(checked: Checked, report: Path | None) -> None:
         out.print(Line.assemble((f"{finding.severity:<8}", style), (finding.check, "bold")))
         lines = [finding.message]
         if len(finding.rows):
-            lines.append(rows_text(finding.rows, 10))
-            if files := checked.subject.table.files_of(finding.rows[:10].tolist(), 10):
+            own = f"{finding.part} " if finding.part else ""
+            lines.append(own + rows_text(finding.rows, 10))
+            rows_of = checked.subject.beside.get(finding.part, checked.subject)
+            if files := rows_of.table.files_of(finding.rows[:10].tolist(), 10):
                 lines.append(files)
         step = f" (step {finding.step})" if finding.step else ""
         for line in (*lines, f"→ {finding.fix}{step}"):

@@ -120,7 +120,7 @@ def make_queue(subject: Subject, findings: Iterable[Finding]) -> Queue:
     another, near copies, outliers, and what else was found.
     """
     ranks = {check: rank for rank, check in enumerate((*_FIRST, "", *_LAST))}
-    bound = [finding for finding in findings if len(finding.rows)]
+    bound = [finding for finding in findings if len(finding.rows) and not finding.part]
     bound.sort(key=lambda finding: ranks.get(finding.check, ranks[""]))
     reasons: dict[int, list[int]] = {}
     details: dict[tuple[int, int], Mapping[str, Any]] = {}
