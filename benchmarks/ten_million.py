@@ -4,7 +4,7 @@
     python benchmarks/ten_million.py --rows 1000000
     taskset -c 1 python benchmarks/ten_million.py …      # one core
 
-PEER is a virtual environment with pandas and pyarrow in it; it does one of the 21 things that are
+PEER is a virtual environment with pandas and pyarrow in it; it does one of the 24 things that are
 checked: `read_csv` and `drop_duplicates`. Without --peer-python only our side runs.
 
 The file: texts of 12 to 15 words out of 20,000, 20 labels, an identifier, a date; of the texts 3 %

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tunesmith.checks import CHECKS, Finding, Subject, clean, find_steps, run_checks
+from tunesmith.checks import CHECKS, Finding, Subject, clean, find_steps, redacted, run_checks
 from tunesmith.data import Table, read_table
 from tunesmith.samples import SAMPLES
 
@@ -285,3 +285,8 @@ def test_files_beside_are_looked_at_as_training_will() -> None:
 def test_a_severity_that_is_none() -> None:
     with pytest.raises(ValueError, match="mine: the severity is 'warn', not of error, warning"):
         Finding("mine", "warn", "what", "how")  # type: ignore[arg-type]
+
+
+def test_numbers_side_by_side_are_both_masked() -> None:
+    text = redacted("call +49 170 1234567 13812345678 or de89370400440532013000")
+    assert not any(digits in text for digits in ("1234567", "138123", "3704"))

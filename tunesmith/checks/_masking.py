@@ -80,7 +80,7 @@ KINDS = tuple(
             r"\b[\w.%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}\b",
             _always,
         ),
-        ("iban", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _iban),
+        ("iban", r"\b[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b", _iban),
         ("card number", r"\b\d(?:[ -]?\d){12,18}\b", _luhn),
         ("chinese id", r"\b[1-9]\d{5}(?:19|20)\d{2}[01]\d[0-3]\d{4}[0-9Xx]\b", _chinese_id),
         ("us social security number", r"\b\d{3}-\d{2}-\d{4}\b", _us_social_security),
@@ -108,7 +108,9 @@ def spans(text: str) -> list[tuple[int, int, str]]:
     for kind in KINDS:
         for hit in kind.pattern.finditer(text):
             apart = all(hit.end() <= start or end <= hit.start() for start, end, _ in found)
-            is_part = bool(_MORE_DIGITS.search(text[: hit.start()]))
+            # Digits before it are more of the same number, unless they are one that was found.
+            after_one = any(end <= hit.start() <= end + 1 for _, end, _ in found)
+            is_part = not after_one and bool(_MORE_DIGITS.search(text[: hit.start()]))
             if apart and not is_part and kind.is_one(hit[0]):
                 found.append((hit.start(), hit.end(), kind.name))
     return sorted(found)
