@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 __all__ = ["KINDS", "excerpt", "redacted", "spans"]
@@ -19,9 +19,17 @@ def _always(_: str) -> bool:
     return True
 
 
-def _luhn(text: str) -> bool:
+_CARD_LENGTHS = {
+    "2": (16,), "30": (14,), "34": (15,), "35": (16,), "36": (14,), "37": (15,), "38": (14,),
+    "39": (14,), "4": (13, 16, 19), "5": (16,), "6": (16, 17, 18, 19),
+}  # fmt: skip
+"""How many digits cards have, by those that they begin with."""
+
+
+def _card(text: str) -> bool:
     digits = [int(one) for one in text if one.isdigit()]
-    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
+    first, second = str(digits[0]), "".join(map(str, digits[:2]))
+    if len(digits) not in _CARD_LENGTHS.get(first, _CARD_LENGTHS.get(second, ())):
         return False
     doubled = [2 * digit - 9 if digit > 4 else 2 * digit for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
@@ -66,6 +74,10 @@ class _Kind:
     pattern: re.Pattern[str]
     is_one: Callable[[str], bool]
 
+    @property
+    def has_check_sum(self) -> bool:
+        return self.is_one in (_card, _iban, _chinese_id)
+
 
 _MORE_DIGITS = re.compile(r"\d[ .-]?$")  # the number goes on to the left: it is another one
 
@@ -80,8 +92,15 @@ KINDS = tuple(
             r"\b[\w.%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,24}\b",
             _always,
         ),
-        ("iban", r"\b[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b", _iban),
-        ("card number", r"\b\d(?:[ -]?\d){12,18}\b", _luhn),
+        (
+            "iban",
+            (
+                r"\b(?:[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?|"
+                r"[a-z]{2}\d{2}[a-z0-9]{11,30})\b"
+            ),
+            _iban,
+        ),
+        ("card number", r"\b\d(?:[ -]?\d){12,18}\b", _card),
         ("chinese id", r"\b[1-9]\d{5}(?:19|20)\d{2}[01]\d[0-3]\d{4}[0-9Xx]\b", _chinese_id),
         ("us social security number", r"\b\d{3}-\d{2}-\d{4}\b", _us_social_security),
         (
@@ -106,14 +125,37 @@ def spans(text: str) -> list[tuple[int, int, str]]:
     """Where personal data stands in a text: start, end, kind; in order, none within another."""
     found: list[tuple[int, int, str]] = []
     for kind in KINDS:
-        for hit in kind.pattern.finditer(text):
-            apart = all(hit.end() <= start or end <= hit.start() for start, end, _ in found)
-            # Digits before it are more of the same number, unless they are one that was found.
-            after_one = any(end <= hit.start() <= end + 1 for _, end, _ in found)
-            is_part = not after_one and bool(_MORE_DIGITS.search(text[: hit.start()]))
-            if apart and not is_part and kind.is_one(hit[0]):
-                found.append((hit.start(), hit.end(), kind.name))
+        for start, end in _places(kind, text, [end for _, end, _ in found]):
+            if all(end <= other or after <= start for other, after, _ in found):
+                found.append((start, end, kind.name))
     return sorted(found)
+
+
+def _places(kind: _Kind, text: str, known: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Where one kind stands.
+
+    Other numbers beside it must not hide it: a check sum tells where it begins and ends. Where
+    there is none, digits to the left make it a part of something else.
+
+    Args:
+        known: where other personal data ends; it is no part of that.
+    """
+    position = 0
+    while hit := kind.pattern.search(text, position):
+        start, ends = hit.start(), [hit.end()]
+        if kind.has_check_sum:
+            ends += [start + sign.start() for sign in re.finditer("[ -]", hit[0])][::-1]
+            is_part = False
+        else:
+            before = text[max(0, start - 2) : start]
+            is_apart = start in known or start - 1 in known or not hit[0][0].isdigit()
+            is_part = not is_apart and bool(_MORE_DIGITS.search(before))
+        end = next((end for end in ends if kind.is_one(text[start:end])), None)
+        if end is None or is_part:
+            position = start + 1
+        else:
+            yield start, end
+            position = end
 
 
 def redacted(text: str) -> str:
