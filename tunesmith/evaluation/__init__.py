@@ -17,6 +17,7 @@ from tunesmith.evaluation._forgetting import (
     judge_forgetting,
 )
 from tunesmith.evaluation._report import Candidate, Report
+from tunesmith.evaluation._section import Section
 from tunesmith.evaluation._thresholds import choose_thresholds
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "MajorityBaseline",
     "Mistake",
     "Report",
+    "Section",
     "TfidfBaseline",
     "choose_thresholds",
     "confusion_matrix",

@@ -90,6 +90,7 @@ def _view(report: Report) -> dict[str, Any]:
         "mistakes": report.mistakes[:NUM_MISTAKES],
         "other_mistakes": report.mistakes[NUM_MISTAKES:],
         "max_characters": MAX_TEXT_CHARACTERS,
+        "sections": [(section.template, section.view()) for section in report.sections],
         "facts": _facts(report),
         "confidence": f"{100 * report.metrics.confidence:g}",
         "plot_size": (_figures.PLOT_WIDTH, _figures.PLOT_HEIGHT),

@@ -18,6 +18,8 @@ from tunesmith.evaluation._evaluate import Mistake
 from tunesmith.evaluation._forgetting import Forgetting
 from tunesmith.evaluation._headline import headline
 from tunesmith.evaluation._saved import metrics_from_dict
+from tunesmith.evaluation._section import Section
+from tunesmith.evaluation._sections import sections_from_dict
 from tunesmith.types import Estimate, Metrics
 
 __all__ = ["Candidate", "Report"]
@@ -72,6 +74,7 @@ class Report:
         mistakes: the most confident wrong answers, the surest first.
         forgetting: where the base is a bundle, what the model still does of what that could do;
             None where it was not measured.
+        sections: what else was looked into, in the order of the page.
     """
 
     title: str
@@ -97,6 +100,7 @@ class Report:
     confusion: NDArray[np.int64] | None = field(default=None, repr=False)
     mistakes: tuple[Mistake, ...] = field(default=(), repr=False)
     forgetting: Forgetting | None = None
+    sections: tuple[Section, ...] = field(default=(), repr=False)
 
     @property
     def lead_metric(self) -> str:
@@ -128,6 +132,7 @@ class Report:
             for row in self.mistakes
         ]
         values["forgetting"] = None if self.forgetting is None else self.forgetting.as_dict()
+        values["sections"] = {section.name: section.as_dict() for section in self.sections}
         plain: dict[str, Any] = _plain({"schema_version": SCHEMA_VERSION, **values})
         return plain
 
@@ -196,6 +201,7 @@ def _from_dict(saved: Mapping[str, Any]) -> Report:
     )
     if saved.get("forgetting") is not None:
         values["forgetting"] = Forgetting.from_dict(saved["forgetting"])
+    values["sections"] = sections_from_dict(saved.get("sections", {}))
     return Report(**values)
 
 

@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.bases import score
+from tunesmith.bases import score, tokenize
 from tunesmith.config import RunConfig
 from tunesmith.evaluation import Candidate, evaluate, paired_difference
 from tunesmith.recipes._baselines import FittedBaseline
+from tunesmith.recipes._examine import Examined
 from tunesmith.recipes._fine_tune import Tuned, decide
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
 from tunesmith.tasks import Task
-from tunesmith.types import Estimate, Outputs
+from tunesmith.types import Estimate, Inputs, Outputs
 
-__all__ = ["FINE_TUNED", "PROBE", "Judged", "judge_candidates"]
+__all__ = ["FINE_TUNED", "PROBE", "Judged", "examined", "judge_candidates"]
 
 PROBE = "frozen encoder + linear head"
 FINE_TUNED = "fine-tuned model"
@@ -37,6 +38,7 @@ class Judged:
         candidates: baselines first, the shipped model last.
         chosen: the name of the shipped model.
         targets, probabilities: of the test rows, as the task encodes them; the shipped model's.
+        scores: the shipped model's raw scores for the test rows, float32 [n, labels].
         advantage: the leading metric's gain over the best other candidate, paired row by row.
         advantage_over: that candidate's name.
     """
@@ -46,6 +48,7 @@ class Judged:
     chosen: str
     targets: NDArray[Any]
     probabilities: NDArray[np.float64]
+    scores: NDArray[np.float32]
     advantage: Estimate
     advantage_over: str
 
@@ -75,7 +78,26 @@ def judge_candidates(
     test = score(model.classifier, tokens.test, on_rows=listener.advance)
     seconds = tuned.seconds + time.monotonic() - started
     judging.add(chosen, task, _probabilities(task, test), seconds)
-    return judging.judged(chosen, task)
+    return judging.judged(chosen, task, test)
+
+
+def examined(model: Model, judged: Judged, data: PreparedData, config: RunConfig) -> Examined:
+    """The shipped model on the test rows, for what else the report looks into."""
+
+    def ask(inputs: Sequence[Inputs]) -> NDArray[np.float32]:
+        return score(model.classifier, tokenize(model.tokenizer, inputs, model.max_length))
+
+    return Examined(
+        task=judged.task,
+        dataset=data.test,
+        targets=judged.targets,
+        scores=judged.scores,
+        ask=ask,
+        known=data.split.train,
+        confidence=config.evaluation.confidence,
+        resamples=config.evaluation.resamples,
+        seed=config.seed,
+    )
 
 
 class _Judging:
@@ -104,7 +126,7 @@ class _Judging:
         self._tasks[name] = task
         self._probabilities[name] = probabilities
 
-    def judged(self, chosen: str, task: Task) -> Judged:
+    def judged(self, chosen: str, task: Task, scores: NDArray[np.float32]) -> Judged:
         leading = task.default_metrics[0]
         rivals = [name for name in self._candidates if name != chosen]
         best = max(rivals, key=lambda name: self._candidates[name].metrics[leading].value)
@@ -125,6 +147,7 @@ class _Judging:
             chosen=chosen,
             targets=self._targets,
             probabilities=self._probabilities[chosen],
+            scores=scores,
             advantage=advantage,
             advantage_over=best,
         )

@@ -25,7 +25,13 @@ from tunesmith.bundles import (
 from tunesmith.config import RunConfig
 from tunesmith.data import source_name, source_stem
 from tunesmith.errors import BundleError
-from tunesmith.evaluation import Forgetting, Report, confusion_matrix, most_confident_mistakes
+from tunesmith.evaluation import (
+    Forgetting,
+    Report,
+    Section,
+    confusion_matrix,
+    most_confident_mistakes,
+)
 from tunesmith.recipes._choose import Choice
 from tunesmith.recipes._judge import Judged
 from tunesmith.recipes._lineage import Parent
@@ -56,6 +62,7 @@ def make_report(
     *,
     parent: Parent | None = None,
     forgetting: Forgetting | None = None,
+    sections: tuple[Section, ...] = (),
 ) -> Report:
     """Everything that a reader of the result may want to know."""
     split = data.split
@@ -84,6 +91,7 @@ def make_report(
             judged.task, data.test, judged.targets, judged.probabilities
         ),
         forgetting=forgetting,
+        sections=sections,
         config=_portable(config),
         base={
             "id": _base_name(base.id),

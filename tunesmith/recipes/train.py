@@ -12,8 +12,9 @@ from tunesmith.bases import Base, find_base
 from tunesmith.config import RunConfig
 from tunesmith.recipes._baselines import fit_baselines
 from tunesmith.recipes._choose import choose_model
+from tunesmith.recipes._examine import examine
 from tunesmith.recipes._forgetting import find_old_rows, judge_parent, measure_forgetting
-from tunesmith.recipes._judge import judge_candidates
+from tunesmith.recipes._judge import examined, judge_candidates
 from tunesmith.recipes._lineage import find_parent
 from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._methods import check_method
@@ -84,10 +85,11 @@ def _run(
             model, probe, choice.tuned, baselines, tokens, data, config, listener
         )
         forgetting = measure_forgetting(old, model, judged.task, data, config, listener)
+        sections = examine(examined(model, judged, data, config), listener)
         seconds = time.monotonic() - started
         report = make_report(
             config, base, data, model, choice, judged, listener.warnings, seconds,
-            parent=parent, forgetting=forgetting,
+            parent=parent, forgetting=forgetting, sections=sections,
         )  # fmt: skip
         folder.keep_rows(data.split, data.facts["text"], data.facts["target"])
         bundle = package(folder.bundle, config, base, data, model, judged, report, parent=parent)

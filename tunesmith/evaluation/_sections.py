@@ -1,0 +1,22 @@
+"""The sections that there are, for reading a report back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tunesmith.evaluation._section import Section
+
+__all__ = ["READERS", "sections_from_dict"]
+
+READERS: dict[str, Callable[[Mapping[str, Any]], Section]] = {}
+"""A section's name → what makes it from its `as_dict()`."""
+
+
+def sections_from_dict(saved: Mapping[str, Any]) -> tuple[Section, ...]:
+    """The sections that a report was saved with, in their order.
+
+    Raises:
+        KeyError: there is no such section here.
+    """
+    return tuple(READERS[name](values) for name, values in saved.items())
