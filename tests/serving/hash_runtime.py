@@ -27,9 +27,9 @@ class HashRuntime:
     """Scores the sum of its words' hashed weights; a word is a token.
 
     Attributes:
-        batches: how many texts each call of `predict` was given.
+        batches: what each call of `outputs` was given.
         gate: where set, each call waits until it opens.
-        fault: where set, `predict` raises it.
+        fault: where set, `outputs` raises it.
     """
 
     task: Task = ONE_LABEL
@@ -49,6 +49,20 @@ class HashRuntime:
         ]
 
     def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            self.started.set()
+            if self.gate is not None:
+                assert self.gate.wait(20)
+            if self.fault is not None:
+                raise self.fault
+            self.batches.append(list(inputs))
+            return self.scored(inputs)
+        finally:
+            self.running -= 1
+
+    def scored(self, inputs: Sequence[Inputs]) -> Outputs:
         scores = np.zeros((len(inputs), len(self.task.labels)), dtype=np.float32)
         for row, one in enumerate(inputs):
             for token in self.tokens(one)[: self.max_length]:
@@ -61,19 +75,7 @@ class HashRuntime:
         return [len(self.tokens(one)) for one in inputs]
 
     def predict(self, items: Sequence[object]) -> list[Prediction]:
-        self.running += 1
-        self.most_running = max(self.most_running, self.running)
-        try:
-            self.started.set()
-            if self.gate is not None:
-                assert self.gate.wait(20)
-            if self.fault is not None:
-                raise self.fault
-            inputs = [self.task.read(item) for item in items]
-            self.batches.append(inputs)
-            return self.task.decode(self.outputs(inputs))
-        finally:
-            self.running -= 1
+        return self.task.decode(self.scored([self.task.read(item) for item in items]))
 
 
 def make_app(runtime: Runtime, limits: Limits | None = None, **changes: object) -> FastAPI:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from tunesmith.errors import ConfigError
 from tunesmith.serving import Limits
-from tunesmith.serving._work import mini_batches
 from tunesmith.serving.data_plane import DataPlane
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.refusals import Overloaded, Refused
@@ -69,24 +68,6 @@ def test_a_text_is_answered_alike_in_any_batch(
     with_plane(runtime, do, limits, warm=False)
 
 
-@given(
-    lengths=st.lists(st.integers(0, 300), max_size=200),
-    max_texts=st.integers(1, 40),
-    max_tokens=st.integers(1, 2_000),
-)
-def test_mini_batches_keep_their_limits(
-    lengths: list[int], max_texts: int, max_tokens: int
-) -> None:
-    batches = mini_batches(lengths, max_texts=max_texts, max_tokens=max_tokens)
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    for batch in batches:
-        longest = max(lengths[index] for index in batch)
-        assert len(batch) <= max_texts
-        assert len(batch) == 1 or len(batch) * longest <= max_tokens
-    flat = [lengths[index] for batch in batches for index in batch]
-    assert flat == sorted(flat)
-
-
 def test_one_inference_at_a_time() -> None:
     runtime = HashRuntime()
 
@@ -110,11 +91,10 @@ def test_a_short_request_overtakes_a_long_one() -> None:
         finished.append(name)
 
     async def do(plane: DataPlane) -> None:
-        await asyncio.gather(ask(plane, "long", ["a"] * 100), ask(plane, "short", ["b"]))
+        await asyncio.gather(ask(plane, "long", ["a"] * 500), ask(plane, "short", ["b"]))
 
-    with_plane(runtime, do, Limits(batch_texts=10))
+    with_plane(runtime, do, Limits(batch_texts=4))
     assert finished == ["short", "long"]
-    assert runtime.batches[1] == [("b",)]
 
 
 def test_a_full_queue_refuses() -> None:
@@ -157,12 +137,14 @@ def test_work_that_nobody_waits_for_stops() -> None:
         return True
 
     async def do(plane: DataPlane) -> None:
+        runtime.gate = threading.Event()
         with pytest.raises(Refused) as caught:
             await plane.predict(["a"] * 100, abandoned=gone)
         assert caught.value.code == "client_gone"
+        runtime.gate.set()
 
-    with_plane(runtime, do, Limits(batch_texts=10))
-    assert len(runtime.batches) == 1
+    with_plane(runtime, do)
+    assert sum(map(len, runtime.batches)) <= 32
 
 
 def test_limits_must_be_above_zero() -> None:

@@ -42,8 +42,9 @@ def test_warms_up_with_the_shapes_of_traffic(serve: Serve) -> None:
     runtime = HashRuntime()
     client = serve(runtime, Limits(batch_texts=5), warm=False)
     wait_until_ready(client)
-    assert [len(batch) for batch in runtime.batches] == [1, 5, 1]
-    assert runtime.count_tokens(runtime.batches[-1]) == [runtime.max_length]
+    sizes = [len(batch) for batch in runtime.batches]
+    assert set(sizes) == {1, 2, 4}
+    assert runtime.count_tokens(runtime.batches[-1]) == [runtime.max_length - 1]
 
 
 def test_is_never_ready_when_the_warm_up_fails(

@@ -7,27 +7,37 @@ limits, batching, timing and counts are the same whatever the client speaks.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import math
 import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import itemgetter
 from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.errors import DataError
 from tunesmith.runtimes import Runtime
-from tunesmith.serving._work import Work
+from tunesmith.serving.batcher import Batcher, Work
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.refusals import Overloaded, Refused
 from tunesmith.tasks import Task
-from tunesmith.types import Inputs, Prediction
+from tunesmith.types import Inputs, Outputs, Prediction
 
 __all__ = ["Answers", "DataPlane"]
 
 logger = logging.getLogger("tunesmith.serving")
+
+_COUNTED_AT_ONCE = 10_000
+"""Characters whose tokens are counted on the event loop: less work than changing threads."""
+
+_LOOKS_EVERY_S = 0.25
+"""How often a waiting request looks whether its client is still there."""
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
@@ -52,20 +62,18 @@ class Answers:
 
 
 class DataPlane:
-    """Validates, orders, batches, runs and counts, for one runtime.
+    """Validates, queues, batches, runs and counts, for one runtime.
 
-    A runtime uses every core, so predictions run one at a time, in a thread of their own. A request
-    gives its turn back after each mini-batch: a single text waits for at most one mini-batch of
-    each request before it, not for a whole request of a thousand texts.
+    A runtime uses every core, so batches run one at a time, in a thread of their own: see `Batcher`
+    for who is next and who shares a batch.
     """
 
     def __init__(self, runtime: Runtime, *, limits: Limits, metrics: ServingMetrics) -> None:
         self.runtime = runtime
         self.limits = limits
         self._metrics = metrics
-        self._executor: ThreadPoolExecutor | None = None
+        self._batcher: Batcher | None = None
         self._pending = 0
-        self._mean_s = 0.0
         self._ready = False
         metrics.watch(queue_depth=lambda: self._pending, ready=lambda: self._ready)
 
@@ -82,16 +90,21 @@ class DataPlane:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keeps the inference thread for as long as the server runs, and warms the model up."""
-        self._executor = executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
-        warm_up = asyncio.create_task(self._warm_up())
+        self._batcher = batcher = Batcher(
+            self.runtime,
+            max_texts=self.limits.batch_texts,
+            max_tokens=self.limits.batch_tokens,
+            on_batch=self._metrics.count_batch,
+        )
+        warm_up = asyncio.create_task(self._warm_up(batcher))
         warm_up.add_done_callback(_report_failure)
         try:
             yield
         finally:
-            self._ready, self._executor = False, None
+            self._ready, self._batcher = False, None
             warm_up.cancel()
             await asyncio.wait([warm_up])
-            await asyncio.to_thread(executor.shutdown, cancel_futures=True)
+            await asyncio.to_thread(batcher.stop)
 
     async def predict(
         self,
@@ -99,6 +112,7 @@ class DataPlane:
         *,
         top_k: int | None = None,
         place: str = "texts",
+        timeout_s: float | None = None,
         abandoned: Callable[[], Awaitable[bool]] | None = None,
     ) -> Answers:
         """Answers every item; `Task.read` says what an item may be.
@@ -107,27 +121,51 @@ class DataPlane:
             items: what to answer.
             top_k: how many of the likeliest labels' probabilities to give; None gives all.
             place: what the protocol calls the list of items, for messages.
-            abandoned: asked between mini-batches whether nobody waits for the answer any more.
+            timeout_s: how long the client waits, where it says so; less than the server's limit.
+            abandoned: asked now and then whether nobody waits for the answer any more.
 
         Raises:
             Refused: an item is wrong, or there are too many of them.
-            Overloaded: the queue is full, or the answer took too long.
+            Overloaded: the answer would not be, or was not, there in time.
         """
         inputs = self._read(items, place)
-        work = Work(self.runtime, inputs, self.limits, top_k)
-        with self._admitted():
-            await self._finish(work, abandoned)
-        self._mean_s = 0.9 * self._mean_s + 0.1 * work.inference_s
+        patience_s = min(timeout_s or self.limits.timeout_s, self.limits.timeout_s)
+        counts = await self._count_tokens(inputs)
+        longest = self.runtime.max_length
+        lengths = [min(count, longest) for count in counts]
+        with self._admitted(patience_s) as batcher:
+            work = batcher.submit(inputs, lengths)
+            try:
+                scores = await self._answer(work, patience_s, abandoned)
+            finally:
+                batcher.abandon(work)
+        queue_s = work.queue_s or 0.0
         self._metrics.count_prediction(
             num_texts=len(inputs),
-            num_tokens=work.num_tokens,
-            num_cut=len(work.cut),
-            queue_s=work.queue_s,
+            num_tokens=sum(lengths),
+            num_cut=sum(count > longest for count in counts),
+            queue_s=queue_s,
             inference_s=work.inference_s,
         )
         return Answers(
-            work.predictions(), work.cut, work.num_tokens, work.queue_s, work.inference_s
+            predictions=self._decode(scores, top_k),
+            cut={index: count for index, count in enumerate(counts) if count > longest},
+            num_tokens=sum(lengths),
+            queue_s=queue_s,
+            inference_s=work.inference_s,
         )
+
+    async def _count_tokens(self, inputs: list[Inputs]) -> list[int]:
+        """Tokens of each input; beside the event loop where that may take a while."""
+        if sum(len(str(value)) for values in inputs for value in values) < _COUNTED_AT_ONCE:
+            return self.runtime.count_tokens(inputs)
+        return await asyncio.to_thread(self.runtime.count_tokens, inputs)
+
+    def _decode(self, scores: NDArray[np.float32], top_k: int | None) -> list[Prediction]:
+        if not np.isfinite(scores).all():
+            raise ArithmeticError("the runtime gave a score that is not a number")
+        predictions = self.task.decode(Outputs(scores=scores))
+        return [_with_likeliest(prediction, top_k) for prediction in predictions]
 
     def _read(self, items: Sequence[object], place: str) -> list[Inputs]:
         if not items:
@@ -171,62 +209,68 @@ class DataPlane:
             )
 
     @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        if self._pending >= self.limits.max_queue:
+    def _admitted(self, patience_s: float) -> Iterator[Batcher]:
+        """Lets a request in where its answer can be expected in time."""
+        if (batcher := self._batcher) is None:
+            raise Overloaded("not_ready", "the server is starting or stopping", retry_after_s=1)
+        if self._pending >= self.limits.max_queue or batcher.expected_wait_s > patience_s:
             raise Overloaded(
                 "overloaded",
                 "the server has more requests waiting than it can answer soon",
                 mend="ask again later",
-                retry_after_s=self._expected_wait_s(),
+                retry_after_s=_whole_seconds(batcher.expected_wait_s),
             )
         self._pending += 1
         try:
-            yield
+            yield batcher
         finally:
             self._pending -= 1
 
-    async def _finish(
-        self, work: Work, abandoned: Callable[[], Awaitable[bool]] | None = None
-    ) -> None:
-        try:
-            async with asyncio.timeout(self.limits.timeout_s) as clock:
-                await self._turn(work)
-                while not work.done:
-                    if abandoned is not None and await abandoned():
-                        raise Refused("client_gone", "the client left before it was answered")
-                    await self._turn(work)
-        except TimeoutError as error:
-            if not clock.expired():
-                raise
-            raise Overloaded(
-                "timed_out",
-                f"no answer within {self.limits.timeout_s:g} s",
-                mend="send fewer or shorter texts, or ask again later",
-                retry_after_s=self._expected_wait_s(),
-            ) from error
+    async def _answer(
+        self,
+        work: Work,
+        patience_s: float,
+        abandoned: Callable[[], Awaitable[bool]] | None = None,
+    ) -> NDArray[np.float32]:
+        """The scores of a request's texts, unless they come too late or nobody waits for them."""
+        while (left_s := work.submitted + patience_s - perf_counter()) > 0:
+            done, _ = await asyncio.wait([work.done], timeout=min(left_s, _LOOKS_EVERY_S))
+            if done:
+                return work.done.result()
+            if abandoned is not None and await abandoned():
+                raise Refused("client_gone", "the client left before it was answered")
+        assert self._batcher is not None
+        raise Overloaded(
+            "timed_out",
+            f"no answer within {patience_s:g} s",
+            mend="send fewer or shorter texts, or ask again later",
+            retry_after_s=_whole_seconds(self._batcher.expected_wait_s),
+        )
 
-    async def _turn(self, work: Work) -> None:
-        if self._executor is None:
-            raise Overloaded("not_ready", "the server is starting or stopping", retry_after_s=1)
-        submitted = perf_counter()
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, work.step, submitted)
-
-    def _expected_wait_s(self) -> int:
-        return min(60, max(1, math.ceil(self._mean_s * self._pending)))
-
-    async def _warm_up(self) -> None:
-        """One text, a full mini-batch, and the longest text: the shapes that traffic will have."""
+    async def _warm_up(self, batcher: Batcher) -> None:
+        """Runs the shapes that traffic will have before anybody waits for an answer."""
         fields = self.task.fields
         if all(field.modality == "text" for field in fields):
-            short = ("warm up",) * len(fields)
-            long = ("warm " * self.runtime.max_length,) * len(fields)
-            for inputs in ([short], [short] * self.limits.batch_texts, [long]):
-                work = Work(self.runtime, inputs, self.limits)
-                while not work.done:
-                    await self._turn(work)
+
+            def example(num_tokens: int) -> Inputs:
+                return (" ".join(["warm"] * max(1, num_tokens // len(fields) - 1)),) * len(fields)
+
+            await asyncio.to_thread(batcher.warm_up, example)
         self._ready = True
         logger.info("event=ready model_version=%s", self.runtime.version)
+
+
+def _whole_seconds(wait_s: float) -> int:
+    return min(60, max(1, math.ceil(wait_s)))
+
+
+def _with_likeliest(prediction: Prediction, top_k: int | None) -> Prediction:
+    """The prediction with the probabilities of only its `top_k` likeliest labels."""
+    probabilities = prediction.probabilities
+    if top_k is None or top_k >= len(probabilities):
+        return prediction
+    likeliest = heapq.nlargest(top_k, probabilities.items(), key=itemgetter(1))
+    return replace(prediction, probabilities=dict(likeliest))
 
 
 def _report_failure(warm_up: asyncio.Task[None]) -> None:

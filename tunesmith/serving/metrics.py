@@ -16,6 +16,8 @@ __all__ = ["ServingMetrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
+_BATCH_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
+
 
 class ServingMetrics:
     """The counters of one app, in a registry of their own: two apps in a process never mix.
@@ -52,6 +54,17 @@ class ServingMetrics:
         self._texts = Counter("tunesmith_texts", "Texts answered", registry=own)
         self._tokens = Counter("tunesmith_tokens", "Tokens read by the model", registry=own)
         self._cut = Counter("tunesmith_cut_texts", "Texts of which the end was cut", registry=own)
+        self._batch_texts = Histogram(
+            "tunesmith_batch_texts",
+            "Texts that went through the model together",
+            registry=own,
+            buckets=_BATCH_TEXTS,
+        )
+        self._batch_tokens = Counter(
+            "tunesmith_batch_tokens",
+            "Tokens that went through the model, with padding",
+            registry=own,
+        )
         self._model = Gauge(
             "tunesmith_model_info",
             "The model that is served",
@@ -78,6 +91,11 @@ class ServingMetrics:
         self._request_seconds.labels(route).observe(seconds)
         if code is not None:
             self._rejects.labels(code).inc()
+
+    def count_batch(self, num_texts: int, num_tokens: int) -> None:
+        """Counts one batch; `num_tokens` with its padding. Safe from any thread."""
+        self._batch_texts.observe(num_texts)
+        self._batch_tokens.inc(num_tokens)
 
     def count_prediction(
         self, *, num_texts: int, num_tokens: int, num_cut: int, queue_s: float, inference_s: float

@@ -1,0 +1,186 @@
+"""Who shares a batch, who is next, and what becomes of faults."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.serving._speed import Speed, measure_speed
+from tunesmith.serving.batcher import Batcher, Work
+
+from .hash_runtime import HashRuntime
+
+T = TypeVar("T")
+LINEAR = {length: {1: length / 1e6} for length in (4, 8, 16)}
+GAINING = Speed({length: {**row, 8: 2 * row[1], 32: 6 * row[1]} for length, row in LINEAR.items()})
+NEVER_GAINING = Speed(LINEAR)
+
+
+def texts_of(lengths: Sequence[int], word: str = "a") -> list[tuple[str]]:
+    return [(" ".join([word] * length),) for length in lengths]
+
+
+def with_batcher(
+    do: Callable[[Batcher, HashRuntime], Awaitable[T]],
+    *,
+    speed: Speed = GAINING,
+    max_texts: int = 32,
+    max_tokens: int = 256,
+) -> tuple[T, HashRuntime]:
+    runtime = HashRuntime()
+
+    async def session() -> T:
+        batcher = Batcher(runtime, max_texts=max_texts, max_tokens=max_tokens, speed=speed)
+        try:
+            return await do(batcher, runtime)
+        finally:
+            await asyncio.to_thread(batcher.stop)
+
+    return asyncio.run(session()), runtime
+
+
+def submit(batcher: Batcher, lengths: Sequence[int], word: str = "a") -> Work:
+    return batcher.submit(texts_of(lengths, word), lengths)
+
+
+def held(runtime: HashRuntime, batcher: Batcher) -> threading.Event:
+    """Keeps the thread busy with one text, so that all that is submitted now waits."""
+    runtime.gate = gate = threading.Event()
+    submit(batcher, [1], "busy")
+    assert runtime.started.wait(20)
+    return gate
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    requests=st.lists(st.lists(st.integers(1, 16), min_size=1, max_size=30), max_size=12),
+    max_texts=st.integers(1, 40),
+    max_tokens=st.integers(1, 300),
+    gains=st.booleans(),
+)
+def test_every_text_gets_its_own_scores_within_the_limits(
+    requests: list[list[int]], max_texts: int, max_tokens: int, gains: bool
+) -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> list[np.ndarray]:
+        works = [submit(batcher, lengths, f"r{i}") for i, lengths in enumerate(requests)]
+        return [await work.done for work in works]
+
+    found, runtime = with_batcher(
+        do,
+        speed=GAINING if gains else NEVER_GAINING,
+        max_texts=max_texts,
+        max_tokens=max_tokens,
+    )
+    for i, (lengths, scores) in enumerate(zip(requests, found, strict=True)):
+        assert np.array_equal(scores, runtime.scored(texts_of(lengths, f"r{i}")).scores)
+    for batch in runtime.batches:
+        longest = max(len(runtime.tokens(one)) for one in batch)
+        assert len(batch) == 1 or len(batch) * longest <= max_tokens
+        assert len(batch) <= (max_texts if gains else 1)
+
+
+def test_texts_of_many_requests_share_a_batch() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        gate = held(runtime, batcher)
+        works = [submit(batcher, [4]) for _ in range(20)]
+        gate.set()
+        for work in works:
+            await work.done
+
+    _, runtime = with_batcher(do, max_tokens=1_000)
+    assert [len(batch) for batch in runtime.batches] == [1, 20]
+
+
+def test_the_nearest_in_length_join_and_padding_is_not_wasted() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        gate = held(runtime, batcher)
+        works = [submit(batcher, [length]) for length in (4, 16, 4, 16, 4, 16)]
+        gate.set()
+        for work in works:
+            await work.done
+
+    slight = Speed({length: {**row, 8: 7 * row[1]} for length, row in LINEAR.items()})
+    _, runtime = with_batcher(do, speed=slight)
+    joined = [{len(runtime.tokens(one)) for one in batch} for batch in runtime.batches[1:]]
+    assert all(len(lengths) == 1 for lengths in joined)
+
+
+def test_requests_come_forward_by_what_they_were_given() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        gate = held(runtime, batcher)
+        long = submit(batcher, [8] * 40, "long")
+        short = [submit(batcher, [8], f"short{place}") for place in range(3)]
+        gate.set()
+        for work in (*short, long):
+            await work.done
+
+    _, runtime = with_batcher(do, speed=NEVER_GAINING)
+    words = [runtime.tokens(batch[0])[0] for batch in runtime.batches[1:]]
+    assert words[:4] == ["0:long", "0:short0", "0:short1", "0:short2"]
+
+
+def test_a_fault_is_told_to_those_in_the_batch_alone() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        runtime.fault = ValueError("a fault")
+        with pytest.raises(ValueError, match="a fault"):
+            await submit(batcher, [1, 2, 3]).done
+        runtime.fault = None
+        assert (await submit(batcher, [1]).done).shape == (1, 4)
+
+    with_batcher(do)
+
+
+def test_abandoned_texts_are_left_out_and_the_expected_wait_falls() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        gate = held(runtime, batcher)
+        assert batcher.expected_wait_s == 0
+        unwanted = submit(batcher, [16] * 50, "unwanted")
+        assert batcher.expected_wait_s > 0
+        batcher.abandon(unwanted)
+        gate.set()
+        await submit(batcher, [1], "wanted").done
+
+    _, runtime = with_batcher(do)
+    assert [runtime.tokens(batch[0])[0] for batch in runtime.batches] == ["0:busy", "0:wanted"]
+
+
+def test_speed_between_and_beyond_what_was_measured() -> None:
+    speed = Speed({10: {1: 1.0, 4: 2.0}, 20: {1: 2.0}})
+    assert speed.of(1, 10) == 1.0
+    assert speed.of(1, 5) == 0.5
+    assert speed.of(4, 10) == 2.0
+    assert speed.of(2, 10) == pytest.approx(4 / 3)
+    assert speed.of(9, 10) == 5.0
+    assert speed.of(3, 40) == 12.0
+    assert speed.largest(7) == 4
+    assert speed.largest(15) == 1
+    assert speed.joins(3, 10, 10)
+    assert not speed.joins(3, 10, 20)
+
+
+def test_measured_sizes_are_those_that_gain() -> None:
+    def run(size: int, length: int) -> None:
+        threading.Event().wait(0.002 if size <= 4 else 0.004 * size)
+
+    speed = measure_speed(run, 64, max_texts=16, budget_s=20)
+    assert list(speed.seconds) == [16]
+    assert speed.largest(16) == 4
+
+
+def test_measuring_keeps_to_its_budget() -> None:
+    calls: list[int] = []
+
+    def run(size: int, length: int) -> None:
+        calls.append(size)
+        threading.Event().wait(0.01)
+
+    speed = measure_speed(run, 300, max_texts=32, budget_s=0.0)
+    assert set(calls) == {1}
+    assert [speed.largest(length) for length in (16, 64, 256)] == [1, 1, 1]

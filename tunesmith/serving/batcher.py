@@ -1,0 +1,267 @@
+"""Texts of all requests on their way through one runtime: who is next, and in which batch."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.runtimes import Runtime
+from tunesmith.serving._speed import Speed, measure_speed
+from tunesmith.types import Inputs, Outputs
+
+__all__ = ["Batcher", "Work"]
+
+_LOOKED_AT = 128
+"""Waiting texts that are looked at for one batch."""
+
+_MEASURING_S = 0.4
+
+
+@dataclass(eq=False, slots=True)
+class Work:
+    """One request's texts, until each has its scores.
+
+    Attributes:
+        inputs: what to answer.
+        lengths: tokens of each text that the model reads.
+        scores: float32 [n, labels], once `done` is set.
+        submitted: when it came, by `time.perf_counter`.
+        queue_s: seconds until the first of its texts went into the model.
+        inference_s: seconds of the model, its texts' shares of the batches that they were in.
+        abandoned: set where nobody waits for it any more.
+    """
+
+    inputs: Sequence[Inputs]
+    lengths: Sequence[int]
+    done: asyncio.Future[NDArray[np.float32]]
+    submitted: float = field(default_factory=perf_counter)
+    rows: list[Any] = field(default_factory=list)
+    num_left: int = 0
+    queue_s: float | None = None
+    inference_s: float = 0.0
+    abandoned: bool = False
+
+
+class Batcher:
+    """Makes batches of the texts that wait, and runs them one after the other in a thread.
+
+    No text waits for a batch to fill: whenever the model is free, the text that is next goes, and
+    others that wait join it as far as that costs less than running them alone, by times measured
+    on this machine: texts of much the same length, up to a size from which more gains nothing.
+
+    Who is next follows from fair queueing (Golestani, "A self-clocked fair queueing scheme for
+    broadband applications", INFOCOM 1994): each request's texts are stamped with the tokens that
+    come before them in their request, from the moment that it came. So a single text overtakes all
+    but the beginning of a request of a thousand, and that one still comes forward.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        max_texts: int,
+        max_tokens: int,
+        machine: threading.Lock | None = None,
+        on_batch: Callable[[int, int], None] | None = None,
+        speed: Speed | None = None,
+    ) -> None:
+        """Starts the thread; it waits for work.
+
+        Args:
+            runtime: what answers.
+            max_texts: the most texts in one batch.
+            max_tokens: the most tokens in one batch, padding included; a longer text goes alone.
+            machine: held while the model runs, where several runtimes share the cores.
+            on_batch: told of each batch, how many texts and how many tokens with padding.
+            speed: what batches take, where that is known; else `warm_up` measures it.
+        """
+        self._runtime = runtime
+        self._max_texts = max_texts
+        self._max_tokens = max_tokens
+        self._machine = machine or threading.Lock()
+        self._on_batch = on_batch
+        self._known_speed = speed
+        self._speed = speed or Speed({runtime.max_length: {1: 0.0}})
+        self._waiting: list[tuple[float, int, Work, int]] = []
+        self._changed = threading.Condition()
+        self._clock = 0.0
+        self._num_seen = 0
+        self._waiting_s = 0.0
+        self._slowness = 1.0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread.start()
+
+    @property
+    def speed(self) -> Speed:
+        """What batches take here; batches of one until `warm_up` has measured."""
+        return self._speed
+
+    @property
+    def expected_wait_s(self) -> float:
+        """About how long a text that came now would wait for its turn to be over."""
+        return self._waiting_s * self._slowness
+
+    def warm_up(self, example: Callable[[int], Inputs]) -> None:
+        """Runs the shapes that traffic will have, and measures which batches gain something.
+
+        Args:
+            example: an input of about so many tokens.
+        """
+
+        def run(size: int, length: int) -> None:
+            with self._machine:
+                self._runtime.outputs([example(length)] * size)
+
+        if self._known_speed is None:
+            self._speed = measure_speed(
+                run, self._runtime.max_length, max_texts=self._max_texts, budget_s=_MEASURING_S
+            )
+        run(1, self._runtime.max_length)
+
+    def submit(self, inputs: Sequence[Inputs], lengths: Sequence[int]) -> Work:
+        """Puts a request's texts in the queue; call it on the event loop.
+
+        Returns:
+            The work, whose `done` is awaited.
+        """
+        work = Work(inputs, lengths, asyncio.get_running_loop().create_future())
+        work.rows = [None] * len(inputs)
+        work.num_left = len(inputs)
+        with self._changed:
+            stamp = self._clock
+            for index in sorted(range(len(inputs)), key=lengths.__getitem__):
+                self._num_seen += 1
+                heapq.heappush(self._waiting, (stamp, self._num_seen, work, index))
+                stamp += max(lengths[index], 1)
+                self._waiting_s += self._speed.of(1, lengths[index])
+            self._changed.notify()
+        return work
+
+    def abandon(self, work: Work) -> None:
+        """Leaves out what nobody waits for any more; call it on the event loop."""
+        work.abandoned = True
+        work.done.cancel()
+
+    def stop(self) -> None:
+        """Ends the thread once the batch that runs is through; call it when nothing waits."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            texts = [(work, index) for work, index in batch if not work.abandoned]
+            if not texts:
+                continue
+            with self._machine, self._timed(texts):
+                try:
+                    outputs = self._runtime.outputs([work.inputs[index] for work, index in texts])
+                except Exception as error:  # noqa: BLE001 - of a request, which is told of it
+                    _deliver(texts, error)
+                    continue
+            _deliver(texts, outputs)
+
+    def _next_batch(self) -> list[tuple[Work, int]] | None:
+        """Who goes next, with those that join; waits for the first, None at the end."""
+        with self._changed:
+            while True:
+                while self._waiting and self._waiting[0][2].abandoned:
+                    self._leave(heapq.heappop(self._waiting))
+                if self._waiting:
+                    break
+                if self._stopping:
+                    return None
+                self._waiting_s = 0.0  # what rounding has left
+                self._changed.wait()
+            first = heapq.heappop(self._waiting)
+            self._clock = max(self._clock, first[0])
+            chosen = [first, *self._companions(first)]
+            for entry in chosen:
+                self._leave(entry)
+            return [(work, index) for _, _, work, index in chosen]
+
+    def _leave(self, entry: tuple[float, int, Work, int]) -> None:
+        _, _, work, index = entry
+        self._waiting_s -= self._speed.of(1, work.lengths[index])
+
+    def _companions(self, first: tuple[float, int, Work, int]) -> list[Any]:
+        """Takes out of the queue what joins `first`, the nearest in length before the others."""
+        length = first[2].lengths[first[3]]
+        most = min(self._max_texts, self._speed.largest(length))
+        if most == 1 or not self._waiting:
+            return []
+        looked_at = [
+            heapq.heappop(self._waiting) for _ in range(min(_LOOKED_AT, len(self._waiting)))
+        ]
+        chosen: list[Any] = []
+        left = []
+        padded = length
+        for entry in sorted(looked_at, key=lambda own: abs(own[2].lengths[own[3]] - length)):
+            own = entry[2].lengths[entry[3]]
+            longest = max(padded, own)
+            size = len(chosen) + 1
+            fits = size < most and (size + 1) * longest <= self._max_tokens
+            if fits and not entry[2].abandoned and self._speed.joins(size, padded, own):
+                chosen.append(entry)
+                padded = longest
+            else:
+                left.append(entry)
+        for entry in left:
+            heapq.heappush(self._waiting, entry)
+        return chosen
+
+    @contextmanager
+    def _timed(self, texts: Sequence[tuple[Work, int]]) -> Iterator[None]:
+        """Notes how long a batch waited and took, and how that compares with what was expected."""
+        started = perf_counter()
+        for work, _ in texts:
+            if work.queue_s is None:
+                work.queue_s = started - work.submitted
+        yield
+        taken = perf_counter() - started
+        lengths = [work.lengths[index] for work, index in texts]
+        alone = sum(self._speed.of(1, length) for length in lengths)
+        if alone:
+            self._slowness = 0.9 * self._slowness + 0.1 * taken / alone
+        for work, _ in texts:
+            work.inference_s += taken / len(texts)
+        if self._on_batch is not None:
+            self._on_batch(len(texts), len(texts) * max(lengths))
+
+
+def _deliver(texts: Sequence[tuple[Work, int]], answer: Outputs | Exception) -> None:
+    """Hands each request what came of its texts, on the event loop that it waits on."""
+    finished: list[tuple[Work, NDArray[np.float32] | Exception]] = []
+    for place, (work, index) in enumerate(texts):
+        if isinstance(answer, Exception):
+            if work.num_left > 0:
+                finished.append((work, answer))
+            work.num_left, work.abandoned = 0, True
+            continue
+        assert answer.scores is not None
+        work.rows[index] = answer.scores[place]
+        work.num_left -= 1
+        if work.num_left == 0:
+            finished.append((work, np.stack(work.rows)))
+    for work, result in finished:
+        work.done.get_loop().call_soon_threadsafe(_finish, work, result)
+
+
+def _finish(work: Work, result: NDArray[np.float32] | Exception) -> None:
+    if work.done.done():
+        return
+    if isinstance(result, Exception):
+        work.done.set_exception(result)
+    else:
+        work.done.set_result(result)
