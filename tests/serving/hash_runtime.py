@@ -85,7 +85,7 @@ def make_app(runtime: Runtime, limits: Limits | None = None, **changes: object) 
 
 
 def wait_until_ready(client: TestClient) -> None:
-    for _ in range(500):
+    for _ in range(3_000):
         if client.get("/readyz").status_code == 200:
             return
         threading.Event().wait(0.01)

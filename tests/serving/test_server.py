@@ -27,10 +27,10 @@ import sys, time
 from serving.hash_runtime import HashRuntime
 from tunesmith.serving import create_app, run
 class Slow(HashRuntime):
-    def predict(self, items):
-        if "slow" in str(items[0]):
+    def outputs(self, inputs):
+        if "slow" in str(inputs[0]):
             time.sleep(1)
-        return super().predict(items)
+        return super().outputs(inputs)
 run(create_app(Slow(), name="Tickets"), host="127.0.0.1", port=0,
     on_ready=lambda url: print(url, flush=True))
 print("returned", flush=True)

@@ -10,12 +10,13 @@ from fastapi import FastAPI
 
 from tunesmith.runtimes import Runtime
 from tunesmith.serving import operations, page
+from tunesmith.serving.catalogue import OneModel, Served
 from tunesmith.serving.data_plane import DataPlane
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.middleware import BodyCap, HostGuard, OriginGuard, RequestContext
 from tunesmith.serving.problems import add_handlers
-from tunesmith.serving.protocols import native
+from tunesmith.serving.protocols import native, open_inference, openai, tei
 
 __all__ = ["LOOPBACK_HOSTS", "create_app"]
 
@@ -49,9 +50,10 @@ def create_app(
         name=name, version=runtime.version, runtime=runtime.name, task=runtime.task.name
     )
     plane = DataPlane(runtime, limits=limits, metrics=metrics)
+    catalogue = OneModel(Served(name, plane, details))
     app = _bare_app(plane, name)
     routers = [
-        native.router(plane, name=name),
+        *(protocol.router(catalogue) for protocol in (native, tei, open_inference, openai)),
         operations.router(plane, metrics, name=name, details=details),
         page.router(app, runtime, name=name, details=details),
     ]

@@ -48,6 +48,7 @@ class Answers:
 
     Attributes:
         predictions: one for each text.
+        scores: the model's raw scores, float32 [n, labels].
         cut: index of a text → its tokens, where these were more than the model reads.
         num_tokens: tokens that the model read.
         queue_s: seconds spent waiting for the model.
@@ -55,6 +56,7 @@ class Answers:
     """
 
     predictions: list[Prediction]
+    scores: NDArray[np.float32]
     cut: Mapping[int, int]
     num_tokens: int
     queue_s: float
@@ -149,6 +151,7 @@ class DataPlane:
         )
         return Answers(
             predictions=self._decode(scores, top_k),
+            scores=scores,
             cut={index: count for index, count in enumerate(counts) if count > longest},
             num_tokens=sum(lengths),
             queue_s=queue_s,

@@ -75,7 +75,9 @@ class RequestContext:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         state = state_of(scope)
-        route = scope["path"] if scope["path"] in self._routes else "unknown"
+        # The router notes which route it was; the guards before it leave only the path.
+        path = getattr(scope.get("route"), "path", scope["path"])
+        route = path if path in self._routes else "unknown"
         code = state.get("code")
         self._metrics.count_request(route, status, seconds, code)
         logger.info(

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from tunesmith.serving.refusals import Code, Overloaded, Refused
 
-__all__ = ["Problem", "add_handlers", "problem", "refusal", "responses", "state_of"]
+__all__ = [
+    "Problem",
+    "Respelled",
+    "add_handlers",
+    "problem",
+    "refusal",
+    "responses",
+    "state_of",
+]
 
 _STATUSES: Mapping[Code, int] = {
     "bad_content_length": 400,
@@ -79,17 +88,66 @@ def problem(
     """The answer to a request that is refused, noted for the log and the metrics."""
     state = state_of(scope)
     state["code"] = code
-    shown = message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
-    error = {"code": code, "message": shown, "request_id": state.get("request_id", "")}
+    error = {"code": code, "message": _cut(message), "request_id": state.get("request_id", "")}
     return JSONResponse({"error": error}, _STATUSES[code], headers)
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
 
 
 def refusal(scope: Scope, error: Refused) -> Response:
     """The answer that a `Refused` stands for."""
-    wait = error.retry_after_s if isinstance(error, Overloaded) else None
-    return problem(
-        scope, error.code, error.message, None if wait is None else {"retry-after": str(wait)}
-    )
+    return problem(scope, error.code, error.message, _wait(error))
+
+
+def _wait(error: Refused) -> dict[str, str] | None:
+    return {"retry-after": str(error.retry_after_s)} if isinstance(error, Overloaded) else None
+
+
+class Respelled:
+    """Refusals in the JSON of another protocol, for the clients that read that.
+
+    Only what the protocol's own routes refuse is respelled; the guards before them answer as ever.
+    """
+
+    def __init__(
+        self, spell: Callable[[Code, str], Mapping[str, Any]], model: type[BaseModel]
+    ) -> None:
+        """Args:
+        spell: a code and its message as the protocol's JSON.
+        model: that JSON, for the OpenAPI document.
+        """
+        self._spell = spell
+        self._model = model
+
+    @property
+    def route_class(self) -> type[APIRoute]:
+        """For the protocol's `APIRouter`."""
+        spell = self._spell
+
+        class Route(APIRoute):
+            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+                handle = super().get_route_handler()
+
+                async def respelled(request: Request) -> Response:
+                    try:
+                        return await handle(request)
+                    except Refused as error:
+                        state_of(request.scope)["code"] = error.code
+                        content = spell(error.code, _cut(error.message))
+                        return JSONResponse(content, _STATUSES[error.code], _wait(error))
+
+                return respelled
+
+        return Route
+
+    def responses(self, *statuses: int) -> dict[int | str, dict[str, Any]]:
+        """As the function of this name, with the protocol's JSON."""
+        return {
+            status: {**entry, "model": self._model}
+            for status, entry in responses(*statuses).items()
+        }
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tunesmith.serving.protocols import native
+from tunesmith.serving.protocols import native, open_inference, openai, tei
 
-__all__ = ["native"]
+__all__ = ["native", "open_inference", "openai", "tei"]
