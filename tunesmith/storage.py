@@ -22,6 +22,7 @@ from tunesmith.errors import OutputError
 __all__ = [
     "is_private",
     "locked",
+    "make_folder",
     "make_private",
     "new_folder",
     "require_empty",
@@ -96,6 +97,16 @@ def make_private(folder: Path) -> None:
             mend = "choose a folder that is yours"
             raise OutputError("is another user's folder", where=str(folder), mend=mend)
         folder.chmod(0o700)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it, where it is missing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    with _readable_failures(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def is_private(folder: Path) -> bool:

@@ -24,6 +24,7 @@ FILES = [
     "model/model.safetensors",
     "model/tokenizer.json",
     "model/tokenizer_config.json",
+    "reference/golden.json",
     "reference/held_out.parquet",
     "report/report.html",
     "report/report.json",

@@ -1,16 +1,26 @@
 """The bundle: weights, tokenizer, task, report and manifest in one immutable folder."""
 
 from tunesmith.bundles._bundle import HELD_OUT, Bundle, is_bundle, open_bundle, write_bundle
+from tunesmith.bundles._golden import GOLDEN, Golden, golden_inputs
 from tunesmith.bundles._manifest import Ancestor, BaseFacts, Manifest, file_digest
+from tunesmith.bundles._registry import Registry
 from tunesmith.bundles._rows import read_rows, write_rows
+from tunesmith.bundles._traffic import Canary, Status, Traffic
 
 __all__ = [
+    "GOLDEN",
     "HELD_OUT",
     "Ancestor",
     "BaseFacts",
     "Bundle",
+    "Canary",
+    "Golden",
     "Manifest",
+    "Registry",
+    "Status",
+    "Traffic",
     "file_digest",
+    "golden_inputs",
     "is_bundle",
     "open_bundle",
     "read_rows",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith import storage
+from tunesmith.bundles._golden import GOLDEN, Golden
 from tunesmith.bundles._manifest import MANIFEST, Manifest, file_digest
 from tunesmith.bundles._rows import read_rows
 from tunesmith.errors import BundleError
@@ -62,6 +63,14 @@ class Bundle:
             return None
         names = [field.name for field in self.task.fields]
         return read_rows(self.path / HELD_OUT, names, self.manifest.data["target"])
+
+    def golden(self) -> Golden | None:
+        """Inputs with the trained model's scores; None where the bundle is from before they came.
+
+        Raises:
+            BundleError: the file is not what it should be.
+        """
+        return Golden.read(self.path / GOLDEN) if GOLDEN in self.manifest.files else None
 
     def __fspath__(self) -> str:
         return str(self.path)

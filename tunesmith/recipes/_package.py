@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.bases import Base, available_cores, has_adapter, save_adapter
+from tunesmith.bases import Base, available_cores, has_adapter, save_adapter, score, tokenize
 from tunesmith.bundles import (
+    GOLDEN,
     HELD_OUT,
     BaseFacts,
     Bundle,
+    Golden,
     Manifest,
     file_digest,
+    golden_inputs,
     write_bundle,
     write_rows,
 )
@@ -155,6 +158,7 @@ def package(
             )
         model.tokenizer.save_pretrained(str(temporary / "model"))
         report.write(temporary / "report")
+        _write_golden(temporary / GOLDEN, model, judged)
         if config.data.keep_held_out:
             _write_held_out(temporary / HELD_OUT, data, config.seed)
 
@@ -163,13 +167,19 @@ def package(
     )
 
 
+def _write_golden(file: Path, model: Model, judged: Judged) -> None:
+    inputs = golden_inputs(judged.task)
+    tokens = tokenize(model.tokenizer, inputs, model.max_length)
+    file.parent.mkdir()
+    Golden(inputs, score(model.classifier, tokens)).write(file)
+
+
 def _write_held_out(file: Path, data: PreparedData, seed: int) -> None:
     """Writes the test rows, or a sample of them that does not make the bundle large."""
     test = data.test
     size_bytes = sum(len(str(value).encode()) for column in test.columns for value in column)
     fitting = int(_HELD_OUT_BYTES / max(size_bytes / len(test), 1))
     kept = test.take(stratified_sample(test, max(1, min(_HELD_OUT_ROWS, fitting)), seed))
-    file.parent.mkdir()
     write_rows(file, kept, data.facts["text"], data.facts["target"])
 
 

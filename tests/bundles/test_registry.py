@@ -1,0 +1,107 @@
+"""The registry: whole versions, one change after the other, and what can be gone back to."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tunesmith.bundles import Bundle, Canary, Registry, Status, open_bundle
+from tunesmith.errors import BundleError, InputError
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "registry")
+
+
+@pytest.fixture
+def two(registry: Registry, tiny_bundle: Bundle) -> tuple[str, str]:
+    """A version in production, and another one that is there."""
+    first = registry.add("tickets", tiny_bundle)
+    second = "0" * 12
+    shutil.copytree(
+        registry.bundle_path("tickets", first), registry.folder / "tickets/versions" / second
+    )
+    registry.deploy("tickets", first)
+    return first, second
+
+
+def test_a_version_is_copied_whole_and_once(registry: Registry, tiny_bundle: Bundle) -> None:
+    version = registry.add("tickets", tiny_bundle)
+    assert version == registry.add("tickets", tiny_bundle) == tiny_bundle.version
+    copy = open_bundle(registry.bundle_path("tickets", version))
+    assert copy.manifest == tiny_bundle.manifest
+    assert registry.versions("tickets") == [version]
+    assert registry.names() == []  # nothing answers yet
+
+
+def test_deploying_remembers_what_was_before(registry: Registry, two: tuple[str, str]) -> None:
+    first, second = two
+    assert registry.names() == ["tickets"]
+    traffic = registry.deploy("tickets", second)
+    assert (traffic.production, traffic.previous, traffic.change) == (second, first, 2)
+    assert registry.deploy("tickets", second).previous == first
+    back = registry.roll_back("tickets")
+    assert (back.production, back.previous, back.change) == (first, second, 4)
+    assert registry.traffic("tickets") == back
+
+
+def test_a_trial_is_promoted_or_ended(registry: Registry, two: tuple[str, str]) -> None:
+    first, second = two
+    trial = registry.deploy("tickets", second, share=0.1)
+    assert trial.canary == Canary(version=second, share=0.1)
+    assert trial.versions == (first, second)
+    ended = registry.roll_back("tickets")
+    assert (ended.production, ended.canary, ended.shadow) == (first, None, None)
+    assert registry.deploy("tickets", second, shadow=True).shadow == second
+    promoted = registry.promote("tickets")
+    assert (promoted.production, promoted.previous, promoted.shadow) == (second, first, None)
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "../up", "a/b", "a b", "x" * 65, "é"])
+def test_names_that_lead_elsewhere_are_refused(
+    registry: Registry, tiny_bundle: Bundle, name: str
+) -> None:
+    with pytest.raises(InputError, match="no name for a model"):
+        registry.add(name, tiny_bundle)
+    assert not registry.folder.exists()
+
+
+def test_what_cannot_be_is_said(registry: Registry, two: tuple[str, str]) -> None:
+    first = two[0]
+    for version in ("f" * 12, "..", "nothing"):
+        with pytest.raises(InputError, match="has no version"):
+            registry.deploy("tickets", version)
+    with pytest.raises(InputError, match="only beside another"):
+        registry.deploy("tickets", first, share=0.5)
+    with pytest.raises(InputError, match="no version is tried"):
+        registry.promote("tickets")
+    with pytest.raises(InputError, match="no version to go back to"):
+        registry.roll_back("tickets")
+    assert registry.traffic("tickets").change == 1  # type: ignore[union-attr]
+
+
+def test_a_damaged_file_is_named_and_written_anew(registry: Registry, two: tuple[str, str]) -> None:
+    first, second = two
+    traffic = registry.traffic("tickets")
+    registry.set_status("tickets", Status(serving=traffic, tried=5))
+    (registry.folder / "tickets/traffic.json").write_text("{}")
+    with pytest.raises(BundleError, match="not what Tunesmith writes"):
+        registry.traffic("tickets")
+    assert registry.deploy("tickets", second).change == 6
+    assert registry.traffic("tickets").previous == first  # type: ignore[union-attr]
+
+
+def test_golden_rows_are_answered_alike_and_faults_are_found(tiny_bundle: Bundle) -> None:
+    from tunesmith.runtimes import load
+
+    golden = tiny_bundle.golden()
+    assert golden is not None
+    runtime = load(tiny_bundle)
+    golden.check(runtime.task, runtime.outputs, runtime.name)
+    outputs = runtime.outputs(golden.inputs)
+    outputs.scores[:, :2] = outputs.scores[:, 1::-1].copy()  # type: ignore[index]
+    with pytest.raises(BundleError, match="differ from the trained model's"):
+        golden.check(runtime.task, lambda _: outputs, runtime.name)

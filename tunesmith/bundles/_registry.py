@@ -1,0 +1,219 @@
+"""A folder of models and their versions, which servers watch.
+
+    REGISTRY/
+      NAME/
+        traffic.json          what is wanted: which version answers, and which is tried
+        status.json           what the server made of it
+        versions/0123456789ab a bundle, by the first digits of its digest
+
+Every file is replaced in one step and every version comes whole, so that whoever is killed leaves
+something that works.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from tunesmith import storage
+from tunesmith.bundles._bundle import Bundle, open_bundle
+from tunesmith.bundles._traffic import Canary, Status, Traffic
+from tunesmith.errors import BundleError, InputError
+
+__all__ = ["Registry"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VERSION = re.compile(r"[0-9a-f]{12}")
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class Registry:
+    """Models by name; each with immutable versions, and who of them answers."""
+
+    def __init__(self, folder: Path | str) -> None:
+        """Reads nothing yet; the folder need not exist before something is put into it."""
+        self.folder = Path(folder)
+
+    def names(self) -> list[str]:
+        """The models that have traffic, in alphabetical order."""
+        found = self.folder.glob("*/traffic.json")
+        return sorted(file.parent.name for file in found if _NAME.fullmatch(file.parent.name))
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of a model that are here, the oldest first."""
+        found = [file for file in self._of(name).glob("versions/*") if _is_version(file)]
+        return [file.name for file in sorted(found, key=lambda file: file.stat().st_mtime)]
+
+    def bundle_path(self, name: str, version: str) -> Path:
+        """Where a version lies.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        path = self._of(name) / "versions" / version
+        if not _VERSION.fullmatch(version) or not path.is_dir():
+            raise InputError(
+                f"{name!r} has no version {version!r}",
+                where=str(self.folder),
+                mend=f"it has {', '.join(self.versions(name)) or 'none'}",
+            )
+        return path
+
+    def add(self, name: str, bundle: Bundle) -> str:
+        """Copies a bundle into the registry, whole or not at all, and verifies the copy.
+
+        Returns:
+            Its version; one that is here already is left as it is.
+
+        Raises:
+            InputError: the name is not one.
+            BundleError: the copy is not the bundle.
+            OutputError: the disk is full, or may not be written.
+        """
+        final = self._of(name) / "versions" / bundle.version
+        with self._changing(name):
+            if not final.is_dir():
+                with storage.new_folder(final) as temporary:
+                    shutil.copytree(bundle.path, temporary, dirs_exist_ok=True)
+                    if open_bundle(temporary).manifest.digest != bundle.manifest.digest:
+                        raise BundleError("was changed while it was copied", where=str(bundle.path))
+        return bundle.version
+
+    def traffic(self, name: str) -> Traffic | None:
+        """What is wanted of a model; None where nothing was ever deployed.
+
+        Raises:
+            BundleError: the file was changed by hand into something else.
+        """
+        return _read(self._of(name) / "traffic.json", Traffic)
+
+    def status(self, name: str) -> Status:
+        """What the server made of it; nothing where none has looked at it yet."""
+        return _read(self._of(name) / "status.json", Status) or Status()
+
+    def set_status(self, name: str, status: Status) -> None:
+        """Notes what the server made of it."""
+        _write(self._of(name) / "status.json", status)
+
+    def deploy(
+        self, name: str, version: str, *, share: float | None = None, shadow: bool = False
+    ) -> Traffic:
+        """Wants a version to answer: all requests, a share of them, or none but beside another.
+
+        Args:
+            share: makes it a canary that answers so many of the requests, between 0 and 1.
+            shadow: makes it a shadow of the version in production.
+
+        Raises:
+            InputError: there is no such version, or nothing that it could be tried beside.
+        """
+        self.bundle_path(name, version)
+
+        def change(now: Traffic | None) -> dict[str, object]:
+            if share is None and not shadow:
+                same = now is not None and now.production == version
+                before = None if now is None else now.previous if same else now.production
+                return {"production": version, "previous": before}
+            if now is None or now.production == version:
+                what = "a version can be tried only beside another one that answers"
+                raise InputError(what, where=name, mend="deploy without --canary or --shadow")
+            canary = None if share is None else Canary(version=version, share=share)
+            kept = {"production": now.production, "previous": now.previous}
+            return {**kept, "canary": canary, "shadow": version if shadow else None}
+
+        return self._change(name, change)
+
+    def promote(self, name: str) -> Traffic:
+        """Wants the version that is tried to answer all requests.
+
+        Raises:
+            InputError: none is tried.
+        """
+
+        def change(now: Traffic | None) -> dict[str, object]:
+            tried = None if now is None else now.canary.version if now.canary else now.shadow
+            if now is None or tried is None:
+                raise InputError(
+                    "no version is tried", where=name, mend="tunesmith deploy NAME BUNDLE"
+                )
+            return {"production": tried, "previous": now.production}
+
+        return self._change(name, change)
+
+    def roll_back(self, name: str) -> Traffic:
+        """Ends a trial; where there is none, wants the previous version to answer again.
+
+        Raises:
+            InputError: there is neither.
+        """
+
+        def change(now: Traffic | None) -> dict[str, object]:
+            if now is not None and (now.canary or now.shadow):
+                return {"production": now.production, "previous": now.previous}
+            if now is None or now.previous is None:
+                raise InputError(
+                    "there is no version to go back to",
+                    where=name,
+                    mend=f"deploy one of {', '.join(self.versions(name)) or 'the bundles'}",
+                )
+            return {"production": now.previous, "previous": now.production}
+
+        return self._change(name, change)
+
+    def _change(self, name: str, change: Callable[[Traffic | None], dict[str, object]]) -> Traffic:
+        with self._changing(name):
+            status = self.status(name)
+            try:
+                now = self.traffic(name)
+            except BundleError:  # it is written anew, from what answers
+                now = status.serving
+            number = 1 + max(status.tried, 0 if now is None else now.change)
+            wanted = Traffic.model_validate({"change": number, **change(now)})
+            _write(self._of(name) / "traffic.json", wanted)
+        return wanted
+
+    @contextmanager
+    def _changing(self, name: str) -> Iterator[None]:
+        """Keeps two commands from changing a model at once."""
+        folder = self._of(name)
+        storage.make_folder(folder / "versions")
+        with storage.locked(folder / ".lock"):
+            yield
+
+    def _of(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"{name!r} is no name for a model",
+                where="NAME",
+                mend="letters, digits, '.', '_' and '-', at most 64, a letter or digit first",
+            )
+        return self.folder / name
+
+
+def _is_version(path: Path) -> bool:
+    return path.is_dir() and _VERSION.fullmatch(path.name) is not None
+
+
+def _read(file: Path, kind: type[Record]) -> Record | None:
+    try:
+        return kind.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise BundleError(
+            f"is not what Tunesmith writes: {first['msg']}",
+            where=str(file),
+            mend="deploy again, which writes it anew; it is not made to be edited",
+        ) from error
+
+
+def _write(file: Path, record: BaseModel) -> None:
+    storage.write_bytes(file, (record.model_dump_json(indent=2) + "\n").encode())
