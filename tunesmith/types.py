@@ -221,6 +221,11 @@ class LabelPrediction:
     probability: float
     probabilities: Mapping[str, float]
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The labels given, in no order that matters."""
+        return (self.label,)
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "label": self.label,
@@ -235,6 +240,11 @@ class LabelsPrediction:
 
     labels: tuple[str, ...]
     probabilities: Mapping[str, float]
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The labels given, in the order of the task's labels."""
+        return tuple(label for label in self.probabilities if label in self.labels)
 
     def as_dict(self) -> dict[str, Any]:
         return {"labels": list(self.labels), "probabilities": dict(self.probabilities)}

@@ -37,7 +37,9 @@ def with_plane(
     warm: bool = True,
 ) -> T:
     async def session() -> T:
-        plane = DataPlane(runtime, limits=limits or Limits(), metrics=ServingMetrics())
+        plane = DataPlane(
+            runtime, limits=limits or Limits(), metrics=ServingMetrics().of("Tickets", "1")
+        )
         async with plane.running():
             while warm and not plane.ready:
                 await asyncio.sleep(0.001)

@@ -13,6 +13,8 @@ from tunesmith.serving import Limits
 
 from .hash_runtime import LABELS, HashRuntime, make_app, wait_until_ready
 
+VERSION = 'version="0123456789ab"'
+OF = f'model="Tickets",{VERSION}'
 Serve = Callable[..., TestClient]
 
 
@@ -30,12 +32,12 @@ def test_is_alive_before_it_is_ready(serve: Serve) -> None:
     assert (early.status_code, early.headers["retry-after"]) == (503, "1")
     assert early.json()["error"]["code"] == "not_ready"
     assert client.get("/healthz").json() == {"status": "alive"}
-    assert samples(client)["tunesmith_ready"] == 0
+    assert samples(client)[f"tunesmith_ready{{{OF}}}"] == 0
     assert runtime.gate is not None
     runtime.gate.set()
     wait_until_ready(client)
     assert client.get("/readyz").json() == {"status": "ready"}
-    assert samples(client)["tunesmith_ready"] == 1
+    assert samples(client)[f"tunesmith_ready{{{OF}}}"] == 1
 
 
 def test_warms_up_with_the_shapes_of_traffic(serve: Serve) -> None:
@@ -88,22 +90,24 @@ def test_counts_what_it_does(client: TestClient) -> None:
     assert found['tunesmith_requests_total{route="/v1/predict",status="422"}'] == 1
     assert found['tunesmith_requests_total{route="unknown",status="404"}'] == 2
     assert found['tunesmith_rejects_total{code="empty_text"}'] == 1
-    assert found["tunesmith_texts_total"] == 2
-    assert found["tunesmith_tokens_total"] == 3 + 16
-    assert found["tunesmith_cut_texts_total"] == 1
-    assert found["tunesmith_queue_depth"] == 0
-    assert found['tunesmith_stage_seconds_count{stage="queue"}'] == 1
-    assert found['tunesmith_stage_seconds_count{stage="inference"}'] == 1
+    assert found[f"tunesmith_texts_total{{{OF}}}"] == 2
+    assert found[f"tunesmith_tokens_total{{{OF}}}"] == 3 + 16
+    assert found[f"tunesmith_cut_texts_total{{{OF}}}"] == 1
+    assert found[f"tunesmith_queue_depth{{{OF}}}"] == 0
+    assert found[f'tunesmith_stage_seconds_count{{model="Tickets",stage="queue",{VERSION}}}'] == 1
+    assert (
+        found[f'tunesmith_stage_seconds_count{{model="Tickets",stage="inference",{VERSION}}}'] == 1
+    )
     assert found['tunesmith_request_seconds_count{route="/v1/predict"}'] == 2
-    model = 'name="Tickets",runtime="hash-fp32",task="text-classification",version="0123456789ab"'
+    model = f'model="Tickets",runtime="hash-fp32",task="text-classification",{VERSION}'
     assert found[f"tunesmith_model_info{{{model}}}"] == 1
 
 
 def test_two_apps_never_share_counts(serve: Serve) -> None:
     first, second = serve(HashRuntime()), serve(HashRuntime())
     first.post("/v1/predict", json={"texts": ["a"]})
-    assert samples(first)["tunesmith_texts_total"] == 1
-    assert samples(second)["tunesmith_texts_total"] == 0
+    assert samples(first)[f"tunesmith_texts_total{{{OF}}}"] == 1
+    assert samples(second)[f"tunesmith_texts_total{{{OF}}}"] == 0
 
 
 def test_clients_cannot_make_the_metrics_grow(client: TestClient) -> None:

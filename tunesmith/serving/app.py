@@ -46,10 +46,7 @@ def create_app(
             server that others reach by names unknown here.
     """
     metrics = ServingMetrics()
-    metrics.describe(
-        name=name, version=runtime.version, runtime=runtime.name, task=runtime.task.name
-    )
-    plane = DataPlane(runtime, limits=limits, metrics=metrics)
+    plane = DataPlane(runtime, limits=limits, metrics=metrics.of(name, runtime.version))
     catalogue = OneModel(Served(name, plane, details))
     app = _bare_app(plane, name)
     routers = [

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tunesmith.serving.data_plane import DataPlane
+from tunesmith.bundles import Bundle
+from tunesmith.serving.data_plane import Answers, DataPlane
+from tunesmith.serving.limits import Limits
 from tunesmith.serving.refusals import Refused
 
-__all__ = ["Catalogue", "OneModel", "Served"]
+__all__ = ["Catalogue", "OneModel", "Served", "bundle_details", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +22,47 @@ class Served:
         name: what clients call the model.
         plane: what answers.
         details: JSON facts about its bundle.
+        watched: told of each request's items and answers, where they are compared.
     """
 
     name: str
     plane: DataPlane
     details: Mapping[str, object] = field(default_factory=dict)
+    watched: Callable[[Sequence[object], Answers], None] | None = None
 
     @property
     def version(self) -> str:
         """The first 12 hexadecimal digits of the bundle's digest."""
         return self.plane.runtime.version
 
+    async def predict(
+        self,
+        items: Sequence[object],
+        *,
+        top_k: int | None = None,
+        place: str = "texts",
+        timeout_s: float | None = None,
+        abandoned: Callable[[], Awaitable[bool]] | None = None,
+    ) -> Answers:
+        """Answers every item; see `DataPlane.predict`."""
+        answers = await self.plane.predict(
+            items, top_k=top_k, place=place, timeout_s=timeout_s, abandoned=abandoned
+        )
+        if self.watched is not None:
+            self.watched(items, answers)
+        return answers
+
 
 class Catalogue(Protocol):
-    """Finds who answers a request."""
+    """Finds who answers a request.
+
+    Between finding it and asking it nothing may be awaited: a version that nobody has asked yet may
+    be stopped meanwhile.
+    """
+
+    @property
+    def limits(self) -> Limits:
+        """The caps on requests, which are the same for all."""
 
     def find(self, name: str | None = None, version: str | None = None) -> Served:
         """The model of this name; where there is one model only, it needs no name.
@@ -51,6 +80,7 @@ class OneModel:
 
     def __init__(self, served: Served) -> None:
         self._served = served
+        self.limits = served.plane.limits
 
     def find(self, name: str | None = None, version: str | None = None) -> Served:
         served = self._served
@@ -62,6 +92,16 @@ class OneModel:
 
     def all(self) -> Sequence[Served]:
         return (self._served,)
+
+
+def bundle_details(bundle: Bundle) -> dict[str, object]:
+    """What clients may know of a bundle."""
+    manifest = bundle.manifest
+    return {
+        "base": manifest.base.model_dump(),
+        "created": manifest.created,
+        "metrics": manifest.metrics,
+    }
 
 
 def unknown(message: str) -> Refused:

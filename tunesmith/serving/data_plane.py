@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import logging
 import math
+import threading
 import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -24,7 +25,7 @@ from tunesmith.errors import DataError
 from tunesmith.runtimes import Runtime
 from tunesmith.serving.batcher import Batcher, Work
 from tunesmith.serving.limits import Limits
-from tunesmith.serving.metrics import ServingMetrics
+from tunesmith.serving.metrics import ModelMetrics
 from tunesmith.serving.refusals import Overloaded, Refused
 from tunesmith.tasks import Task
 from tunesmith.types import Inputs, Outputs, Prediction
@@ -70,14 +71,37 @@ class DataPlane:
     for who is next and who shares a batch.
     """
 
-    def __init__(self, runtime: Runtime, *, limits: Limits, metrics: ServingMetrics) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        limits: Limits,
+        metrics: ModelMetrics,
+        machine: threading.Lock | None = None,
+    ) -> None:
+        """Does nothing yet; see `running`.
+
+        Args:
+            runtime: the loaded bundle.
+            limits: the caps on requests.
+            metrics: where this version is counted.
+            machine: held while the model runs, where several models share the cores.
+        """
         self.runtime = runtime
         self.limits = limits
         self._metrics = metrics
+        self._machine = machine
         self._batcher: Batcher | None = None
         self._pending = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._ready = False
-        metrics.watch(queue_depth=lambda: self._pending, ready=lambda: self._ready)
+        metrics.describe(
+            runtime=runtime.name,
+            task=runtime.task.name,
+            queue_depth=lambda: self._pending,
+            ready=lambda: self._ready,
+        )
 
     @property
     def task(self) -> Task:
@@ -89,23 +113,63 @@ class DataPlane:
         """Whether the model has been warmed up."""
         return self._ready
 
+    @property
+    def pending(self) -> int:
+        """How many requests wait for an answer."""
+        return self._pending
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keeps the inference thread for as long as the server runs, and warms the model up."""
-        self._batcher = batcher = Batcher(
-            self.runtime,
-            max_texts=self.limits.batch_texts,
-            max_tokens=self.limits.batch_tokens,
-            on_batch=self._metrics.count_batch,
-        )
-        warm_up = asyncio.create_task(self._warm_up(batcher))
+        """Answers for as long as the block lasts; the model is warmed up beside it."""
+        self._start()
+        warm_up = asyncio.create_task(self.warm_up())
         warm_up.add_done_callback(_report_failure)
         try:
             yield
         finally:
-            self._ready, self._batcher = False, None
             warm_up.cancel()
             await asyncio.wait([warm_up])
+            await self.stop()
+
+    def _start(self) -> Batcher:
+        if self._batcher is None:
+            self._batcher = Batcher(
+                self.runtime,
+                max_texts=self.limits.batch_texts,
+                max_tokens=self.limits.batch_tokens,
+                machine=self._machine,
+                on_batch=self._metrics.count_batch,
+            )
+        return self._batcher
+
+    async def warm_up(self) -> None:
+        """Runs the shapes that traffic will have; `ready` once it has.
+
+        Raises:
+            Exception: whatever the runtime raises.
+        """
+        batcher = self._start()
+        fields = self.task.fields
+        if all(field.modality == "text" for field in fields):
+
+            def example(num_tokens: int) -> Inputs:
+                return (" ".join(["warm"] * max(1, num_tokens // len(fields) - 1)),) * len(fields)
+
+            await asyncio.to_thread(batcher.warm_up, example)
+        self._ready = True
+        logger.info("event=ready model_version=%s", self.runtime.version)
+
+    async def retire(self) -> None:
+        """Answers every request that has come, then stops for good."""
+        await self._idle.wait()
+        await self.stop()
+        self._metrics.forget()
+
+    async def stop(self) -> None:
+        """Answers nothing any more; what waits is refused or, in a batch that runs, answered."""
+        self._ready = False
+        if (batcher := self._batcher) is not None:
+            self._batcher = None
             await asyncio.to_thread(batcher.stop)
 
     async def predict(
@@ -132,10 +196,10 @@ class DataPlane:
         """
         inputs = self._read(items, place)
         patience_s = min(timeout_s or self.limits.timeout_s, self.limits.timeout_s)
-        counts = await self._count_tokens(inputs)
         longest = self.runtime.max_length
-        lengths = [min(count, longest) for count in counts]
         with self._admitted(patience_s) as batcher:
+            counts = await self._count_tokens(inputs)
+            lengths = [min(count, longest) for count in counts]
             work = batcher.submit(inputs, lengths)
             try:
                 scores = await self._answer(work, patience_s, abandoned)
@@ -224,10 +288,13 @@ class DataPlane:
                 retry_after_s=_whole_seconds(batcher.expected_wait_s),
             )
         self._pending += 1
+        self._idle.clear()
         try:
             yield batcher
         finally:
             self._pending -= 1
+            if not self._pending:
+                self._idle.set()
 
     async def _answer(
         self,
@@ -242,25 +309,13 @@ class DataPlane:
                 return work.done.result()
             if abandoned is not None and await abandoned():
                 raise Refused("client_gone", "the client left before it was answered")
-        assert self._batcher is not None
+        batcher = self._batcher
         raise Overloaded(
             "timed_out",
             f"no answer within {patience_s:g} s",
             mend="send fewer or shorter texts, or ask again later",
-            retry_after_s=_whole_seconds(self._batcher.expected_wait_s),
+            retry_after_s=_whole_seconds(0 if batcher is None else batcher.expected_wait_s),
         )
-
-    async def _warm_up(self, batcher: Batcher) -> None:
-        """Runs the shapes that traffic will have before anybody waits for an answer."""
-        fields = self.task.fields
-        if all(field.modality == "text" for field in fields):
-
-            def example(num_tokens: int) -> Inputs:
-                return (" ".join(["warm"] * max(1, num_tokens // len(fields) - 1)),) * len(fields)
-
-            await asyncio.to_thread(batcher.warm_up, example)
-        self._ready = True
-        logger.info("event=ready model_version=%s", self.runtime.version)
 
 
 def _whole_seconds(wait_s: float) -> int:

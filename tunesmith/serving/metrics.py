@@ -12,7 +12,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-__all__ = ["ServingMetrics"]
+__all__ = ["ModelMetrics", "ServingMetrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -44,46 +44,52 @@ class ServingMetrics:
             registry=own,
             buckets=_SECONDS,
         )
+        of = ["model", "version"]
         self._stage_seconds = Histogram(
             "tunesmith_stage_seconds",
             "Time of a prediction's stages: waiting for the model, and in the model",
-            ["stage"],
+            ["stage", *of],
             registry=own,
             buckets=_SECONDS,
         )
-        self._texts = Counter("tunesmith_texts", "Texts answered", registry=own)
-        self._tokens = Counter("tunesmith_tokens", "Tokens read by the model", registry=own)
-        self._cut = Counter("tunesmith_cut_texts", "Texts of which the end was cut", registry=own)
+        self._texts = Counter("tunesmith_texts", "Texts answered", of, registry=own)
+        self._tokens = Counter("tunesmith_tokens", "Tokens read by the model", of, registry=own)
+        self._cut = Counter(
+            "tunesmith_cut_texts", "Texts of which the end was cut", of, registry=own
+        )
         self._batch_texts = Histogram(
             "tunesmith_batch_texts",
             "Texts that went through the model together",
+            of,
             registry=own,
             buckets=_BATCH_TEXTS,
         )
         self._batch_tokens = Counter(
             "tunesmith_batch_tokens",
             "Tokens that went through the model, with padding",
+            of,
+            registry=own,
+        )
+        self._shadowed = Counter(
+            "tunesmith_shadow_texts",
+            "Texts that a shadow answered too, by whether its answer was the same",
+            [*of, "agrees"],
             registry=own,
         )
         self._model = Gauge(
             "tunesmith_model_info",
-            "The model that is served",
-            ["name", "version", "runtime", "task"],
+            "The models that are loaded",
+            [*of, "runtime", "task"],
             registry=own,
         )
         self._queue = Gauge(
-            "tunesmith_queue_depth", "Predictions running or waiting now", registry=own
+            "tunesmith_queue_depth", "Predictions running or waiting now", of, registry=own
         )
-        self._ready = Gauge("tunesmith_ready", "1 once the model is warm", registry=own)
+        self._ready = Gauge("tunesmith_ready", "1 once the model is warm", of, registry=own)
 
-    def describe(self, *, name: str, version: str, runtime: str, task: str) -> None:
-        """Names the model that is served."""
-        self._model.labels(name, version, runtime, task).set(1)
-
-    def watch(self, *, queue_depth: Callable[[], int], ready: Callable[[], bool]) -> None:
-        """Reads these whenever the metrics are asked for."""
-        self._queue.set_function(queue_depth)
-        self._ready.set_function(ready)
+    def of(self, model: str, version: str) -> ModelMetrics:
+        """What is counted of one version of a model."""
+        return ModelMetrics(self, model, version)
 
     def count_request(self, route: str, status: int, seconds: float, code: str | None) -> None:
         """Counts an answered or refused request; `code` says why it was refused."""
@@ -92,21 +98,60 @@ class ServingMetrics:
         if code is not None:
             self._rejects.labels(code).inc()
 
+    def render(self) -> bytes:
+        """All metrics in the text format."""
+        return generate_latest(self.registry)
+
+
+class ModelMetrics:
+    """The counters of one version of a model."""
+
+    def __init__(self, server: ServingMetrics, model: str, version: str) -> None:
+        self._server = server
+        self._of = (model, version)
+        self._described: tuple[str, ...] | None = None
+
+    def describe(
+        self,
+        *,
+        runtime: str,
+        task: str,
+        queue_depth: Callable[[], int],
+        ready: Callable[[], bool],
+    ) -> None:
+        """Names the model; the queue and readiness are read whenever the metrics are asked for."""
+        for counter in (self._server._texts, self._server._tokens, self._server._cut):
+            counter.labels(*self._of)  # so that nothing is counted as 0, and not as unknown
+        self._described = (*self._of, runtime, task)
+        self._server._model.labels(*self._described).set(1)
+        self._server._queue.labels(*self._of).set_function(queue_depth)
+        self._server._ready.labels(*self._of).set_function(ready)
+
+    def forget(self) -> None:
+        """Leaves the model out of what is loaded; what was counted of it stays."""
+        if self._described is not None:
+            self._server._model.remove(*self._described)
+            self._server._queue.remove(*self._of)
+            self._server._ready.remove(*self._of)
+            self._described = None
+
     def count_batch(self, num_texts: int, num_tokens: int) -> None:
         """Counts one batch; `num_tokens` with its padding. Safe from any thread."""
-        self._batch_texts.observe(num_texts)
-        self._batch_tokens.inc(num_tokens)
+        self._server._batch_texts.labels(*self._of).observe(num_texts)
+        self._server._batch_tokens.labels(*self._of).inc(num_tokens)
+
+    def count_shadowed(self, *, num_alike: int, num_texts: int) -> None:
+        """Counts the texts that this version answered as a shadow, and how many alike."""
+        self._server._shadowed.labels(*self._of, "yes").inc(num_alike)
+        self._server._shadowed.labels(*self._of, "no").inc(num_texts - num_alike)
 
     def count_prediction(
         self, *, num_texts: int, num_tokens: int, num_cut: int, queue_s: float, inference_s: float
     ) -> None:
         """Counts one request's texts and stages."""
-        self._texts.inc(num_texts)
-        self._tokens.inc(num_tokens)
-        self._cut.inc(num_cut)
-        self._stage_seconds.labels("queue").observe(queue_s)
-        self._stage_seconds.labels("inference").observe(inference_s)
-
-    def render(self) -> bytes:
-        """All metrics in the text format."""
-        return generate_latest(self.registry)
+        server = self._server
+        server._texts.labels(*self._of).inc(num_texts)
+        server._tokens.labels(*self._of).inc(num_tokens)
+        server._cut.labels(*self._of).inc(num_cut)
+        server._stage_seconds.labels("queue", *self._of).observe(queue_s)
+        server._stage_seconds.labels("inference", *self._of).observe(inference_s)

@@ -37,10 +37,10 @@ def router(catalogue: Catalogue) -> APIRouter:
     )
     async def predict(request: Request) -> Response:
         """Answers a list of texts, in their order."""
-        served = catalogue.find()
-        body = await read_json(request, served.plane.limits.timeout_s)
+        body = await read_json(request, catalogue.limits.timeout_s)
         asked = parsed(body, PredictRequest, _EXAMPLE, {})
-        answers = await served.plane.predict(
+        served = catalogue.find()
+        answers = await served.predict(
             asked.texts, top_k=asked.top_k, abandoned=request.is_disconnected
         )
         return _response(answers, served)

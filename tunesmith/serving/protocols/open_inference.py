@@ -121,15 +121,13 @@ def _add_model_routes(
     )
     async def infer(name: str, request: Request) -> Response:
         """Answers the rows of the input tensors, in their order."""
+        body, binary = await _body(request, catalogue.limits.timeout_s)
         served = _found(catalogue, name, request)
-        body, binary = await _body(request, served.plane.limits.timeout_s)
         asked = parsed(body, InferenceRequest, _EXAMPLE, {})
         task = served.plane.task
         wanted = None if asked.outputs is None else [output.name for output in asked.outputs]
         items = inputs_of(task, read_tensors(asked, binary))
-        answers = await served.plane.predict(
-            items, place="inputs", abandoned=request.is_disconnected
-        )
+        answers = await served.predict(items, place="inputs", abandoned=request.is_disconnected)
         response = InferenceResponse(
             model_name=served.name,
             model_version=served.version,

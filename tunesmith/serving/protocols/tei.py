@@ -63,13 +63,11 @@ def router(catalogue: Catalogue) -> APIRouter:
     )
     async def predict(request: Request) -> Response:
         """Every label with its probability, the likeliest first: a list, or one for each input."""
+        body = await read_json(request, catalogue.limits.timeout_s)
+        asked = parsed(body, TeiRequest, _EXAMPLE, {})
         served = catalogue.find()
-        limits = served.plane.limits
-        asked = parsed(await read_json(request, limits.timeout_s), TeiRequest, _EXAMPLE, {})
         items, is_batch = _items(asked, len(served.plane.task.fields))
-        answers = await served.plane.predict(
-            items, place="inputs", abandoned=request.is_disconnected
-        )
+        answers = await served.predict(items, place="inputs", abandoned=request.is_disconnected)
         if asked.truncate is False and answers.cut:
             index, count = next(iter(answers.cut.items()))
             raise Refused(
