@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ import typer  # noqa: E402 - after the environment is set
 from tunesmith import __version__  # noqa: E402
 from tunesmith.cli.check import check  # noqa: E402
 from tunesmith.cli.demo import demo  # noqa: E402
+from tunesmith.cli.deploy import deploy, deployments, promote, roll_back  # noqa: E402
 from tunesmith.cli.doctor import doctor  # noqa: E402
 from tunesmith.cli.evaluate import evaluate  # noqa: E402
 from tunesmith.cli.info import info  # noqa: E402
@@ -44,7 +46,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for _command in (check, review, train, tune, evaluate, predict, serve, info, doctor, demo):
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    *(check, review, train, tune, evaluate, predict, serve),
+    *(deploy, promote, roll_back, deployments, info, doctor, demo),
+)
+for _command in _COMMANDS:
     app.command()(_command)
 
 
