@@ -26,6 +26,7 @@ from tunesmith.cli.demo import demo  # noqa: E402
 from tunesmith.cli.doctor import doctor  # noqa: E402
 from tunesmith.cli.evaluate import evaluate  # noqa: E402
 from tunesmith.cli.info import info  # noqa: E402
+from tunesmith.cli.keys import keys  # noqa: E402
 from tunesmith.cli.predict import predict  # noqa: E402
 from tunesmith.cli.review import review  # noqa: E402
 from tunesmith.cli.serve import serve  # noqa: E402
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 for _command in (check, review, train, tune, evaluate, predict, serve, info, doctor, demo):
     app.command()(_command)
+app.add_typer(keys)
 
 
 def _show_version(wanted: bool) -> None:

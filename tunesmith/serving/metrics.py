@@ -12,6 +12,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from tunesmith.serving.usage import current_usage
+
 __all__ = ["ServingMetrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -82,7 +84,11 @@ class ServingMetrics:
     def count_prediction(
         self, *, num_texts: int, num_tokens: int, num_cut: int, queue_s: float, inference_s: float
     ) -> None:
-        """Counts one request's texts and stages."""
+        """Counts one request's texts and stages, and notes them with the request that it is in."""
+        usage = current_usage.get()
+        if usage is not None:
+            usage.texts += num_texts
+            usage.tokens += num_tokens
         self._texts.inc(num_texts)
         self._tokens.inc(num_tokens)
         self._cut.inc(num_cut)
