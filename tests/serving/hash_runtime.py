@@ -90,7 +90,7 @@ def make_app(
     log_texts: bool = False,
     **changes: object,
 ) -> FastAPI:
-    """The app as the tests' client reaches it, by the name "testserver"; open to all, by default."""
+    """The app as the tests' client reaches it, by the name "testserver"; it wants no key."""
     guards = Guards(access, allowed_hosts, trusted_proxies, limits or Limits(), log_texts)
     settings = {"name": "Tickets", **changes}
     return create_app(runtime, guards=guards, **settings)  # type: ignore[arg-type]

@@ -39,9 +39,7 @@ def test_a_bad_address_is_found_before_the_bundle_is_opened() -> None:
         serve("/no/such/bundle", host="0.0.0.0", port=0)
 
 
-def test_serves_what_the_manifest_says(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_serves_what_the_manifest_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     runtime = HashRuntime()
     base = SimpleNamespace(model_dump=lambda: {"id": "tiny"})
     manifest = SimpleNamespace(

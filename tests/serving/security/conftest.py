@@ -33,7 +33,8 @@ from tunesmith.serving import logging_to
 from tunesmith.serving.security import Access, KeyFile, Tls, TlsFiles
 given = json.loads(sys.argv[1])
 limits = Limits(**given.get("limits", {}))
-tls = Tls(TlsFiles(*(Path(file) if file else None for file in given["tls"]))) if "tls" in given else None
+files = [Path(file) if file else None for file in given.get("tls", [])]
+tls = Tls(TlsFiles(*files)) if files else None
 access = Access(KeyFile(given["keys"])) if "keys" in given else None
 guards = Guards(access, limits=limits)
 app = create_app(HashRuntime(), name="Tickets", guards=guards)
@@ -71,35 +72,39 @@ class Started:
     process: subprocess.Popen[str]
     url: str
     admin_url: str
+    log: Path
 
     def stop(self) -> tuple[str, list[dict[str, Any]]]:
         """Its output, and its log."""
         self.process.terminate()
-        out, err = self.process.communicate(timeout=30)
-        assert "Traceback" not in err
-        return out, [json.loads(line) for line in err.splitlines()]
+        out, _ = self.process.communicate(timeout=30)
+        log = self.log.read_text()
+        assert "Traceback" not in log
+        return out, [json.loads(line) for line in log.splitlines()]
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Started]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
     processes: list[subprocess.Popen[str]] = []
     root = Path(__file__).parents[3]
     path = os.pathsep.join([str(root), str(root / "tests")])
 
     def begin(**given: object) -> Started:
-        process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", PROGRAM, json.dumps(given, default=str)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        log = tmp_path / f"server-{len(processes)}.log"
+        with log.open("w") as errors:  # a pipe that nobody reads would stop the server
+            process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-c", PROGRAM, json.dumps(given, default=str)],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env={**os.environ, "PYTHONPATH": path},
+            )
         processes.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line, process.communicate()
+        assert line, log.read_text()
         url, admin_url = line.split()
-        return Started(process, url, admin_url)
+        return Started(process, url, admin_url, log)
 
     yield begin
     for process in processes:

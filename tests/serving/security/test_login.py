@@ -60,7 +60,9 @@ def test_under_tls_the_cookie_is_for_tls_alone(access: Access) -> None:
     assert response.headers["strict-transport-security"].startswith("max-age=")
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"key": ""}', b'{"key": 1}', b'{"key": "a", "b": 1}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"key": ""}', b'{"key": 1}', b'{"key": "a", "b": 1}']
+)
 def test_refuses_what_is_no_login(client: TestClient, body: bytes) -> None:
     assert client.post("/login", content=body).status_code == 422
 

@@ -79,7 +79,9 @@ def test_a_changed_quota_holds_at_once(clock: Clock) -> None:
     burst=st.integers(1, 50),
     steps=st.lists(st.floats(0, 5), max_size=200),
 )
-def test_never_more_than_the_burst_and_the_rate(rate: float, burst: int, steps: list[float]) -> None:
+def test_never_more_than_the_burst_and_the_rate(
+    rate: float, burst: int, steps: list[float]
+) -> None:
     clock = Clock()
     quotas, limited = Quotas(clock), key(rate=rate, burst=burst)
     begun, admitted = clock.now, 0

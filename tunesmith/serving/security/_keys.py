@@ -166,14 +166,15 @@ def read_expiry(given: str, now: datetime, where: str = "--expires") -> datetime
     period = _PERIOD.fullmatch(given.strip().lower())
     try:
         if period is not None:
-            return now + timedelta(**{_UNITS[period[2]]: int(period[1])})
-        moment = datetime.fromisoformat(given.strip())
+            moment = now + timedelta(**{_UNITS[period[2]]: int(period[1])})
+        else:
+            moment = datetime.fromisoformat(given.strip())
     except (OverflowError, ValueError):
         mend = "a period, such as 90d, 12h or 2w; or a date, such as 2027-03-31"
         raise ConfigError(f"{given!r} is no time", where=where, mend=mend) from None
     moment = moment.astimezone(now.tzinfo) if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
     if moment <= now:
-        raise ConfigError(f"{given} is past", where=where, mend="a later date")
+        raise ConfigError(f"{given} is not in the future", where=where, mend="a later date")
     return moment
 
 
