@@ -14,7 +14,13 @@ from tunesmith.serving import operations, page
 from tunesmith.serving.data_plane import DataPlane
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ServingMetrics
-from tunesmith.serving.middleware import BodyCap, HostGuard, OriginGuard, RequestContext
+from tunesmith.serving.middleware import (
+    BodyCap,
+    HeaderCap,
+    HostGuard,
+    OriginGuard,
+    RequestContext,
+)
 from tunesmith.serving.problems import add_handlers
 from tunesmith.serving.protocols import native
 from tunesmith.serving.security import (
@@ -133,6 +139,7 @@ def _guarded(
         app.add_middleware(AccessGuard, access=guards.access, scope_of=scope_of)
     app.add_middleware(OriginGuard)
     app.add_middleware(HostGuard, allowed=guards.allowed_hosts)
+    app.add_middleware(HeaderCap, max_bytes=limits.max_header_bytes)
     app.add_middleware(
         RequestContext,
         metrics=metrics,

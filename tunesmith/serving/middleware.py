@@ -24,6 +24,7 @@ from tunesmith.serving.usage import current_usage, usage_of
 __all__ = [
     "SECURITY_HEADERS",
     "BodyCap",
+    "HeaderCap",
     "HostGuard",
     "OriginGuard",
     "RequestContext",
@@ -170,6 +171,27 @@ def _kept(state: dict[str, object], receive: Receive) -> Receive:
         return message
 
     return noted
+
+
+class HeaderCap:
+    """Refuses a first line and headers of more than `max_bytes`.
+
+    The web server stops such as do not arrive at once; of the others it knows no limit.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self.app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+            size += sum(len(name) + len(value) for name, value in scope["headers"])
+            if size > self._max_bytes:
+                message = f"the address and the headers are larger than {self._max_bytes:,} bytes"
+                await problem(scope, "headers_too_large", message)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class HostGuard:

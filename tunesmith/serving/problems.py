@@ -37,6 +37,7 @@ _STATUSES: Mapping[Code, int] = {
     "invalid_text": 422,
     "quota_exceeded": 429,
     "too_many_failures": 429,
+    "headers_too_large": 431,
     "client_gone": 499,
     "internal": 500,
     "not_ready": 503,
@@ -55,6 +56,7 @@ _TITLES = {
     415: "The body is not declared as application/json, or is compressed",
     422: "The JSON is not what the route reads",
     429: "The key's quota is used up, or the address sent too many wrong keys; see Retry-After",
+    431: "The address and the headers are too long",
     500: "The server failed; its log knows the request id",
     503: "The server is busy or not ready; see the Retry-After header",
 }

@@ -15,6 +15,7 @@ Code: TypeAlias = Literal[
     "client_gone",
     "cross_origin",
     "empty_text",
+    "headers_too_large",
     "host_not_allowed",
     "insufficient_scope",
     "internal",
