@@ -269,19 +269,35 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     insecure: bool = False,
+    keys: str | Path | None = None,
+    no_auth: bool = False,
 ) -> None:
     """Serves a bundle over HTTP until interrupted.
 
+    Args:
+        bundle: the bundle, or its folder.
+        host: a name or an address of this machine.
+        port: 0 picks a free one.
+        insecure: whether to listen beyond loopback without TLS.
+        keys: a file of `tunesmith keys`; where there is none, a key is made for this start.
+        no_auth: whether no key is needed; on loopback only.
+
     Raises:
+        ConfigError: the key file cannot be used, or `no_auth` was given beyond loopback.
         OutputError: the address cannot or may not be listened on.
         BundleError: it is no bundle, or was changed.
     """
     from tunesmith import serving
 
-    def ready(url: str, _: Runtime) -> None:
-        print(f"{url}/", flush=True)  # noqa: T201 - where a notebook's user must go
+    def ready(served: serving.Serving) -> None:
+        print(served.page, flush=True)  # noqa: T201 - where a notebook's user must go
+        if served.key is not None:
+            print(f"Authorization: Bearer {served.key}", flush=True)  # noqa: T201
 
-    serving.serve(bundle, host=host, port=port, insecure=insecure, on_ready=ready)
+    security = serving.Security(
+        keys=None if keys is None else Path(keys), no_auth=no_auth, insecure=insecure
+    )
+    serving.serve(bundle, host=host, port=port, security=security, on_ready=ready)
 
 
 def _console() -> Listener:

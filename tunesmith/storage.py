@@ -188,8 +188,11 @@ def new_folder(final: Path, *, mode: int = 0o755) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_bytes(final: Path, content: bytes) -> None:
+def write_bytes(final: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Writes a file whole or not at all; an older one of the name is replaced in one step.
+
+    Args:
+        mode: who may read it, as `chmod` takes it; nobody else may while it is written.
 
     Raises:
         OutputError: the disk is full or may not be written.
@@ -202,7 +205,7 @@ def write_bytes(final: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).chmod(0o644)
+            Path(name).chmod(mode)
             Path(name).replace(final)
             _flush(final.parent)
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,6 +16,11 @@ from pathlib import Path
 import pytest
 
 from .conftest import Invoke
+
+
+@pytest.fixture(autouse=True)
+def _no_keys(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESMITH_KEYS", str(tmp_path_factory.mktemp("keys") / "none.json"))
 
 
 @pytest.fixture
@@ -40,8 +46,12 @@ def test_serve_answers_and_stops(command: list[str], small: Path) -> None:
             request = urllib.request.Request(
                 f"{ready['url']}/v1/predict",
                 json.dumps({"texts": ["where is it", "b"]}).encode(),
-                {"content-type": "application/json"},
+                {
+                    "content-type": "application/json",
+                    "authorization": f"Bearer {ready['key']}",
+                },
             )
+            words = shlex.split(ready["curl"])
             with urllib.request.urlopen(request, timeout=60) as answer:
                 predictions = json.load(answer)["predictions"]
             process.send_signal(signal.SIGINT)
@@ -49,7 +59,11 @@ def test_serve_answers_and_stops(command: list[str], small: Path) -> None:
         finally:
             process.kill()
     assert len(predictions) == 2
-    assert ready["curl"].startswith(f"curl {ready['url']}/v1/predict ")
+    assert words[:2] == ["curl", f"{ready['url']}/v1/predict"]
+    assert words[3] == f"authorization: Bearer {ready['key']}"
+    assert ready["page"].startswith(f"{ready['url']}/login#")
+    assert "event=request method=POST route=/v1/predict status=200" in err
+    assert ready["key"] not in err
     assert (process.returncode, out) == (0, "")
     assert "Traceback" not in err
 
@@ -61,9 +75,14 @@ def test_the_python_api_tells_the_port_that_it_got(
 
     monkeypatch.setattr("uvicorn.Server.main_loop", _no_loop)
     tunesmith.serve(small / "run", port=0)
-    port = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\n", capsys.readouterr().out)
+    said = capsys.readouterr().out
+    port = re.fullmatch(
+        r"http://127\.0\.0\.1:(\d+)/login#\S+\nAuthorization: Bearer tsk_\S+\n", said
+    )
     assert port is not None
     assert int(port[1]) > 0
+    tunesmith.serve(small / "run", port=0, no_auth=True)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\n", capsys.readouterr().out)
 
 
 async def _no_loop(server: object) -> None: ...
@@ -79,6 +98,37 @@ def test_a_port_in_use(invoke: Invoke, small: Path, taken: int) -> None:
 def test_beyond_loopback(invoke: Invoke, small: Path) -> None:
     result = invoke("serve", small / "run", "--host", "0.0.0.0")
     assert (result.code, "needs --insecure" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--no-auth", "--host", "0.0.0.0", "--insecure"), "wants a key from everyone"),
+        (("--tls-key", "a.pem"), "--tls-key: has no use without a certificate"),
+        (("--tls-cert", "a.pem"), "--tls-cert a.pem: no such file"),
+        (("--keys", "a.json"), "--keys a.json: no such key file"),
+        (("--trusted-proxy", "proxy"), "--trusted-proxy: 'proxy'"),
+        (("--log-format", "off", "--log-texts"), "nothing is logged"),
+        (("--log-file", "no/such/folder/log"), "--log-file"),
+    ],
+)
+def test_bad_options(invoke: Invoke, small: Path, options: tuple[str, ...], message: str) -> None:
+    result = invoke("serve", small / "run", "--port", 0, *options)
+    assert (result.code, message in result.err) == (2, True), result.err
+    assert not result.out
+
+
+def test_with_a_key_file_no_key_is_shown(
+    invoke: Invoke, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.Server.main_loop", _no_loop)
+    assert invoke("keys", "create", "--name", "a", "--keys", "keys.json").code == 0
+    result = invoke("serve", small / "run", "--port", 0, "--keys", "keys.json", "--admin-port", 0)
+    assert result.code == 0, result.err
+    assert re.search(r"^page  http://127\.0\.0\.1:\d+/$", result.out, re.MULTILINE)
+    assert re.search(r"^admin http://127\.0\.0\.1:\d+/metrics$", result.out, re.MULTILINE)
+    assert '-H "authorization: Bearer $TUNESMITH_KEY"' in result.out
+    assert "tsk_" not in result.out + result.err
 
 
 def test_demo_looks_at_the_port_first(invoke: Invoke, taken: int, tmp_path: Path) -> None:
@@ -115,5 +165,5 @@ def test_demo_serves_what_it_trained(
     monkeypatch.setattr("uvicorn.Server.main_loop", _no_loop)
     result = invoke("demo", "--sample", "medical_triage", "--output", "run", "--port", 0)
     assert result.code == 0, result.err
-    assert re.search(r"^page  http://127\.0\.0\.1:\d+/$", result.out, re.MULTILINE)
+    assert re.search(r"^page  http://127\.0\.0\.1:\d+/login#", result.out, re.MULTILINE)
     assert re.search(r"^try   curl http://.*slurred", result.out, re.MULTILINE)

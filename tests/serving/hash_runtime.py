@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tunesmith.runtimes import Runtime
-from tunesmith.serving import LOOPBACK_HOSTS, Limits, create_app
+from tunesmith.serving import LOOPBACK_HOSTS, Guards, Limits, create_app
+from tunesmith.serving.security import Access
 from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassification
 from tunesmith.types import Inputs, Outputs, Prediction
 
@@ -78,10 +79,23 @@ class HashRuntime:
         return self.task.decode(self.scored([self.task.read(item) for item in items]))
 
 
-def make_app(runtime: Runtime, limits: Limits | None = None, **changes: object) -> FastAPI:
-    """The app as the tests' client reaches it, by the name "testserver"."""
-    settings = {"name": "Tickets", "allowed_hosts": (*LOOPBACK_HOSTS, "testserver"), **changes}
-    return create_app(runtime, limits=limits or Limits(), **settings)  # type: ignore[arg-type]
+TEST_HOSTS = (*LOOPBACK_HOSTS, "testserver")
+
+
+def make_app(
+    runtime: Runtime,
+    limits: Limits | None = None,
+    *,
+    access: Access | None = None,
+    allowed_hosts: Collection[str] | None = TEST_HOSTS,
+    trusted_proxies: tuple[str, ...] = (),
+    log_texts: bool = False,
+    **changes: object,
+) -> FastAPI:
+    """The app as the tests' client reaches it, by the name "testserver"; it wants no key."""
+    guards = Guards(access, allowed_hosts, trusted_proxies, limits or Limits(), log_texts)
+    settings = {"name": "Tickets", **changes}
+    return create_app(runtime, guards=guards, **settings)  # type: ignore[arg-type]
 
 
 def wait_until_ready(client: TestClient) -> None:

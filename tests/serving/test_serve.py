@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from tunesmith.errors import OutputError
-from tunesmith.runtimes import Runtime
-from tunesmith.serving import _serve, curl_line, serve
+from tunesmith.errors import InputError, OutputError
+from tunesmith.serving import Security, Serving, _serve, curl_line, serve
+from tunesmith.serving.security import TlsFiles
 
 from .hash_runtime import ONE_LABEL, PAIRS, HashRuntime
 
@@ -38,25 +39,62 @@ def test_a_bad_address_is_found_before_the_bundle_is_opened() -> None:
         serve("/no/such/bundle", host="0.0.0.0", port=0)
 
 
-def test_serves_what_the_manifest_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serves_what_the_manifest_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     runtime = HashRuntime()
     base = SimpleNamespace(model_dump=lambda: {"id": "tiny"})
     manifest = SimpleNamespace(
         name="Tickets", base=base, created="2026-11-23", metrics={"accuracy": 0.9}
     )
     served: list[FastAPI] = []
-    ready: list[tuple[str, Runtime]] = []
+    ready: list[Serving] = []
 
-    def run(app: FastAPI, *, host: str, port: int, on_ready: object) -> None:
+    def run(app: FastAPI, *, host: str, port: int, on_ready: object, **_: object) -> None:
         served.append(app)
         on_ready(f"http://{host}:{port}")  # type: ignore[operator]
 
+    monkeypatch.setenv("TUNESMITH_KEYS", str(tmp_path / "none.json"))
     monkeypatch.setattr(_serve, "open_bundle", lambda folder: SimpleNamespace(manifest=manifest))
     monkeypatch.setattr(_serve, "load", lambda bundle: runtime)
     monkeypatch.setattr(_serve, "run", run)
-    serve("bundle", port=0, on_ready=lambda url, loaded: ready.append((url, loaded)))
-    assert ready == [("http://127.0.0.1:0", runtime)]
+    serve("bundle", port=0, on_ready=ready.append)
+    (found,) = ready
+    assert (found.url, found.runtime, found.has_keys) == ("http://127.0.0.1:0", runtime, True)
+    assert found.page.startswith("http://127.0.0.1:0/login#")
     client = TestClient(served[0], base_url="http://127.0.0.1")
+    assert client.get("/v1/info").status_code == 401
+    client.headers["authorization"] = f"Bearer {found.key}"
     info = client.get("/v1/info").json()
     assert info["details"]["base"] == {"id": "tiny"}
     assert client.get("/healthz", headers={"host": "testserver"}).status_code == 403
+
+
+def test_the_command_sends_a_key_or_what_a_variable_holds() -> None:
+    with_key = shlex.split(curl_line("http://localhost", ONE_LABEL, "a", "tsk_1"))
+    assert with_key[2:4] == ["-H", "authorization: Bearer tsk_1"]
+    assert '-H "authorization: Bearer $TUNESMITH_KEY"' in curl_line("http://a", ONE_LABEL, "a", "")
+
+
+@pytest.mark.parametrize(
+    ("security", "host", "message"),
+    [
+        (Security(no_auth=True), "0.0.0.0", "wants a key from everyone"),
+        (Security(no_auth=True, insecure=True), "0.0.0.0", "wants a key from everyone"),
+        (
+            Security(no_auth=True, admin_port=0, admin_host="0.0.0.0", insecure=True),
+            "127.0.0.1",
+            "--admin-host 0.0.0.0",
+        ),
+        (Security(admin_port=0, admin_host="0.0.0.0"), "127.0.0.1", "needs --insecure"),
+        (Security(keys=Path("no.json")), "127.0.0.1", r"no such key file[\s\S]*keys create"),
+        (Security(keys=Path("a"), no_auth=True), "127.0.0.1", "no use without keys"),
+        (Security(trusted_proxies=("10.0.0.1/8",)), "127.0.0.1", "--trusted-proxy: .*host bits"),
+        (Security(log_texts=True), "127.0.0.1", "nothing is logged"),
+        (Security(tls=TlsFiles(Path("no.pem"))), "127.0.0.1", "--tls-cert no.pem: no such file"),
+    ],
+)
+def test_says_what_cannot_be_before_the_bundle_is_opened(
+    security: Security, host: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        serve("/no/such/bundle", host=host, port=0, security=security)
+    assert caught.value.exit_code == 2

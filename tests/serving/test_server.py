@@ -25,13 +25,13 @@ from .hash_runtime import HashRuntime, make_app
 PROGRAM = """
 import sys, time
 from serving.hash_runtime import HashRuntime
-from tunesmith.serving import create_app, run
+from tunesmith.serving import Guards, create_app, run
 class Slow(HashRuntime):
     def outputs(self, inputs):
         if "slow" in str(inputs[0]):
             time.sleep(1)
         return super().outputs(inputs)
-run(create_app(Slow(), name="Tickets"), host="127.0.0.1", port=0,
+run(create_app(Slow(), name="Tickets", guards=Guards(None)), host="127.0.0.1", port=0,
     on_ready=lambda url: print(url, flush=True))
 print("returned", flush=True)
 """

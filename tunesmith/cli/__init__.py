@@ -28,6 +28,7 @@ from tunesmith.cli.deploy import deploy, deployments, promote, roll_back  # noqa
 from tunesmith.cli.doctor import doctor  # noqa: E402
 from tunesmith.cli.evaluate import evaluate  # noqa: E402
 from tunesmith.cli.info import info  # noqa: E402
+from tunesmith.cli.keys import keys  # noqa: E402
 from tunesmith.cli.predict import predict  # noqa: E402
 from tunesmith.cli.review import review  # noqa: E402
 from tunesmith.cli.serve import serve  # noqa: E402
@@ -52,6 +53,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(keys)
 
 
 def _show_version(wanted: bool) -> None:

@@ -3,19 +3,84 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tunesmith.cli._options import AsJson, BundleArgument, Host, Port
+
+if TYPE_CHECKING:
+    from tunesmith.serving import Security, Serving
+    from tunesmith.serving.security import TlsFiles
+
+_ACCESS, _TLS, _LOG = "Keys", "TLS and proxies", "Log"
 
 
 def serve(
     bundle: BundleArgument,
     host: Host = "127.0.0.1",
     port: Port = 8080,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keys of tunesmith keys.",
+            rich_help_panel=_ACCESS,
+            show_default=False,
+        ),
+    ] = None,
+    no_auth: Annotated[
+        bool,
+        typer.Option("--no-auth", help="No key needed; loopback only.", rich_help_panel=_ACCESS),
+    ] = False,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Certificate, with its chain.", rich_help_panel=_TLS),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Its key, if in another file.", rich_help_panel=_TLS),
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PEM", help="Clients need a certificate of these.", rich_help_panel=_TLS
+        ),
+    ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Allow addresses that other machines reach.")
+        bool,
+        typer.Option("--insecure", help="Go beyond loopback without TLS.", rich_help_panel=_TLS),
+    ] = False,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR", help="Believe its X-Forwarded-For and -Proto.", rich_help_panel=_TLS
+        ),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A further name of this server.", rich_help_panel=_TLS),
+    ] = None,
+    admin_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="A second listener, for metrics and admin."),
+    ] = None,
+    admin_host: Annotated[str, typer.Option(help="Its address.")] = "127.0.0.1",
+    log_format: Annotated[
+        Literal["text", "json", "off"],
+        typer.Option(help="A line a request; off: faults only.", rich_help_panel=_LOG),
+    ] = "text",
+    log_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Else standard error.", rich_help_panel=_LOG),
+    ] = None,
+    log_texts: Annotated[
+        bool,
+        typer.Option(
+            "--log-texts",
+            help="Log what is sent, personal data unmasked.",
+            rich_help_panel=_LOG,
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -23,7 +88,22 @@ def serve(
 
     Example: tunesmith serve runs/tickets/bundle --port 8080
     """
-    serve_bundle(bundle, host, port, insecure=insecure, as_json=as_json)
+    from tunesmith.serving import Security
+
+    security = Security(
+        keys=keys,
+        no_auth=no_auth,
+        insecure=insecure,
+        tls=_tls(tls_cert, tls_key, tls_client_ca),
+        trusted_proxies=tuple(trusted_proxy or ()),
+        hosts=tuple(allowed_host or ()),
+        admin_host=admin_host,
+        admin_port=admin_port,
+        log_format=log_format,
+        log_file=log_file,
+        log_texts=log_texts,
+    )
+    serve_bundle(bundle, host, port, security=security, as_json=as_json)
 
 
 def serve_bundle(
@@ -32,26 +112,68 @@ def serve_bundle(
     port: int,
     *,
     example: str = "Write the text to classify here",
-    insecure: bool = False,
+    security: Security | None = None,
     as_json: bool = False,
 ) -> None:
     """Serves, and says where once connections are accepted."""
     from rich.text import Text
 
-    from tunesmith.cli._output import errors, out, print_json
-    from tunesmith.runtimes import Runtime
-    from tunesmith.serving import curl_line
+    from tunesmith.cli._output import errors, print_json
+    from tunesmith.serving import Security, curl_line
     from tunesmith.serving import serve as serve_until_stopped
 
-    def ready(url: str, runtime: Runtime) -> None:
-        line = curl_line(url, runtime.task, example)
+    def ready(served: Serving) -> None:
+        key = (served.key or "") if served.has_keys else None
+        curl = curl_line(served.url, served.runtime.task, example, key)
+        for warning in served.warnings:
+            errors.print(Text(f"! {warning}", style="yellow"), soft_wrap=True)
         if as_json:
-            print_json({"url": url, "version": runtime.version, "curl": line})
-            return
-        out.print(Text(f"page  {url}/"))
-        out.print(Text(f"docs  {url}/docs"))
-        out.print(Text(f"try   {line}"), soft_wrap=True)
-        errors.print(Text("Ctrl-C stops the server", style="dim"))
+            print_json(_facts(served, curl))
+        else:
+            _print_served(served, curl)
 
     errors.print(Text(f"· loading {bundle}"))
-    serve_until_stopped(bundle, host=host, port=port, insecure=insecure, on_ready=ready)
+    serve_until_stopped(
+        bundle, host=host, port=port, security=security or Security(), on_ready=ready
+    )
+
+
+def _tls(certificate: Path | None, key: Path | None, authorities: Path | None) -> TlsFiles | None:
+    from tunesmith.errors import ConfigError
+    from tunesmith.serving.security import TlsFiles
+
+    if certificate is not None:
+        return TlsFiles(certificate, key, authorities)
+    if key is not None or authorities is not None:
+        where = "--tls-key" if key is not None else "--tls-client-ca"
+        raise ConfigError("has no use without a certificate", where=where, mend="--tls-cert PEM")
+    return None
+
+
+def _facts(served: Serving, curl: str) -> dict[str, object]:
+    return {
+        "url": served.url,
+        "page": served.page,
+        "version": served.runtime.version,
+        "key": served.key,
+        "admin_url": served.admin_url,
+        "curl": curl,
+    }
+
+
+def _print_served(served: Serving, curl: str) -> None:
+    from rich.text import Text
+
+    from tunesmith.cli._output import errors, out
+
+    link = "   (signs you in, once)" if served.key is not None else ""
+    out.print(Text(f"page  {served.page}{link}"), soft_wrap=True)
+    out.print(Text(f"docs  {served.url}/docs"))
+    if served.admin_url is not None:
+        out.print(Text(f"admin {served.admin_url}/metrics"))
+    if served.key is not None:
+        out.print(Text(f"key   {served.key}   (until this server stops)"), soft_wrap=True)
+    elif not served.has_keys:
+        errors.print(Text("! everyone on this machine may use the model", style="yellow"))
+    out.print(Text(f"try   {curl}"), soft_wrap=True)
+    errors.print(Text("Ctrl-C stops the server", style="dim"))

@@ -5,18 +5,47 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from fastapi import FastAPI
 
 from tunesmith.bundles import Bundle, open_bundle
 from tunesmith.runtimes import Runtime, load
-from tunesmith.serving.app import create_app
+from tunesmith.serving._options import Security
+from tunesmith.serving.access_log import logging_to
+from tunesmith.serving.app import Guards, create_admin_app, create_app
 from tunesmith.serving.limits import Limits
-from tunesmith.serving.server import allowed_hosts, check_address, run
+from tunesmith.serving.server import Listener, run
 from tunesmith.tasks import Task
 
-__all__ = ["curl_line", "serve"]
+__all__ = ["Serving", "curl_line", "serve"]
 
 _DEFAULT_LIMITS = Limits()
+_DEFAULT_SECURITY = Security()
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that accepts connections.
+
+    Attributes:
+        url: its base URL.
+        page: where a person opens the page; with a token that signs in once, if there is one.
+        runtime: the loaded bundle.
+        has_keys: whether a key is needed.
+        key: the key that was made for this start; None where a file has keys, or none is needed.
+        admin_url: the admin listener's base URL, if there is one.
+        warnings: what its user should know, in sentences.
+    """
+
+    url: str
+    page: str
+    runtime: Runtime
+    has_keys: bool
+    key: str | None = None
+    admin_url: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def serve(
@@ -24,9 +53,9 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
-    insecure: bool = False,
+    security: Security = _DEFAULT_SECURITY,
     limits: Limits = _DEFAULT_LIMITS,
-    on_ready: Callable[[str, Runtime], None] | None = None,
+    on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
     """Serves a bundle until SIGINT or SIGTERM.
 
@@ -34,41 +63,86 @@ def serve(
         bundle: the bundle, or its folder.
         host: a name or an address of this machine.
         port: 0 picks a free one.
-        insecure: whether to listen beyond loopback, where anyone may use the model.
+        security: who may use the model, and over what.
         limits: the caps on requests.
-        on_ready: called with the base URL and the runtime once connections are accepted.
+        on_ready: called once connections are accepted.
 
     Raises:
-        OutputError: the address cannot be listened on; found before the model is loaded.
+        ConfigError: the keys or the certificate cannot be used, or options contradict one another.
+        OutputError: an address cannot or may not be listened on.
         BundleError: the bundle is missing, incomplete, or was changed.
+
+    Whatever is wrong with addresses, keys and certificates is found before the model is loaded.
     """
-    check_address(host, port, insecure=insecure)
-    opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    runtime = load(opened)
-    manifest = opened.manifest
-    app = create_app(
-        runtime,
-        name=manifest.name,
-        details={
-            "base": manifest.base.model_dump(),
-            "created": manifest.created,
-            "metrics": manifest.metrics,
-        },
-        limits=limits,
-        allowed_hosts=allowed_hosts(host),
-    )
+    security.check(host, port)
+    access, tls = security.access(), security.opened_tls()
+    with logging_to(security.log_format, security.log_file):
+        guards = Guards(
+            access,
+            security.hosts_of(host),
+            security.trusted_proxies,
+            limits,
+            log_texts=security.log_texts,
+        )
+        opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+        runtime = load(opened)
+        app = _app(opened, runtime, guards)
+        admin_urls: list[str] = []
 
-    def ready(url: str) -> None:
-        if on_ready is not None:
-            on_ready(url, runtime)
+        def ready(url: str) -> None:
+            if on_ready is not None:
+                token = None if access is None else access.login_token
+                on_ready(
+                    Serving(
+                        url,
+                        page=f"{url}/" if token is None else f"{url}/login#{token}",
+                        runtime=runtime,
+                        has_keys=access is not None,
+                        key=None if access is None else access.start_key,
+                        admin_url=admin_urls[0] if admin_urls else None,
+                        warnings=() if tls is None else tuple(tls.warnings),
+                    )
+                )
 
-    run(app, host=host, port=port, on_ready=ready)
+        admin = _admin(app, security, guards, admin_urls.append)
+        run(app, host=host, port=port, on_ready=ready, limits=limits, tls=tls, admin=admin)
 
 
-def curl_line(url: str, task: Task, example: str) -> str:
-    """A command, for a POSIX shell, that asks the server at `url` about `example`."""
+def _app(bundle: Bundle, runtime: Runtime, guards: Guards) -> FastAPI:
+    manifest = bundle.manifest
+    details = {
+        "base": manifest.base.model_dump(),
+        "created": manifest.created,
+        "metrics": manifest.metrics,
+    }
+    return create_app(runtime, name=manifest.name, details=details, guards=guards)
+
+
+def _admin(
+    app: FastAPI, security: Security, guards: Guards, on_ready: Callable[[str], None]
+) -> Listener | None:
+    if security.admin_port is None:
+        return None
+    own = replace(guards, allowed_hosts=security.hosts_of(security.admin_host))
+    admin_app = create_admin_app(app, guards=own)
+    return Listener(admin_app, security.admin_host, security.admin_port, on_ready)
+
+
+def curl_line(url: str, task: Task, example: str, authorization: str | None = None) -> str:
+    """A command, for a POSIX shell, that asks the server at `url` about `example`.
+
+    Args:
+        url: the server's base URL.
+        task: what the model does.
+        example: a text.
+        authorization: the key; "" stands for what the variable TUNESMITH_KEY holds; None: no key.
+    """
     names = [field.name for field in task.fields]
     item: object = example if len(names) == 1 else dict.fromkeys(names, example)
     body = json.dumps({"texts": [item]}, ensure_ascii=False)
-    header = shlex.quote("content-type: application/json")
-    return f"curl {shlex.quote(url + '/v1/predict')} -H {header} -d {shlex.quote(body)}"
+    words = ["curl", shlex.quote(url + "/v1/predict")]
+    if authorization is not None:
+        bearer = f"authorization: Bearer {authorization or '$TUNESMITH_KEY'}"
+        words += ["-H", shlex.quote(bearer) if authorization else f'"{bearer}"']
+    words += ["-H", shlex.quote("content-type: application/json"), "-d", shlex.quote(body)]
+    return " ".join(words)

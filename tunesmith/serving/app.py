@@ -1,12 +1,13 @@
-"""The web application of one served model."""
+"""The web applications of one served model: for its users, and for those who run it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from tunesmith.runtimes import Runtime
 from tunesmith.serving import operations, page
@@ -14,57 +15,139 @@ from tunesmith.serving.catalogue import OneModel, Served
 from tunesmith.serving.data_plane import DataPlane
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ServingMetrics
-from tunesmith.serving.middleware import BodyCap, HostGuard, OriginGuard, RequestContext
+from tunesmith.serving.middleware import (
+    BodyCap,
+    HeaderCap,
+    HostGuard,
+    OriginGuard,
+    RequestContext,
+)
 from tunesmith.serving.problems import add_handlers
 from tunesmith.serving.protocols import native, open_inference, openai, tei
+from tunesmith.serving.security import (
+    Access,
+    AccessGuard,
+    ScopeOf,
+    TrustedProxies,
+    admin_scope,
+    document_access,
+    login_router,
+    main_scope,
+    read_networks,
+)
 
-__all__ = ["LOOPBACK_HOSTS", "create_app"]
+__all__ = ["LOOPBACK_HOSTS", "Guards", "create_admin_app", "create_app"]
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _DEFAULT_LIMITS = Limits()
 
 
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What stands in front of an app's routes.
+
+    Attributes:
+        access: who may use them; None: everyone who reaches the server, which only a server on
+            loopback, or a test, may want.
+        allowed_hosts: names that the Host header may hold, without ports; None allows all, for a
+            server that others reach by names unknown here.
+        trusted_proxies: addresses or networks whose X-Forwarded-For and -Proto are believed.
+        limits: the caps on requests.
+        log_texts: whether the log holds the bodies of requests, as they are.
+    """
+
+    access: Access | None
+    allowed_hosts: Collection[str] | None = LOOPBACK_HOSTS
+    trusted_proxies: tuple[str, ...] = ()
+    limits: Limits = _DEFAULT_LIMITS
+    log_texts: bool = False
+
+
 def create_app(
     runtime: Runtime,
     *,
     name: str,
+    guards: Guards,
     details: Mapping[str, object] = _NOTHING,
-    limits: Limits = _DEFAULT_LIMITS,
-    allowed_hosts: Collection[str] | None = LOOPBACK_HOSTS,
 ) -> FastAPI:
     """An ASGI app that answers for `runtime`; its lifespan holds the inference thread.
 
     Args:
         runtime: the loaded bundle.
         name: what clients and the page call the model.
+        guards: who may use it, and how much at once.
         details: JSON facts about the bundle, for `GET /v1/info` and the page; it reads "metrics"
             (as of `Metrics.as_dict`), "base" (an id, or a mapping with "id") and "examples" (a list
             of inputs to try).
-        limits: the caps on requests.
-        allowed_hosts: names that the Host header may hold, without ports; None allows all, for a
-            server that others reach by names unknown here.
     """
     metrics = ServingMetrics()
-    plane = DataPlane(runtime, limits=limits, metrics=metrics.of(name, runtime.version))
+    plane = DataPlane(runtime, limits=guards.limits, metrics=metrics.of(name, runtime.version))
     catalogue = OneModel(Served(name, plane, details))
     app = _bare_app(plane, name)
+    app.state.plane, app.state.metrics = plane, metrics
     routers = [
         *(protocol.router(catalogue) for protocol in (native, tei, open_inference, openai)),
         operations.router(plane, metrics, name=name, details=details),
-        page.router(app, runtime, name=name, details=details),
+        page.router(app, runtime, name=name, details=details, keyed=guards.access is not None),
     ]
+    if guards.access is not None:
+        routers.append(login_router(guards.access))
+    _guarded(app, routers, metrics, guards, main_scope)
+    return app
+
+
+def create_admin_app(served: FastAPI, *, guards: Guards) -> FastAPI:
+    """The app of the admin listener, for those who run the server.
+
+    Args:
+        served: what `create_app` gave; both share their state.
+        guards: who may use it; mostly with the same `Access`.
+    """
+    plane: DataPlane = served.state.plane
+    metrics: ServingMetrics = served.state.metrics
+    app = FastAPI(
+        title=f"{served.title}: admin",
+        version=served.version,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    _guarded(app, [operations.health_router(plane, metrics)], metrics, guards, admin_scope)
+    return app
+
+
+def _guarded(
+    app: FastAPI,
+    routers: Iterable[APIRouter],
+    metrics: ServingMetrics,
+    guards: Guards,
+    scope_of: ScopeOf,
+) -> None:
+    """Puts the routes into the app, and the guards in front of all of them."""
     paths = {"/openapi.json"}
     for router in routers:
         app.include_router(router)
         paths |= {getattr(route, "path", "") for route in router.routes}
     add_handlers(app)
+    limits = guards.limits
     # The last one added is the first that a request meets.
-    app.add_middleware(BodyCap, max_bytes=limits.max_body_bytes)
+    app.add_middleware(BodyCap, max_bytes=limits.max_body_bytes, timeout_s=limits.timeout_s)
+    if guards.access is not None:
+        document_access(app, scope_of)
+        app.add_middleware(AccessGuard, access=guards.access, scope_of=scope_of)
     app.add_middleware(OriginGuard)
-    app.add_middleware(HostGuard, allowed=allowed_hosts)
-    app.add_middleware(RequestContext, metrics=metrics, routes=paths)
-    return app
+    app.add_middleware(HostGuard, allowed=guards.allowed_hosts)
+    app.add_middleware(HeaderCap, max_bytes=limits.max_header_bytes)
+    app.add_middleware(
+        RequestContext,
+        metrics=metrics,
+        routes=paths,
+        timeout_s=limits.request_timeout_s,
+        log_texts=guards.log_texts,
+    )
+    if guards.trusted_proxies:
+        app.add_middleware(TrustedProxies, networks=read_networks(guards.trusted_proxies))
 
 
 def _bare_app(plane: DataPlane, name: str) -> FastAPI:

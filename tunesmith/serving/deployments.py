@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import random
 import threading
@@ -248,6 +249,7 @@ class Deployments:
         counted.count_shadowed(num_alike=alike, num_texts=len(items))
 
     def _start_beside(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
+        # In a context of its own: what is done beside a request is not the request's use.
+        task = asyncio.create_task(work, context=contextvars.Context())
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)

@@ -19,6 +19,11 @@ class Limits:
         max_characters: the most characters in one text.
         max_queue: the most requests that are answered or waiting at once; further ones are refused.
         timeout_s: the longest that a request's body, and then its answer, may take.
+        request_timeout_s: the longest that a request may take in all, its answer's way to the
+            client included.
+        max_header_bytes: the most bytes of a request's first line and headers.
+        header_timeout_s: the longest that these, or a TLS handshake, may take.
+        max_connections: the most connections that are open at once.
         batch_texts: the most texts that go through the model at once.
         batch_tokens: the most tokens, padding included, that go through the model at once. Small
             batches let short requests in between the parts of a long one.
@@ -29,6 +34,10 @@ class Limits:
     max_characters: int = 100_000
     max_queue: int = 64
     timeout_s: float = 60.0
+    request_timeout_s: float = 150.0
+    max_header_bytes: int = 16 * 1024
+    header_timeout_s: float = 10.0
+    max_connections: int = 512
     batch_texts: int = 32
     batch_tokens: int = 4_096
 

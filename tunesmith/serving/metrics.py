@@ -12,6 +12,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from tunesmith.serving.usage import current_usage
+
 __all__ = ["ModelMetrics", "ServingMetrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -148,7 +150,11 @@ class ModelMetrics:
     def count_prediction(
         self, *, num_texts: int, num_tokens: int, num_cut: int, queue_s: float, inference_s: float
     ) -> None:
-        """Counts one request's texts and stages."""
+        """Counts one request's texts and stages, and notes them with the request that it is in."""
+        usage = current_usage.get()
+        if usage is not None:
+            usage.texts += num_texts
+            usage.tokens += num_tokens
         server = self._server
         server._texts.labels(*self._of).inc(num_texts)
         server._tokens.labels(*self._of).inc(num_tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import traceback
@@ -14,15 +15,26 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tunesmith.serving.access_log import log_request
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.problems import problem, refusal, state_of
 from tunesmith.serving.refusals import Refused
+from tunesmith.serving.usage import current_usage, usage_of
 
-__all__ = ["BodyCap", "HostGuard", "OriginGuard", "RequestContext", "host_name"]
+__all__ = [
+    "SECURITY_HEADERS",
+    "BodyCap",
+    "HeaderCap",
+    "HostGuard",
+    "OriginGuard",
+    "RequestContext",
+    "host_name",
+    "new_request_id",
+]
 
 logger = logging.getLogger("tunesmith.serving")
 
-_SECURITY_HEADERS: Mapping[str, str] = {
+SECURITY_HEADERS: Mapping[str, str] = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -34,70 +46,99 @@ _SECURITY_HEADERS: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+# Half a year; subdomains are others' business, so they are not spoken for.
+_ONLY_TLS = "max-age=15552000"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CLIENT_GONE = 499
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_LOGGED_BODY_BYTES = 8 * 1024
+_NEVER_LOGGED = "/login"  # its body is a key
 
 
 class RequestContext:
     """Outermost: names, times, counts and logs each request; keeps the server's own faults opaque.
 
-    Logs hold the route, never a path, a header or a body: these may hold texts.
+    Logs hold the route, never a path, a header or a body: these may hold texts. Bodies are logged
+    where that was asked for, as they are.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: ServingMetrics, routes: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: ServingMetrics,
+        routes: Collection[str],
+        timeout_s: float | None = None,
+        log_texts: bool = False,
+    ) -> None:
         self.app = app
         self._metrics = metrics
         self._routes = frozenset(routes)
+        self._timeout_s = timeout_s
+        self._log_texts = log_texts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         state = state_of(scope)
-        state["request_id"] = request_id = _request_id(Headers(scope=scope))
-        response = _Response(send, request_id, without_body=scope["method"] == "HEAD")
+        state["request_id"] = _request_id(Headers(scope=scope))
+        state["method"] = scope["method"]
+        response = _Response(send, scope)
+        if self._log_texts and scope["path"] != _NEVER_LOGGED:
+            receive = _kept(state, receive)
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
         started = perf_counter()
+        usage = current_usage.set(usage_of(scope))
         try:
-            await self.app(scope, receive, response.send)
-        except ClientDisconnect:
-            state["code"] = "client_gone"
-        except Exception as error:  # noqa: BLE001 - the boundary: a client learns nothing but the id
-            logger.error("event=error request_id=%s %s", request_id, _described(error))
-            if response.status is None:
-                opaque = problem(scope, "internal", "the server failed; its log knows this request")
-                await opaque(scope, receive, response.send)
+            await self._answer(scope, receive, response)
         finally:
-            self._note(scope, response.status or _CLIENT_GONE, perf_counter() - started)
+            current_usage.reset(usage)
+            self._note(scope, response, perf_counter() - started)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        state = state_of(scope)
+    async def _answer(self, scope: Scope, receive: Receive, response: _Response) -> None:
+        clock = asyncio.timeout(self._timeout_s)
+        try:
+            async with clock:
+                await self.app(scope, receive, response.send)
+        except ClientDisconnect:
+            state_of(scope)["code"] = "client_gone"
+        except Exception as error:  # noqa: BLE001 - the boundary: a client learns nothing but the id
+            if clock.expired():
+                late = problem(scope, "timed_out", "the whole request took too long")
+                await response.end_with(late, scope, receive)
+                return
+            request_id = state_of(scope)["request_id"]
+            logger.error("event=error request_id=%s %s", request_id, _described(error))
+            opaque = problem(scope, "internal", "the server failed; its log knows this request")
+            await response.end_with(opaque, scope, receive)
+
+    def _note(self, scope: Scope, response: _Response, seconds: float) -> None:
         # The router notes which route it was; the guards before it leave only the path.
         path = getattr(scope.get("route"), "path", scope["path"])
         route = path if path in self._routes else "unknown"
-        code = state.get("code")
-        self._metrics.count_request(route, status, seconds, code)
-        logger.info(
-            "event=request route=%s status=%d duration_ms=%.1f code=%s request_id=%s",
-            route,
-            status,
-            seconds * 1e3,
-            code or "-",
-            state["request_id"],
-        )
+        status = response.status or _CLIENT_GONE
+        self._metrics.count_request(route, status, seconds, state_of(scope).get("code"))
+        log_request(scope, route=route, status=status, size=response.size, seconds=seconds)
 
 
 class _Response:
-    """Passes a response on, with the headers that every response carries."""
+    """Passes a response on, with the headers that every response carries.
 
-    def __init__(self, send: Send, request_id: str, *, without_body: bool) -> None:
+    Attributes:
+        status: of the answer; None where none has begun.
+        size: bytes of its body that were sent.
+    """
+
+    def __init__(self, send: Send, scope: Scope) -> None:
         self._send = send
-        self._request_id = request_id
-        self._without_body = without_body
+        self._request_id = state_of(scope)["request_id"]
+        self._without_body = scope["method"] == "HEAD"
+        self._is_https = scope.get("scheme") == "https"
         self.status: int | None = None
+        self.size = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -105,10 +146,54 @@ class _Response:
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self._request_id
             headers.setdefault("cache-control", "no-store")
-            headers.update(_SECURITY_HEADERS)
-        elif self._without_body and message["type"] == "http.response.body":
-            message = {**message, "body": b""}
+            headers.update(SECURITY_HEADERS)
+            if self._is_https:
+                headers["strict-transport-security"] = _ONLY_TLS
+        elif message["type"] == "http.response.body":
+            if self._without_body:
+                message = {**message, "body": b""}
+            self.size += len(message.get("body", b""))
         await self._send(message)
+
+    async def end_with(self, answer: ASGIApp, scope: Scope, receive: Receive) -> None:
+        """Gives this answer, if none has begun; one that has is left unfinished."""
+        if self.status is None:
+            await answer(scope, receive, self.send)
+
+
+def _kept(state: dict[str, object], receive: Receive) -> Receive:
+    """Receives, and notes the first bytes of the body for the log."""
+    body = bytearray()
+    state["body"] = body
+
+    async def noted() -> Message:
+        message = await receive()
+        if message["type"] == "http.request":
+            body.extend(message.get("body", b"")[: _LOGGED_BODY_BYTES - len(body)])
+        return message
+
+    return noted
+
+
+class HeaderCap:
+    """Refuses a first line and headers of more than `max_bytes`.
+
+    The web server stops such as do not arrive at once; of the others it knows no limit.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self.app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+            size += sum(len(name) + len(value) for name, value in scope["headers"])
+            if size > self._max_bytes:
+                message = f"the address and the headers are larger than {self._max_bytes:,} bytes"
+                await problem(scope, "headers_too_large", message)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class HostGuard:
@@ -154,11 +239,16 @@ class OriginGuard:
 
 
 class BodyCap:
-    """Stops a body that is larger than `max_bytes`, by its header and then by its bytes."""
+    """Stops a body that is larger than `max_bytes`, by its header and then by its bytes.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    One that is not there in time is stopped too: who sends it a byte at a time (slowloris) would
+    keep a connection for as long as they like.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_s: float | None = None) -> None:
         self.app = app
         self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -173,18 +263,34 @@ class BodyCap:
         if len(declared.lstrip("0")) > 15 or int(declared) > self._max_bytes:
             await refusal(scope, self._too_large())(scope, receive, send)
             return
+        await self.app(scope, self._counted(receive), send)
+
+    def _counted(self, receive: Receive) -> Receive:
         received = 0
+        is_whole = False
+        loop = asyncio.get_running_loop()
+        ends = None if self._timeout_s is None else loop.time() + self._timeout_s
 
         async def counted() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, is_whole
+            if is_whole:  # what comes now is not the body but the client's leaving
+                return await receive()
+            try:
+                async with asyncio.timeout_at(ends):
+                    message = await receive()
+            except TimeoutError:
+                raise self._too_slow() from None
             if message["type"] == "http.request":
+                is_whole = not message.get("more_body", False)
                 received += len(message.get("body", b""))
                 if received > self._max_bytes:
                     raise self._too_large()
             return message
 
-        await self.app(scope, counted, send)
+        return counted
+
+    def _too_slow(self) -> Refused:
+        return Refused("body_too_slow", f"no whole body within {self._timeout_s:g} s")
 
     def _too_large(self) -> Refused:
         return Refused(
@@ -224,7 +330,12 @@ def _same_origin(headers: Headers) -> bool:
 
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _REQUEST_ID.fullmatch(given) else new_request_id()
+
+
+def new_request_id() -> str:
+    """An id for a request that came with none."""
+    return uuid.uuid4().hex
 
 
 def _described(error: BaseException) -> str:

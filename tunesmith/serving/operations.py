@@ -16,7 +16,7 @@ from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.problems import responses
 from tunesmith.serving.refusals import Overloaded
 
-__all__ = ["router"]
+__all__ = ["health_router", "router"]
 
 
 class Status(BaseModel):
@@ -40,8 +40,20 @@ def router(
     plane: DataPlane, metrics: ServingMetrics, *, name: str, details: Mapping[str, object]
 ) -> APIRouter:
     """The routes of operation."""
-    routes = APIRouter(tags=["operation"], responses=responses(403))
+    routes = health_router(plane, metrics)
     described = to_json(_info(plane, name, details), inf_nan_mode="null")
+
+    @routes.get("/v1/info", summary="What is served", response_model=Info)
+    async def information() -> Response:
+        """The model, its task and labels, its measured quality, and the limits of a request."""
+        return Response(described, media_type="application/json")
+
+    return routes
+
+
+def health_router(plane: DataPlane, metrics: ServingMetrics) -> APIRouter:
+    """Those of them that both listeners have: alive, ready, metrics."""
+    routes = APIRouter(tags=["operation"], responses=responses(403))
 
     @routes.get("/healthz", summary="Alive", response_model=Status)
     async def healthz() -> Status:
@@ -64,11 +76,6 @@ def router(
     async def prometheus() -> Response:
         """Counts and times, for Prometheus."""
         return Response(metrics.render(), headers={"content-type": metrics.content_type})
-
-    @routes.get("/v1/info", summary="What is served", response_model=Info)
-    async def information() -> Response:
-        """The model, its task and labels, its measured quality, and the limits of a request."""
-        return Response(described, media_type="application/json")
 
     return routes
 

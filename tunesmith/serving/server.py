@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
 
 from tunesmith.errors import OutputError
+from tunesmith.serving._connection import Connection
 from tunesmith.serving.app import LOOPBACK_HOSTS
+from tunesmith.serving.limits import Limits
+from tunesmith.serving.security import Tls
 
-__all__ = ["allowed_hosts", "check_address", "run"]
+__all__ = ["Listener", "allowed_hosts", "check_address", "is_loopback", "run"]
 
+_DEFAULT_LIMITS = Limits()
 _DRAIN_S = 30
-_MAX_CONNECTIONS = 512
+_TICKS_A_LOOK = 10  # uvicorn's are a tenth of a second
 
 
 def check_address(host: str, port: int, *, insecure: bool = False) -> None:
@@ -27,30 +37,55 @@ def check_address(host: str, port: int, *, insecure: bool = False) -> None:
     Args:
         host: a name or an address of this machine.
         port: 0 stands for any free port.
-        insecure: whether the user accepts that everyone who reaches the machine can use the model.
+        insecure: whether others may reach it: the server has TLS and access control, or the user
+            takes the risk.
 
     Raises:
         OutputError: the port is taken or not permitted, the host is none of this machine's, or is
             reached from outside and `insecure` is not set.
     """
-    if not insecure and not _is_loopback(host):
+    if not insecure and not is_loopback(host):
         raise OutputError(
             "binding beyond loopback without TLS and access control needs --insecure",
             where=f"--host {host}",
-            mend="--host 127.0.0.1, with a proxy in front that does TLS and access control",
+            mend="--host 127.0.0.1; or tunesmith serve with --tls-cert and --tls-key",
         )
     _bind(host, port).close()
 
 
 def allowed_hosts(host: str) -> tuple[str, ...] | None:
     """What `create_app` should take for a server on `host`: only loopback's names can be known."""
-    if not _is_loopback(host):
+    if not is_loopback(host):
         return None
     return (*LOOPBACK_HOSTS, f"[{host}]" if ":" in host else host)
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A second app of the same process, at an address of its own.
+
+    Attributes:
+        app: the application; its lifespan is not run.
+        host: a name or an address of this machine.
+        port: 0 picks a free one.
+        on_ready: called with its base URL, before the main app's.
+    """
+
+    app: ASGIApp
+    host: str
+    port: int
+    on_ready: Callable[[str], None]
+
+
 def run(
-    app: ASGIApp, *, host: str, port: int, on_ready: Callable[[str], None] | None = None
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    on_ready: Callable[[str], None] | None = None,
+    limits: Limits = _DEFAULT_LIMITS,
+    tls: Tls | None = None,
+    admin: Listener | None = None,
 ) -> None:
     """Serves until SIGINT or SIGTERM, then answers what has come in and returns.
 
@@ -59,40 +94,137 @@ def run(
         host: a name or an address of this machine.
         port: 0 picks a free one.
         on_ready: called with the base URL once connections are accepted.
+        limits: the caps on connections.
+        tls: for all listeners; None: they speak plain HTTP.
+        admin: a second listener, which stops with the first.
 
     Raises:
-        OutputError: the port is taken or not permitted.
+        OutputError: a port is taken or not permitted.
     """
     listener = _bind(host, port)
+    try:
+        beside = None if admin is None else _bind(admin.host, admin.port)
+    except OutputError:
+        listener.close()
+        raise
+    scheme = "http" if tls is None else "https"
+    companion: _Companion | None = None
+    if admin is not None and beside is not None:
+        config = _config(admin.app, limits, tls, lifespan="off")
+        url = _base_url(scheme, admin.host, beside.getsockname()[1])
+        companion = _Companion(config, beside, limits, url, admin.on_ready)
+    config = _config(app, limits, tls)
+    url = _base_url(scheme, host, listener.getsockname()[1])
+    _Server(config, listener, limits, url, on_ready, tls=tls, companion=companion).run()
+
+
+def _config(
+    app: ASGIApp, limits: Limits, tls: Tls | None, lifespan: Literal["auto", "off"] = "auto"
+) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         access_log=False,
         date_header=True,
-        limit_concurrency=_MAX_CONNECTIONS,
-        log_level="warning",
-        # Forwarded headers are a proxy's word, and nobody has vouched for the proxy.
+        h11_max_incomplete_event_size=limits.max_header_bytes,
+        http="h11",
+        lifespan=lifespan,
+        log_level="error",
+        # Forwarded headers are a proxy's word; `TrustedProxies` knows whom to believe.
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_S,
         ws="none",
     )
-    _Server(config, _base_url(host, listener.getsockname()[1]), on_ready).run(sockets=[listener])
+    config.load()
+    config.ssl = None if tls is None else tls.context
+    return config
 
 
-class _Server(uvicorn.Server):
-    """Tells when it is ready, and returns after a signal where uvicorn would raise it again."""
+class _Listening(uvicorn.Server):
+    """Accepts from a socket that is bound already, and tells when it does."""
 
     def __init__(
-        self, config: uvicorn.Config, url: str, on_ready: Callable[[str], None] | None
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        limits: Limits,
+        url: str,
+        on_ready: Callable[[str], None] | None,
     ) -> None:
         super().__init__(config)
+        self._listener = listener
+        self._limits = limits
         self._url = url
         self._on_ready = on_ready
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        if self.started and self._on_ready is not None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        """As uvicorn's, which leaves a client a whole minute for a TLS handshake."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        handshake_s = None if self.config.ssl is None else self._limits.header_timeout_s
+        accepting = await asyncio.get_running_loop().create_server(
+            self._connection,
+            sock=self._listener,
+            ssl=self.config.ssl,
+            backlog=self.config.backlog,
+            ssl_handshake_timeout=handshake_s,
+        )
+        self.servers = [accepting]
+        self.started = True
+        if self._on_ready is not None:
             self._on_ready(self._url)
+
+    def _connection(self) -> Connection:
+        return Connection(self.config, self.server_state, self.lifespan.state, limits=self._limits)
+
+
+class _Companion(_Listening):
+    """A listener beside the main one, which is told when to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Server(_Listening):
+    """The main listener; returns after a signal where uvicorn would raise it again."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        limits: Limits,
+        url: str,
+        on_ready: Callable[[str], None] | None,
+        *,
+        tls: Tls | None,
+        companion: _Companion | None,
+    ) -> None:
+        super().__init__(config, listener, limits, url, on_ready)
+        self._tls = tls
+        self._companion = companion
+        self._beside: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._companion is not None:
+            self._beside = asyncio.create_task(self._companion.serve())
+            while not self._companion.started and not self._beside.done():
+                await asyncio.sleep(0.01)
+        await super().startup(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._tls is not None and counter % _TICKS_A_LOOK == 0:
+            self._tls.reload()
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self._companion is not None and self._beside is not None:
+            # Last, so that an operator can watch the other one drain.
+            self._companion.should_exit = True
+            self._companion.force_exit = self.force_exit
+            await self._beside
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
         # A second signal means that the user will not wait for open requests.
@@ -139,7 +271,8 @@ def _explained(error: OSError, where: str) -> OutputError:
     return OutputError(f"cannot listen: {error.strerror}", where=where, mend="--port 0")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server on `host`."""
     if not host:
         return False
     try:
@@ -149,6 +282,6 @@ def _is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(entry[4][0]).is_loopback for entry in found)
 
 
-def _base_url(host: str, port: int) -> str:
+def _base_url(scheme: str, host: str, port: int) -> str:
     reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+    return f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}"

@@ -36,13 +36,21 @@ _TEMPLATES.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False,
 
 
 def router(
-    app: FastAPI, runtime: Runtime, *, name: str, details: Mapping[str, object]
+    app: FastAPI,
+    runtime: Runtime,
+    *,
+    name: str,
+    details: Mapping[str, object],
+    keyed: bool = False,
 ) -> APIRouter:
-    """The page at `/`, the documentation at `/docs`, and what both need under `/static`."""
+    """The page at `/`, the documentation at `/docs`, and what both need under `/static`.
+
+    With `keyed` their commands send a key.
+    """
     routes = APIRouter(include_in_schema=False, default_response_class=Response)
     assets = {file: (_FOLDER / "static" / file).read_bytes() for file in _ASSETS}
     digest = hashlib.sha256(b"".join(assets.values())).hexdigest()[:12]
-    shared = {"name": name, "version": runtime.version, "assets": digest}
+    shared = {"name": name, "version": runtime.version, "assets": digest, "keyed": keyed}
     index = _TEMPLATES.get_template("index.html").render(_index(runtime, details), **shared)
 
     @routes.get("/")

@@ -3,9 +3,12 @@
 
 const EXAMPLE_ORIGIN = "http://localhost:8000";
 const SAID_MS = 1250;
+const KEY_HEADER = "keyed" in document.documentElement.dataset
+  ? '-H "authorization: Bearer $TUNESMITH_KEY" ' : "";
 
 for (const command of document.querySelectorAll(".curl")) {
-  command.textContent = command.textContent.replace(EXAMPLE_ORIGIN, location.origin);
+  command.textContent = command.textContent
+    .replace(EXAMPLE_ORIGIN, KEY_HEADER + location.origin);
 }
 
 for (const button of document.querySelectorAll(".copy")) {

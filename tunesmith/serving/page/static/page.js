@@ -10,6 +10,8 @@ const fields = [...form.querySelectorAll("textarea")];
 const button = document.getElementById("run");
 const result = document.getElementById("result");
 const curl = document.getElementById("curl");
+const keyHeader = "keyed" in document.documentElement.dataset
+  ? " \\\n  -H \"authorization: Bearer $TUNESMITH_KEY\"" : "";
 let running = null;
 
 function element(tag, className, text) {
@@ -35,7 +37,7 @@ function showCommand() {
     ? item()
     : fields.length === 1 ? "Your text" : Object.fromEntries(fields.map((field) => [field.name, "Your text"]));
   const body = JSON.stringify({ texts: [example] }).replaceAll("'", "'\\''");
-  curl.textContent = `curl ${location.origin}/v1/predict \\\n  -H 'content-type: application/json' \\\n  -d '${body}'`;
+  curl.textContent = `curl ${location.origin}/v1/predict${keyHeader} \\\n  -H 'content-type: application/json' \\\n  -d '${body}'`;
 }
 
 function bar(label, share, chosen) {

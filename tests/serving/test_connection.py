@@ -1,0 +1,189 @@
+"""A real server waits for nobody for ever, and rotates keys under load."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+
+from tunesmith.serving.security import KeyFile
+
+from .security.conftest import Started, key_file, start
+
+__all__ = ["key_file", "start"]  # fixtures
+
+Start = Callable[..., Started]
+QUICK = {"header_timeout_s": 0.5, "timeout_s": 0.5, "max_connections": 20, "max_header_bytes": 4096}
+HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+def connect(url: str) -> socket.socket:
+    address = urlsplit(url)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=20)
+
+
+def read_all(client: socket.socket) -> bytes:
+    """All that comes until the server closes."""
+    received = b""
+    try:
+        while block := client.recv(65_536):
+            received += block
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def problem(answer: bytes) -> tuple[int, str]:
+    """Status and code, after headers and shape were checked."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.decode().lower().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines[1:])
+    assert headers["x-content-type-options"] == "nosniff"
+    error = json.loads(body)["error"]
+    assert error["request_id"] == headers["x-request-id"]
+    return int(lines[0].split()[1]), error["code"]
+
+
+@pytest.fixture
+def server(start: Start) -> Started:
+    return start(limits=QUICK)
+
+
+def test_slow_clients_are_cut_off(server: Started) -> None:
+    silent, slow_head, slow_body = (connect(server.url) for _ in range(3))
+    slow_body.sendall(HEAD + b"Content-Length: 100\r\nConnection: close\r\n\r\n{")
+    slow_head.sendall(b"GET /healthz HT")
+    for _ in range(4):
+        time.sleep(0.2)
+        try:
+            slow_head.sendall(b"x")
+        except OSError:
+            break
+    assert read_all(silent) == b""
+    assert read_all(slow_head) == b""
+    assert problem(read_all(slow_body)) == (408, "body_too_slow")
+    for client in (silent, slow_head, slow_body):
+        client.close()
+    # A kept connection is no way around it.
+    with connect(server.url) as kept:
+        kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        received = b""
+        while b"alive" not in received:
+            received += kept.recv(65_536)
+        kept.sendall(b"GET /hea")
+        assert read_all(kept) == b""
+
+
+def test_what_is_no_request_is_told_so(server: Started) -> None:
+    for sent in [
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 10_000,
+        HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        HEAD + b"Content-Length: 2\r\nTransfer-Encoding: gzip\r\n\r\n{}",
+    ]:
+        with connect(server.url) as client:
+            client.sendall(sent)
+            assert problem(read_all(client)) == (400, "invalid_http")
+
+
+@pytest.mark.parametrize("place", ["/{} HTTP/1.1", "/?{} HTTP/1.1", "/ HTTP/1.1\r\nX: {}"])
+def test_headers_have_a_limit(server: Started, place: str) -> None:
+    with connect(server.url) as client:
+        line = f"GET {place.format('x' * 5_000)}\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        client.sendall(line.encode())
+        assert problem(read_all(client))[1] in {"headers_too_large", "invalid_http"}
+
+
+def test_too_many_connections_are_refused_and_come_back(server: Started) -> None:
+    clients = [connect(server.url) for _ in range(25)]
+    refused = [read_all(client) for client in clients[20:]]
+    assert [problem(answer) for answer in refused] == [(503, "too_many_connections")] * 5
+    for client in clients:
+        client.close()
+    time.sleep(0.2)
+    with connect(server.url) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert b"alive" in read_all(client)
+
+
+def test_the_admin_listener_has_its_own_routes(start: Start, key_file: KeyFile) -> None:
+    _, key = key_file.create("a", scopes=("admin",))
+    server = start(keys=key_file.path)
+
+    def status(url: str, path: str) -> int:
+        with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)) as connection:
+            connection.request("GET", path, headers={"authorization": f"Bearer {key}"})
+            response = connection.getresponse()
+            response.read()
+            assert response.headers["date"]
+            return response.status
+
+    assert server.url != server.admin_url
+    assert [status(server.admin_url, path) for path in ("/metrics", "/", "/v1/info")] == [
+        200,
+        404,
+        404,
+    ]
+    assert [status(server.url, path) for path in ("/metrics", "/", "/v1/info")] == [200] * 3
+    out, log = server.stop()
+    assert out == "returned\n"
+    assert [line["status"] for line in log if line.get("event") == "request"] == [
+        200,
+        404,
+        404,
+        200,
+        200,
+        200,
+    ]
+
+
+def test_keys_are_rotated_under_load(start: Start, key_file: KeyFile) -> None:
+    _, text = key_file.create("a", scopes=("predict",))
+    server = start(keys=key_file.path)
+    current = [text]
+    statuses: list[int] = []
+    done = threading.Event()
+
+    def load() -> None:
+        with closing(http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)) as client:
+            while not done.is_set():
+                headers = {
+                    "content-type": "application/json",
+                    "authorization": f"Bearer {current[0]}",
+                }
+                client.request("POST", "/v1/predict", '{"texts": ["hello"]}', headers)
+                response = client.getresponse()
+                response.read()
+                statuses.append(response.status)
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        newest, text = key_file.rotate(_newest(key_file), grace=timedelta(hours=1))
+        time.sleep(1.2)  # a server looks once a second
+        current[0] = text
+        time.sleep(0.3)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {200}
+    key_file.revoke(newest.id)
+    time.sleep(1.2)
+    with closing(http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=20)) as client:
+        client.request("GET", "/v1/info", headers={"authorization": f"Bearer {text}"})
+        assert client.getresponse().status == 401
+
+
+def _newest(key_file: KeyFile) -> str:
+    return key_file.read()[-1].id
