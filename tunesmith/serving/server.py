@@ -16,7 +16,6 @@ from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.config import STARTUP_FAILURE
 
 from tunesmith.errors import OutputError
 from tunesmith.serving._connection import Connection
@@ -28,6 +27,7 @@ __all__ = ["Listener", "allowed_hosts", "check_address", "is_loopback", "run"]
 
 _DEFAULT_LIMITS = Limits()
 _DRAIN_S = 30
+_STARTUP_FAILED = 3  # as uvicorn itself exits
 _TICKS_A_LOOK = 10  # uvicorn's are a tenth of a second
 
 
@@ -161,7 +161,7 @@ class _Listening(uvicorn.Server):
         """As uvicorn's, which leaves a client a whole minute for a TLS handshake."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
-            sys.exit(STARTUP_FAILURE)
+            sys.exit(_STARTUP_FAILED)
         handshake_s = None if self.config.ssl is None else self._limits.header_timeout_s
         accepting = await asyncio.get_running_loop().create_server(
             self._connection,
