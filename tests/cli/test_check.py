@@ -172,3 +172,9 @@ def test_several_labels_joined_by_a_sign(tmp_path: Path) -> None:
     file.write_text("\n".join(["text,label", *rows]) + "\n")
     command = ["check", "--no-model", str(file), "--label-separator", "+", "--json"]
     assert run(app, command).exit_code == 0
+
+
+def test_names_are_looked_for_only_where_it_is_asked_for(file: Path) -> None:
+    result = run(app, ["check", "--no-model", str(file), "--names-model", "en_core_web_sm"])
+    assert isinstance(result.exception, ConfigError)
+    assert "add --names" in str(result.exception)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ import numpy as np
 from tunesmith.checks._finding import Finding
 from tunesmith.checks._subject import Subject
 
-__all__ = ["check_languages"]
+__all__ = ["check_languages", "main_language"]
 
 _SAMPLE_ROWS = 2_000
 _FEWEST_CHARACTERS = 40  # of shorter texts the language cannot be told well
+_FIRST_CHARACTERS = 1_000
 _SURE = 0.95
 _FEWEST_ROWS = 3
 # Restricted to what is common: among a hundred languages, a short text is easily taken for a rare
@@ -72,6 +73,24 @@ def check_languages(subject: Subject) -> Iterator[Finding]:
             for row in own
         ],
     )
+
+
+def main_language(texts: Iterable[str]) -> str | None:
+    """The language that most texts are in, by its code such as "en"; None where none can be told.
+
+    Short texts are put together with others, since one alone tells little.
+    """
+    tell = _identifier()
+    counts: Counter[str] = Counter()
+    joined = ""
+    for text in texts:
+        joined = f"{joined} {text[:_FIRST_CHARACTERS]}".strip()
+        if len(joined) >= _FEWEST_CHARACTERS:
+            counts[tell.classify(joined)[0]] += 1
+            joined = ""
+    if joined and not counts:
+        counts[tell.classify(joined)[0]] += 1
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def _identifier() -> Any:

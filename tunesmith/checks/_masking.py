@@ -10,9 +10,21 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["KINDS", "excerpt", "redacted", "spans"]
+__all__ = ["KINDS", "NAME", "NAMES", "excerpt", "redacted", "spans"]
+
+NAME = "name"
+
+
+class _FindsNames(Protocol):
+    def places(self, text: str) -> Sequence[tuple[int, int]]: ...
+
+
+NAMES: ContextVar[_FindsNames | None] = ContextVar("NAMES", default=None)
+"""What finds names of persons, where somebody asked for it; see `_names.looking_for_names`."""
 
 
 def _always(_: str) -> bool:
@@ -121,13 +133,22 @@ KINDS = tuple(
 )
 
 
-def spans(text: str) -> list[tuple[int, int, str]]:
-    """Where personal data stands in a text: start, end, kind; in order, none within another."""
+def spans(text: str, names: Sequence[tuple[int, int]] | None = None) -> list[tuple[int, int, str]]:
+    """Where personal data stands in a text: start, end, kind; in order, none within another.
+
+    Args:
+        names: where names of persons stand; looked for here where None and somebody asked for it.
+    """
+    if names is None and (finder := NAMES.get()) is not None:
+        names = finder.places(text)
     found: list[tuple[int, int, str]] = []
     for kind in KINDS:
         for start, end in _places(kind, text, [end for _, end, _ in found]):
             if all(end <= other or after <= start for other, after, _ in found):
                 found.append((start, end, kind.name))
+    for start, end in names or ():
+        if all(end <= other or after <= start for other, after, _ in found):
+            found.append((start, end, NAME))
     return sorted(found)
 
 

@@ -48,6 +48,13 @@ def check(
     model: Annotated[
         bool, typer.Option("--model/--no-model", help="Look for wrong labels with the base.")
     ] = True,
+    names: Annotated[
+        bool, typer.Option("--names", help="Look for names of persons too; slow (see the guide).")
+    ] = False,
+    names_model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="With --names: a spaCy model, package or folder."),
+    ] = None,
     corrections: Corrections = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Write a cleaned copy and a log of what was changed.")
@@ -69,7 +76,7 @@ def check(
     Example: tunesmith check tickets.csv --target team
     """
     from tunesmith import recipes
-    from tunesmith.checks import find_steps
+    from tunesmith.checks import Names, find_steps
     from tunesmith.cli._console import ConsoleListener
     from tunesmith.cli._output import errors, print_pieces
     from tunesmith.errors import ConfigError
@@ -78,6 +85,10 @@ def check(
         several = 'for several files, put the pattern in quotes: "data/*.csv"'
         mend = several if Path(steps[0]).exists() else "add --fix"
         raise ConfigError(f"{steps[0]!r} is given, and nothing to do with it", mend=mend)
+    if names_model is not None and not names:
+        raise ConfigError(
+            "--names-model is given, and names are not looked for", mend="add --names"
+        )
     chosen = find_steps(steps or ["safe"]) if fix else []
     if fix:
         recipes.require_copy(data, output, overwrite=overwrite)
@@ -89,7 +100,7 @@ def check(
             data, target=target, text=text or (), validation=validation, test=test,
             against=against, label_separator=label_separator,
             base=(base or "minilm") if model else None, corrections=corrections,
-            listener=listener,
+            names=Names(names_model) if names else None, listener=listener,
         )  # fmt: skip
     finally:
         listener.close()
