@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -292,3 +292,26 @@ def test_numbers_side_by_side_are_both_masked() -> None:
         "call +49 170 1234567 13812345678 or de89370400440532013000, room 0 a.b@example.com"
     )
     assert not any(part in text for part in ("1234567", "138123", "3704", "a.b"))
+
+
+def test_a_check_of_the_users_that_breaks_ends_itself_alone() -> None:
+    def broken(subject: Subject) -> Iterator[Finding]:
+        yield Finding("first", "note", "what it found before", "nothing", [1])
+        raise KeyError("jane.doe@example.org")
+
+    def wrong(subject: Subject) -> list[str]:
+        return ["no finding"]
+
+    told = run_checks(subject(PLAIN, LABELS), (*CHECKS, broken, wrong))
+    assert [one.rows.tolist() for one in told if one.check == "first"] == [[1]]
+    (about,) = [one for one in told if one.check == "broken"]
+    assert "'broken' broke off: KeyError" in about.message
+    assert "jane.doe" not in about.message
+    assert "it gives str, not Finding" in next(one for one in told if one.check == "wrong").message
+
+
+def test_one_label_of_several_has_a_single_row() -> None:
+    (told,) = [
+        one for one in found(subject(PLAIN, [*LABELS[:11], "odd"]), "rare-labels") if one.step
+    ]
+    assert told.message.startswith("1 of 3 labels has a single row")

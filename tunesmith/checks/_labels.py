@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
@@ -66,8 +66,7 @@ def check_rare_labels(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             check="rare-labels",
             severity="error",
-            message=f"{len(single):,} of {len(counts):,} labels have a single row: "
-            f"{listed(single)}",
+            message=f"{_of_all(single, counts)} a single row: {listed(single)}",
             fix="add rows, join such a label with another, or leave it out",
             rows=subject.rows_with(single),
             column=subject.target,
@@ -77,12 +76,19 @@ def check_rare_labels(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             check="rare-labels",
             severity="warning",
-            message=f"{len(few):,} of {len(counts):,} labels have fewer than {_FEW_ROWS} rows, "
+            message=f"{_of_all(few, counts)} fewer than {_FEW_ROWS} rows, "
             f"too few to judge how well they are told: {listed(few)}",
             fix="add rows of these labels, or join them with others",
             rows=subject.rows_with(few),
             column=subject.target,
         )
+
+
+def _of_all(some: Sequence[str], counts: Mapping[str, int]) -> str:
+    """ "1 of 3 labels has", "all 2 labels have"."""
+    if len(some) == len(counts):
+        return f"all {len(some):,} labels have"
+    return f"{len(some):,} of {len(counts):,} labels {'has' if len(some) == 1 else 'have'}"
 
 
 def check_imbalance(subject: Subject) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from tunesmith.checks._characters import check_control_characters, check_markup, check_mojibake
@@ -68,14 +68,33 @@ def run_checks(
 
     Args:
         on_check: called after each check.
+
+    A check of the user's own that raises ends itself alone; a finding says so.
     """
     found: list[Finding] = []
     forget_pages()
     for check in checks:
-        found += check(subject) or ()  # a check of the user's may end without a word
+        found += check(subject) if check in CHECKS else _guarded(check, subject)
         forget_pages()
         on_check()
     return by_weight(found)
+
+
+def _guarded(check: Check, subject: Subject) -> Iterator[Finding]:
+    """What a check finds until it ends or breaks; it may end without a word."""
+    name = getattr(check, "__name__", type(check).__name__)
+    try:
+        for finding in check(subject) or ():
+            if not isinstance(finding, Finding):
+                raise TypeError(f"it gives {type(finding).__name__}, not Finding")
+            yield finding
+    except Exception as error:  # noqa: BLE001 - code that is not ours
+        yield Finding(
+            check=name,
+            severity="warning",
+            message=f"the check {name!r} broke off: {type(error).__name__}: {error}",
+            fix="put the check right; what it found before that is here, and the other checks ran",
+        )
 
 
 def by_weight(findings: Iterable[Finding]) -> list[Finding]:

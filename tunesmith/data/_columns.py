@@ -8,26 +8,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from tunesmith.data._recognise import TARGET_NAMES
 from tunesmith.data._suggest import listed
 from tunesmith.data._table import Table, missing_column
 from tunesmith.errors import DataError, Fault
 
 __all__ = ["Columns", "choose_columns", "is_text"]
 
-_TARGET_NAMES = {
-    *(
-        "answer_label",
-        "categories",
-        "category",
-        "class",
-        "emotion",
-        "emotions",
-        "gold",
-        "gold_label",
-    ),
-    *("intent", "intents", "label", "labels", "sentiment", "tag", "tags", "target", "targets"),
-    *("team", "topic", "topics"),
-}
 _TEXT_NAME = "text"
 _SAMPLE_ROWS = 20_000
 _MOST_LABELS = 1000
@@ -127,7 +114,7 @@ def _named_faults(
 
 
 def _is_target_name(name: str) -> bool:
-    return name.casefold() in _TARGET_NAMES
+    return name.casefold() in TARGET_NAMES
 
 
 def _label_columns(profiles: Sequence[_Profile], text: Sequence[str]) -> list[str]:

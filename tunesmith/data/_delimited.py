@@ -262,10 +262,11 @@ def _ragged(
     names = f"{len(header)} ({listed(header, 5)})"
     faults = [
         Fault(
-            f"{len(odd.fields)} fields found, {names} expected",
+            f"{num} {'field' if num == 1 else 'fields'} found, {names} expected",
             f"{source}, row {odd.row} (line {odd.line})",
         )
         for odd in ragged[:_MOST_FAULTS]
+        for num in [len(odd.fields)]
     ]
     mend = f"put values that hold a {DELIMITER_NAMES[delimiter]} or a line break in double quotes"
     if num_ragged > _MOST_FAULTS:
