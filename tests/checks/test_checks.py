@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from tunesmith.checks import CHECKS, Finding, Subject, clean, find_steps, redacted, run_checks
+from tunesmith.checks._masking import KINDS
 from tunesmith.data import Table, read_table
 from tunesmith.samples import SAMPLES
 
@@ -99,6 +101,17 @@ def test_rare_labels_are_an_error_where_they_have_one_row() -> None:
         ("personal-data", "write to jane.doe@example.org", "write to us @ the desk"),
         ("personal-data", "card 4111 1111 1111 1111", "order 4111 1111 1111 1112"),
         ("personal-data", "DE89 3704 0044 0532 0130 00", "DE89 3704 0044 0532 0130 01"),
+        ("personal-data", "mi DNI es 12345678Z", "mi DNI es 12345678A"),
+        ("personal-data", "NIE X1234567L", "NIE X1234567M"),
+        ("personal-data", "codice RSSMRA85T10A562S", "codice RSSMRA85T10A562T"),
+        ("personal-data", "NIR 2 55 08 14 168 025 38", "NIR 2 55 08 14 168 025 39"),
+        ("personal-data", "2341 2341 2346", "2341 2341 2345, and 234123412346"),
+        ("personal-data", "my aadhaar is 234123412346", "my aadhaar is 234123412345"),
+        ("personal-data", "529.982.247-25", "529.982.247-26, and 52998224725"),
+        ("personal-data", "CPF: 52998224725", "CPF: 52998224726"),
+        ("personal-data", "BSN 111222333", "order 111222333"),
+        ("personal-data", "11010519491231002X", "110105194912310021"),
+        ("personal-data", "passport no. C01X00T47", "my passport expired in 2019"),
         ("personal-data", "call +49 170 1234567 now", "in 2019 we sold 1234567 units"),
     ],
 )
@@ -315,3 +328,17 @@ def test_one_label_of_several_has_a_single_row() -> None:
         one for one in found(subject(PLAIN, [*LABELS[:11], "odd"]), "rare-labels") if one.step
     ]
     assert told.message.startswith("1 of 3 labels has a single row")
+
+
+def test_of_a_number_that_a_word_names_only_the_number_is_masked() -> None:
+    masked = redacted("Passport number is C01X00T47, BSN: 111222333.")
+    assert masked.startswith("Passport number is [passport number ")
+    assert "], BSN: [dutch citizen service number " in masked
+    assert masked.endswith("].")
+
+
+def test_patterns_are_read_alike_by_both_libraries() -> None:
+    text = "RSSMRA85T10A562S, 12345678z, 2 55 08 14 168 025 38, CPF 52998224725, BSN 111222333"
+    for kind in KINDS:
+        by_arrow = pc.match_substring_regex(pa.array([text]), kind.pattern.pattern)
+        assert by_arrow.to_pylist() == [kind.pattern.search(text) is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunesmith.checks import Step
     from tunesmith.recipes import Checked, Fixed
 
+_AT_LEAST = {"error": ("error",), "warning": ("error", "warning")}
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -69,6 +70,12 @@ def check(
         Path | None, typer.Option(help="Write what was found as a web page, FILE.html.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
+    fail_on: Annotated[
+        Literal["error", "warning"] | None,
+        typer.Option(
+            "--fail-on", help="Exit with 1 where something as grave was found (for CI); else 0."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what is wrong with labelled rows, row by row; with --fix write a cleaned copy.
@@ -119,6 +126,13 @@ def check(
             _show_fixed(checked, fixed)
     if as_json:
         print_pieces(checked.json_pieces(written))
+    _exit(checked, fail_on)
+
+
+def _exit(checked: Checked, fail_on: str | None) -> None:
+    """Ends with 1 where something as grave was found as the user would not have."""
+    if fail_on is not None and any(one.severity in _AT_LEAST[fail_on] for one in checked.findings):
+        raise typer.Exit(1)
 
 
 def _show(checked: Checked, report: Path | None) -> None:
