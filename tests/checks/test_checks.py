@@ -15,6 +15,7 @@ import pytest
 from tunesmith.checks import CHECKS, Finding, Subject, clean, find_steps, redacted, run_checks
 from tunesmith.checks._masking import KINDS
 from tunesmith.data import Table, read_table
+from tunesmith.errors import ConfigError
 from tunesmith.samples import SAMPLES
 
 
@@ -342,3 +343,38 @@ def test_patterns_are_read_alike_by_both_libraries() -> None:
     for kind in KINDS:
         by_arrow = pc.match_substring_regex(pa.array([text]), kind.pattern.pattern)
         assert by_arrow.to_pylist() == [kind.pattern.search(text) is not None]
+
+
+def test_a_single_text_in_another_language_is_found() -> None:
+    english = [f"This is sentence number {n}, and it stands here in English." for n in range(40)]
+    german = "Guten Tag, ich habe meine Rechnung leider noch nicht bekommen."
+    (told,) = found(subject([*english, german], [*["a", "b"] * 20, "a"]), "languages")
+    assert told.rows.tolist() == [41]
+    assert "de 1 row" in told.message
+    assert told.severity == "note"
+
+
+def test_white_space_around_labels_and_names_is_found_and_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    lines = [
+        f"{text},{' out ' if n == 3 else label}"
+        for n, (text, label) in enumerate(zip(PLAIN, LABELS, strict=True))
+    ]
+    path.write_text("text, label\n" + "\n".join(lines) + "\n")
+    checked = Subject(read_table(path), ("text",), "label")
+    (header,) = found(checked, "header-white-space")
+    assert "1 column name in the file: 'label'" in header.message
+    assert rows(checked, "label-white-space") == [4]
+    cleaned = clean(checked, find_steps(["strip-labels"]))
+    assert cleaned.table.column("label") == LABELS
+    assert [(one.row, one.before, one.after) for one in cleaned.changes] == [(4, " out ", "out")]
+
+
+def test_the_marker_for_missing_texts_can_be_chosen() -> None:
+    checked = subject([*PLAIN[:11], None], LABELS)
+    cleaned = clean(checked, find_steps(["safe", "fill-missing=(nothing said)"]))
+    assert cleaned.table.column("text")[11] == "(nothing said)"
+    assert cleaned.counts() == {"fill-missing": 1}
+    for marker in ("", " ", "N/A"):
+        with pytest.raises(ConfigError, match="stands for nothing itself"):
+            find_steps([f"fill-missing={marker}"])

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from tunesmith.checks._finding import Finding, counted
+from tunesmith.checks._masking import redacted
 from tunesmith.checks._subject import Subject
 from tunesmith.data import listed
 
@@ -31,6 +32,9 @@ def check_label_variants(subject: Subject) -> Iterator[Finding]:
         rows=subject.rows_with(variants),
         column=subject.target,
         step="unify-labels",
+        details=[
+            {"value": redacted(old), "suggested": redacted(new)} for old, new in variants.items()
+        ],
     )
 
 

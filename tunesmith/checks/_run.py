@@ -19,6 +19,7 @@ from tunesmith.checks._order import check_order, check_time_drift
 from tunesmith.checks._parts import check_parts
 from tunesmith.checks._personal import check_personal_data
 from tunesmith.checks._subject import Subject
+from tunesmith.checks._white_space import check_white_space
 from tunesmith.checks._words import check_boilerplate, check_label_in_text, check_telltale_words
 from tunesmith.data import forget_pages
 
@@ -30,6 +31,7 @@ Check: TypeAlias = Callable[[Subject], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
     check_missing,
     check_placeholders,
+    check_white_space,
     check_label_variants,
     check_misspelt_values,
     check_rare_labels,

@@ -182,7 +182,8 @@ def _agreed(checked: Checked, steps: Sequence[Step], named: Sequence[str]) -> li
     from tunesmith.errors import ConfigError
 
     found = {finding.step: finding for finding in checked.findings}
-    agreed = [step for step in steps if step.is_safe or step.name in named]
+    meant = {name.partition("=")[0] for name in named}
+    agreed = [step for step in steps if step.is_safe or step.name in meant]
     asked = [step for step in steps if step not in agreed and step.name in found]
     if asked and not sys.stdin.isatty():
         names = ", ".join(step.name for step in asked)

@@ -71,7 +71,7 @@ def choose_columns(
     target = target if with_target else None
     faults = _named_faults(table, text, target, besides)
     if faults:
-        raise DataError.of(faults)
+        raise DataError.of(_with_notes(faults, table))
     profiles = [_profile(table, name) for name in table.column_names if name not in besides]
     notes: list[str] = []
     if with_target and target is None:
@@ -92,8 +92,17 @@ def choose_columns(
         else:
             faults.append(_unclear("text", candidates, table))
     if faults:
-        raise DataError.of(faults)
+        raise DataError.of(_with_notes(faults, table))
     return Columns(tuple(text), target, tuple(notes))
+
+
+def _with_notes(faults: list[Fault], table: Table) -> list[Fault]:
+    """The faults, the last with how the file was read: it may be another sheet that was meant."""
+    if not table.notes:
+        return faults
+    *others, last = faults
+    mend = "; ".join(filter(None, (last.mend, *table.notes)))
+    return [*others, Fault(last.what, last.where, mend)]
 
 
 def _named_faults(
