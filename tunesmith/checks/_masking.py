@@ -90,6 +90,7 @@ class _Kind:
         return self.is_one in (_card, _iban, *(check for *_, check in NATIONAL))
 
 
+_IN_ALL = re.compile(r"[\d@]")  # no kind does without a digit or this sign
 _MORE_DIGITS = re.compile(r"\d[ .-]?$")  # the number goes on to the left: it is another one
 
 _CONTEXT = 512  # characters; longer than what any pattern but a strange e-mail address takes
@@ -141,7 +142,7 @@ def spans(text: str, names: Sequence[tuple[int, int]] | None = None) -> list[tup
     if names is None and (finder := NAMES.get()) is not None:
         names = finder.places(text)
     found: list[tuple[int, int, str]] = []
-    for kind in KINDS:
+    for kind in KINDS if _IN_ALL.search(text) else ():
         for start, end in _places(kind, text, [end for _, end, _ in found]):
             if all(end <= other or after <= start for other, after, _ in found):
                 found.append((start, end, kind.name))
