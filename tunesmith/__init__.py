@@ -50,6 +50,7 @@ def check(
     base: str | Path | None = "minilm",
     corrections: str | Path | None = None,
     checks: Sequence[Check] = (),
+    names: bool | str = False,
 ) -> Checked:
     """Looks for what is wrong with labelled rows; changes nothing.
 
@@ -61,11 +62,14 @@ def check(
         corrections: a file that `tunesmith review` wrote, applied first.
         checks: checks of your own, beside those that there are: functions that take a
             `tunesmith.checks.Subject` and give `tunesmith.checks.Finding`s.
+        names: whether names of persons are personal data as well, or the spaCy model that finds
+            them, a package or a folder; needs the extra `presidio`.
 
     Raises:
         InputError: the data cannot be read.
     """
     from tunesmith import recipes
+    from tunesmith.checks import Names
 
     return recipes.check(
         str(data),
@@ -78,6 +82,7 @@ def check(
         base=None if base is None else str(base),
         corrections=corrections,
         more_checks=checks,
+        names=Names(names if isinstance(names, str) else None) if names else None,
     )
 
 

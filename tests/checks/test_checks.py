@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from tunesmith.checks import CHECKS, Finding, Subject, clean, find_steps, redacted, run_checks
+from tunesmith.checks._masking import KINDS
 from tunesmith.data import Table, read_table
+from tunesmith.errors import ConfigError
 from tunesmith.samples import SAMPLES
 
 
@@ -99,6 +102,17 @@ def test_rare_labels_are_an_error_where_they_have_one_row() -> None:
         ("personal-data", "write to jane.doe@example.org", "write to us @ the desk"),
         ("personal-data", "card 4111 1111 1111 1111", "order 4111 1111 1111 1112"),
         ("personal-data", "DE89 3704 0044 0532 0130 00", "DE89 3704 0044 0532 0130 01"),
+        ("personal-data", "mi DNI es 12345678Z", "mi DNI es 12345678A"),
+        ("personal-data", "NIE X1234567L", "NIE X1234567M"),
+        ("personal-data", "codice RSSMRA85T10A562S", "codice RSSMRA85T10A562T"),
+        ("personal-data", "NIR 2 55 08 14 168 025 38", "NIR 2 55 08 14 168 025 39"),
+        ("personal-data", "2341 2341 2346", "2341 2341 2345, and 234123412346"),
+        ("personal-data", "my aadhaar is 234123412346", "my aadhaar is 234123412345"),
+        ("personal-data", "529.982.247-25", "529.982.247-26, and 52998224725"),
+        ("personal-data", "CPF: 52998224725", "CPF: 52998224726"),
+        ("personal-data", "BSN 111222333", "order 111222333"),
+        ("personal-data", "11010519491231002X", "110105194912310021"),
+        ("personal-data", "passport no. C01X00T47", "my passport expired in 2019"),
         ("personal-data", "call +49 170 1234567 now", "in 2019 we sold 1234567 units"),
     ],
 )
@@ -292,3 +306,75 @@ def test_numbers_side_by_side_are_both_masked() -> None:
         "call +49 170 1234567 13812345678 or de89370400440532013000, room 0 a.b@example.com"
     )
     assert not any(part in text for part in ("1234567", "138123", "3704", "a.b"))
+
+
+def test_a_check_of_the_users_that_breaks_ends_itself_alone() -> None:
+    def broken(subject: Subject) -> Iterator[Finding]:
+        yield Finding("first", "note", "what it found before", "nothing", [1])
+        raise KeyError("jane.doe@example.org")
+
+    def wrong(subject: Subject) -> list[str]:
+        return ["no finding"]
+
+    told = run_checks(subject(PLAIN, LABELS), (*CHECKS, broken, wrong))
+    assert [one.rows.tolist() for one in told if one.check == "first"] == [[1]]
+    (about,) = [one for one in told if one.check == "broken"]
+    assert "'broken' broke off: KeyError" in about.message
+    assert "jane.doe" not in about.message
+    assert "it gives str, not Finding" in next(one for one in told if one.check == "wrong").message
+
+
+def test_one_label_of_several_has_a_single_row() -> None:
+    (told,) = [
+        one for one in found(subject(PLAIN, [*LABELS[:11], "odd"]), "rare-labels") if one.step
+    ]
+    assert told.message.startswith("1 of 3 labels has a single row")
+
+
+def test_of_a_number_that_a_word_names_only_the_number_is_masked() -> None:
+    masked = redacted("Passport number is C01X00T47, BSN: 111222333.")
+    assert masked.startswith("Passport number is [passport number ")
+    assert "], BSN: [dutch citizen service number " in masked
+    assert masked.endswith("].")
+
+
+def test_patterns_are_read_alike_by_both_libraries() -> None:
+    text = "RSSMRA85T10A562S, 12345678z, 2 55 08 14 168 025 38, CPF 52998224725, BSN 111222333"
+    for kind in KINDS:
+        by_arrow = pc.match_substring_regex(pa.array([text]), kind.pattern.pattern)
+        assert by_arrow.to_pylist() == [kind.pattern.search(text) is not None]
+
+
+def test_a_single_text_in_another_language_is_found() -> None:
+    english = [f"This is sentence number {n}, and it stands here in English." for n in range(40)]
+    german = "Guten Tag, ich habe meine Rechnung leider noch nicht bekommen."
+    (told,) = found(subject([*english, german], [*["a", "b"] * 20, "a"]), "languages")
+    assert told.rows.tolist() == [41]
+    assert "de 1 row" in told.message
+    assert told.severity == "note"
+
+
+def test_white_space_around_labels_and_names_is_found_and_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    lines = [
+        f"{text},{' out ' if n == 3 else label}"
+        for n, (text, label) in enumerate(zip(PLAIN, LABELS, strict=True))
+    ]
+    path.write_text("text, label\n" + "\n".join(lines) + "\n")
+    checked = Subject(read_table(path), ("text",), "label")
+    (header,) = found(checked, "header-white-space")
+    assert "1 column name in the file: 'label'" in header.message
+    assert rows(checked, "label-white-space") == [4]
+    cleaned = clean(checked, find_steps(["strip-labels"]))
+    assert cleaned.table.column("label") == LABELS
+    assert [(one.row, one.before, one.after) for one in cleaned.changes] == [(4, " out ", "out")]
+
+
+def test_the_marker_for_missing_texts_can_be_chosen() -> None:
+    checked = subject([*PLAIN[:11], None], LABELS)
+    cleaned = clean(checked, find_steps(["safe", "fill-missing=(nothing said)"]))
+    assert cleaned.table.column("text")[11] == "(nothing said)"
+    assert cleaned.counts() == {"fill-missing": 1}
+    for marker in ("", " ", "N/A"):
+        with pytest.raises(ConfigError, match="stands for nothing itself"):
+            find_steps([f"fill-missing={marker}"])

@@ -49,3 +49,14 @@ def test_a_text_unlike_all_others_is_found(features: np.ndarray) -> None:
     (found,) = check_outliers(subject(labels), np.arange(ROWS), features)
     assert 34 in found.rows.tolist()
     assert len(found.rows) <= 2
+
+
+def test_a_small_file_has_outliers_too_and_one_without_has_hardly_any(
+    features: np.ndarray,
+) -> None:
+    labels: list[str | None] = ["abc"[n % 3] for n in range(60)]
+    few = features[:60].copy()
+    assert not list(check_outliers(subject(labels), np.arange(60), few))
+    few[33] = -5.0
+    (found,) = check_outliers(subject(labels), np.arange(60), few)
+    assert found.rows.tolist() == [34]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,34 @@ def test_several_labels_joined_by_a_sign(tmp_path: Path) -> None:
     file.write_text("\n".join(["text,label", *rows]) + "\n")
     command = ["check", "--no-model", str(file), "--label-separator", "+", "--json"]
     assert run(app, command).exit_code == 0
+
+
+def test_names_are_looked_for_only_where_it_is_asked_for(file: Path) -> None:
+    result = run(app, ["check", "--no-model", str(file), "--names-model", "en_core_web_sm"])
+    assert isinstance(result.exception, ConfigError)
+    assert "add --names" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fail_on", "code"),
+    [
+        ("N/A,ham\n", None, 0),
+        ("N/A,ham\n", "error", 0),
+        ("N/A,ham\n", "warning", 1),
+        (",ham\n", "error", 1),
+        (",ham\n", "warning", 1),
+        (",ham\n", None, 0),
+        ("", "warning", 0),
+    ],
+)
+def test_the_exit_code_follows_what_was_found_where_that_is_asked_for(
+    tmp_path: Path, rows: str, fail_on: str | None, code: int
+) -> None:
+    path = tmp_path / "mail.csv"
+    draw = random.Random(0)
+    words = [first + last for first in "bdfgklmnprst" for last in ("ana", "elo", "iri", "uto")]
+    texts = [f"{' '.join(draw.sample(words, 8))},{('ham', 'spam')[n % 2]}" for n in range(24)]
+    path.write_text("text,label\n" + "\n".join(texts) + "\n" + rows)
+    options = ["--fail-on", fail_on] if fail_on else []
+    result = run(app, ["check", "--no-model", str(path), *options])
+    assert result.exit_code == code, result.output

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,3 +192,17 @@ def test_files_that_are_meant(inside: str, files: list[str], chosen: list) -> No
 def test_files_that_cannot_be_chosen(inside: str, files: list[str], message: str) -> None:
     with pytest.raises(DataError, match=message):
         choose_files(HubAddress("a/b", None, inside), "x", files, {".csv", ".jsonl"})
+
+
+def test_without_a_network_the_cache_answers_and_the_rest_is_refused_at_once(
+    hub: http.server.HTTPServer, monkeypatch
+) -> None:
+    source = "hf://datasets/ann/shop/data/test.csv.gz"
+    assert read_table(source).column("text") == ["three"]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        assert read_table(source).column("text") == ["three"]
+        for other in ("hf://datasets/ann/shop", "hf://datasets/ann/shop/data/new.csv"):
+            with pytest.raises(DataError, match="the hub cannot be reached"):
+                read_table(other)

@@ -81,7 +81,7 @@ def test_ragged_rows_are_listed_together(make_file) -> None:
     assert len(caught.value.faults) == 5
     assert caught.value.faults[0].where.endswith("x.csv, row 2 (line 4)")
     assert caught.value.faults[0].what == "3 fields found, 2 ('text', 'label') expected"
-    assert caught.value.faults[1].what.startswith("1 fields found")
+    assert caught.value.faults[1].what.startswith("1 field found")
     assert "3 more rows" in caught.value.faults[-1].mend
     assert "double quotes" in caught.value.faults[-1].mend
 

@@ -109,3 +109,22 @@ def test_what_json_writes_is_read(rows, ascii_only: bool, as_lines: bool) -> Non
         table = read_table(path)
     for name in ("text", "label"):
         assert table.column(name) == [row[name] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where"),
+    [
+        (
+            "x.jsonl",
+            '{"text": "a", "label": "b"}\n{"text": "c", "text": "d", "label": "e"}\n',
+            "line 2",
+        ),
+        ("x.json", '[{"text": "a", "more": {"text": 1, "text": 2}}]', "x.json"),
+    ],
+)
+def test_a_key_that_stands_twice_in_an_object(
+    make_file, name: str, content: str, where: str
+) -> None:
+    with pytest.raises(DataError, match="has the key 'text' more than once") as caught:
+        read_table(make_file(name, content))
+    assert where in str(caught.value.faults[0].where)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tunesmith.data import read_table
+from tunesmith.data import choose_columns, read_table
 from tunesmith.errors import DataError
 
 CSV = "text,label\nhello there,a\ngood bye,b\n"
@@ -86,15 +86,36 @@ def test_parquet_faults(make_file, tmp_path: Path) -> None:
 
 def test_workbook(make_workbook) -> None:
     cells = [[" text ", "label", 2024], ["hello", 1, True], ["there", 2.5, None], [None] * 3]
-    table = read_table(make_workbook("x.xlsx", {"Empty": [], "Data": cells, "More": [["a"]]}))
+    path = make_workbook("x.xlsx", {"Empty": [], "Data": cells, "More": [["a"], ["b"]]})
+    table = read_table(path)
     assert table.column_names == ["text", "label", "2024"]
     assert table.column("text") == ["hello", "there"]
     assert table.column("label") == [1.0, 2.5]
     assert table.column("2024") == [True, None]
     assert table.notes == (
-        "sheet 'Data' is read, the first of 3 with data",
+        f"sheet 'Data' is read; \"{path}?sheet=More\" reads another",
         "white space around the column name 'text' was removed",
     )
+    assert table.stripped == ("text",)
+    assert read_table(f"{path}?sheet=More").column("a") == ["b"]
+
+
+def test_a_workbook_that_begins_with_notes_names_its_tables(make_workbook) -> None:
+    rows = [["text", "label"], ["hello", "x"], ["there", "y"]]
+    path = make_workbook("x.xlsx", {"Read me": [["Some notes"], ["and more"]], "Rows": rows})
+    with pytest.raises(DataError, match="'Read me' holds no table") as caught:
+        read_table(path)
+    assert f'"{path}?sheet=Rows"' in caught.value.faults[0].mend
+    assert read_table(f"{path}?sheet=Rows").column("label") == ["x", "y"]
+    with pytest.raises(DataError, match=r"there is no sheet 'rows'\n  → did you mean 'Rows'"):
+        read_table(f"{path}?sheet=rows")
+
+
+def test_where_columns_are_missing_the_sheet_that_was_read_is_told(make_workbook) -> None:
+    rows = [["text", "label"], ["hello", "x"], ["there", "y"]]
+    table = read_table(make_workbook("x.xlsx", {"Key": [["a", "b"], [1, 2]], "Rows": rows}))
+    with pytest.raises(DataError, match=r"sheet 'Key' is read; .*x.xlsx\?sheet=Rows"):
+        choose_columns(table, target="label")
 
 
 def test_workbook_faults(make_workbook, make_file) -> None:

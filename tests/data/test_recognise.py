@@ -71,6 +71,11 @@ def test_other_ragged_rows_are_as_before(make_file) -> None:
         read_table(make_file("x.csv", TABLE + "good, and bad,a\n" + "fine,b\n"))
 
 
+CHINESE = "文本,标签\n" + "今天的天气非常好,好\n昨天下了一整天的雨,坏\n" * 20
+RUSSIAN = "текст,метка\n" + "сегодня очень хорошая погода,да\n" * 20
+HINDI = "पाठ,लेबल\n" + "आज मौसम बहुत अच्छा है,हाँ\n" * 20
+
+
 @pytest.mark.parametrize(
     ("data", "place", "what"),
     [
@@ -78,6 +83,13 @@ def test_other_ragged_rows_are_as_before(make_file) -> None:
         (TABLE.encode() + b"\0", "line 42", "holds a NUL byte, which no text does"),
         (TABLE.encode("utf-16-le"), "", "looks like UTF-16 without a byte order mark"),
         (TABLE.encode("utf-16-be"), "", "looks like UTF-16 (big-endian) without a byte order mark"),
+        (CHINESE.encode("utf-16-le"), "", "looks like UTF-16 without a byte order mark"),
+        (
+            RUSSIAN.encode("utf-16-be"),
+            "",
+            "looks like UTF-16 (big-endian) without a byte order mark",
+        ),
+        (HINDI.encode("utf-16-le"), "", "looks like UTF-16 without a byte order mark"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "txt"])
@@ -102,3 +114,14 @@ def test_a_line_of_300_megabytes(make_file) -> None:
     path.write_bytes(b"text,label\na,b\n" + b"x" * 300_000_000)
     with pytest.raises(DataError, match=r"row 2 \(line 3\): a value begins here that is longer"):
         read_table(path)
+
+
+def test_a_second_table_of_the_same_width_is_told_by_its_names(make_file) -> None:
+    with pytest.raises(DataError, match="a second table begins here, with the columns 'message'"):
+        read_table(make_file("x.csv", TABLE + "\nmessage,category\nwhere is it,delivery\n"))
+    assert read_table(make_file("y.csv", TABLE + "\nmessage,b\n")).num_rows
+
+
+def test_one_field_is_no_fields(make_file) -> None:
+    with pytest.raises(DataError, match="1 field found, 3"):
+        read_table(make_file("x.csv", "text,label,day\na,b,c\nd\ne,f,g\n"))

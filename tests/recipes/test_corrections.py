@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny import tiny_model
 
 from tunesmith import config, recipes
 from tunesmith.checks import Subject, read_corrections
@@ -13,6 +14,7 @@ from tunesmith.config import DataConfig
 from tunesmith.data import read_table
 from tunesmith.errors import ConfigError, DataError, InputError, MissingDependencyError
 from tunesmith.recipes import OpenReview
+from tunesmith.recipes._listener import Silent
 from tunesmith.recipes._prepare import prepare_data
 from tunesmith.review import Decisions
 
@@ -174,3 +176,30 @@ def test_review_refuses_before_it_works(
     monkeypatch.setattr(module, "missing_packages", lambda _: ("uvicorn",))
     with pytest.raises(MissingDependencyError, match=r"pip install 'tunesmith\[serve\]'"):
         review(file)
+
+
+@pytest.mark.usefixtures("_not_served")
+def test_a_review_that_is_opened_again_does_not_read_with_the_encoder_again(
+    file: Path, tmp_path: Path
+) -> None:
+    base = str(tiny_model(tmp_path / "base"))
+    kept = file.with_name(".topics.corrections.csv.found")
+
+    def stages() -> list[str]:
+        told: list[str] = []
+
+        class Heard(Silent):
+            def stage(self, title: str, total: int | None = None) -> None:
+                told.append(title)
+
+        recipes.review(str(file), target="topic", base=base, listener=Heard())
+        return told
+
+    assert "reading with the encoder" in stages()
+    first = kept.read_bytes()
+    assert "reading with the encoder" not in stages()
+    file.write_text(file.read_text() + "one more text of red,red\n")
+    assert "reading with the encoder" in stages()
+    assert kept.read_bytes() != first
+    kept.write_text('{"of": 1}')
+    assert "reading with the encoder" in stages()

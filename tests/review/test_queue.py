@@ -78,3 +78,15 @@ def test_two_texts_and_several_labels(tmp_path: Path) -> None:
     assert view["labels"] == ("x", "y")
     # The labels that it has are among those to toggle.
     assert [one["label"] for one in view["choices"]] == ["x", "y"]
+
+
+def test_faulty_labels_are_no_choices_and_what_is_meant_is_suggested(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    lines = [f"text number {n} of many,{'spam' if n % 2 else 'ham'}" for n in range(12)]
+    lines += ["one more text,SPAM", "and another one,N/A", "the last of them,ham"]
+    file.write_text("text,label\n" + "\n".join(lines) + "\n")
+    subject = Subject(read_table(file), ("text",), "label")
+    queue = make_queue(subject, run_checks(subject))
+    assert queue.view(13)["suggestion"] == {"label": "spam", "probability": None}
+    for row in (13, 14, 15):
+        assert {one["label"] for one in queue.view(row)["choices"]} <= {"spam", "ham"}

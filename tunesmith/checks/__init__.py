@@ -25,6 +25,7 @@ from tunesmith.checks._corrections import (
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
 from tunesmith.checks._masking import redacted
 from tunesmith.checks._misspelt import check_misspelt_values
+from tunesmith.checks._names import Names, looking_for_names, open_names
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
 from tunesmith.checks._steps import STEPS, Edit, Step
 from tunesmith.checks._subject import Subject
@@ -42,6 +43,7 @@ __all__ = [
     "Corrections",
     "Edit",
     "Finding",
+    "Names",
     "Severity",
     "Step",
     "Subject",
@@ -57,6 +59,8 @@ __all__ = [
     "find_places",
     "find_steps",
     "log_table",
+    "looking_for_names",
+    "open_names",
     "read_corrections",
     "redacted",
     "revert",

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tunesmith.checks._steps import STEPS, Edit, Step
+from tunesmith.checks._steps import STEPS, Edit, Step, fill_missing
 from tunesmith.checks._subject import Subject
 from tunesmith.data import Table
 from tunesmith.errors import ConfigError
@@ -69,11 +69,18 @@ class Cleaned:
 def find_steps(names: Iterable[str]) -> list[Step]:
     """The steps of these names in the order in which they are taken; "safe" and "all" are many.
 
+    "fill-missing=TEXT" says what stands where there is no text.
+
     Raises:
         ConfigError: there is no such step.
     """
     wanted: set[str] = set()
+    known = dict(STEPS)
     for name in names:
+        if name.startswith("fill-missing="):
+            filling = fill_missing(name.partition("=")[2])
+            known["fill-missing"] = replace(STEPS["fill-missing"], edits=filling)
+            name = "fill-missing"
         if name == "all":
             wanted |= set(STEPS) - {"fill-missing"}  # the other choice beside drop-missing
         elif name == "safe":
@@ -84,7 +91,7 @@ def find_steps(names: Iterable[str]) -> list[Step]:
             raise ConfigError(
                 f"there is no step {name!r}", mend=f"choose of safe, all, {', '.join(STEPS)}"
             )
-    return [step for step in STEPS.values() if step.name in wanted]
+    return [step for step in known.values() if step.name in wanted]
 
 
 def clean(

@@ -30,18 +30,27 @@ _WORD = rf"[{_UNSPACED}]|[^\W{_UNSPACED}]{{2,}}"
 
 
 def by_model(
-    features: NDArray[np.float32], targets: NDArray[np.int64], num_labels: int
+    features: NDArray[np.float32], targets: NDArray[np.int64], num_labels: int, times: int = 1
 ) -> NDArray[np.float64]:
     """What a linear model says of each row; float64 [n, labels], each row sums to 1.
 
     Args:
         features: float32 [n, width], of unit length.
         targets: int64 [n], codes of the labels.
+        times: how many times the rows are cut into folds anew; the mean is told. Of few rows, what
+            is told depends much on the cut.
     """
+    every = (_by_model(features, targets, num_labels, seed) for seed in range(times))
+    return np.asarray(sum(every, np.zeros((len(targets), num_labels))) / times)
+
+
+def _by_model(
+    features: NDArray[np.float32], targets: NDArray[np.int64], num_labels: int, seed: int
+) -> NDArray[np.float64]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    folds = _folds(targets)
+    folds = _folds(targets, seed)
     models = [LogisticRegression(C=_STRENGTH, max_iter=200, warm_start=True) for _ in folds]
     trusted = np.ones(len(targets), dtype=bool)
     told = np.zeros((len(targets), num_labels))
@@ -126,11 +135,13 @@ def unit_length(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(features / np.maximum(norms, 1e-12), dtype=np.float32)
 
 
-def _folds(targets: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _folds(
+    targets: NDArray[np.int64], seed: int = 0
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Of each fold the rows to learn from and those held out."""
     from sklearn.model_selection import StratifiedKFold
 
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
     return list(folds.split(targets, targets))
 
 

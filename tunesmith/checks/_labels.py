@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from tunesmith.checks._finding import Finding, counted
+from tunesmith.checks._masking import redacted
 from tunesmith.checks._subject import Subject
 from tunesmith.data import listed
 
@@ -31,6 +32,9 @@ def check_label_variants(subject: Subject) -> Iterator[Finding]:
         rows=subject.rows_with(variants),
         column=subject.target,
         step="unify-labels",
+        details=[
+            {"value": redacted(old), "suggested": redacted(new)} for old, new in variants.items()
+        ],
     )
 
 
@@ -66,8 +70,7 @@ def check_rare_labels(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             check="rare-labels",
             severity="error",
-            message=f"{len(single):,} of {len(counts):,} labels have a single row: "
-            f"{listed(single)}",
+            message=f"{_of_all(single, counts)} a single row: {listed(single)}",
             fix="add rows, join such a label with another, or leave it out",
             rows=subject.rows_with(single),
             column=subject.target,
@@ -77,12 +80,19 @@ def check_rare_labels(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             check="rare-labels",
             severity="warning",
-            message=f"{len(few):,} of {len(counts):,} labels have fewer than {_FEW_ROWS} rows, "
+            message=f"{_of_all(few, counts)} fewer than {_FEW_ROWS} rows, "
             f"too few to judge how well they are told: {listed(few)}",
             fix="add rows of these labels, or join them with others",
             rows=subject.rows_with(few),
             column=subject.target,
         )
+
+
+def _of_all(some: Sequence[str], counts: Mapping[str, int]) -> str:
+    """ "1 of 3 labels has", "all 2 labels have"."""
+    if len(some) == len(counts):
+        return f"all {len(some):,} labels have"
+    return f"{len(some):,} of {len(counts):,} labels {'has' if len(some) == 1 else 'have'}"
 
 
 def check_imbalance(subject: Subject) -> Iterator[Finding]:

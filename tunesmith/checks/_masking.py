@@ -10,9 +10,23 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["KINDS", "excerpt", "redacted", "spans"]
+from tunesmith.checks._national import NATIONAL
+
+__all__ = ["KINDS", "NAME", "NAMES", "excerpt", "redacted", "spans"]
+
+NAME = "name"
+
+
+class _FindsNames(Protocol):
+    def places(self, text: str) -> Sequence[tuple[int, int]]: ...
+
+
+NAMES: ContextVar[_FindsNames | None] = ContextVar("NAMES", default=None)
+"""What finds names of persons, where somebody asked for it; see `_names.looking_for_names`."""
 
 
 def _always(_: str) -> bool:
@@ -43,12 +57,6 @@ def _iban(text: str) -> bool:
     return int(number) % 97 == 1
 
 
-def _chinese_id(text: str) -> bool:
-    weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-    total = sum(int(digit) * weight for digit, weight in zip(text[:17], weights, strict=True))
-    return "10X98765432"[total % 11] == text[17].upper()
-
-
 def _phone(text: str) -> bool:
     digits = [one for one in text if one.isdigit()]
     return 8 <= len(digits) <= 15 and len(set(digits)) > 2
@@ -68,7 +76,10 @@ def _ip(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One kind of personal data: its name, a pattern that RE2 and Python both read, a check."""
+    """One kind of personal data: its name, a pattern that RE2 and Python both read, a check.
+
+    Where the pattern has a group, that alone is the value; the rest is what must stand before it.
+    """
 
     name: str
     pattern: re.Pattern[str]
@@ -76,9 +87,10 @@ class _Kind:
 
     @property
     def has_check_sum(self) -> bool:
-        return self.is_one in (_card, _iban, _chinese_id)
+        return self.is_one in (_card, _iban, *(check for *_, check in NATIONAL))
 
 
+_IN_ALL = re.compile(r"[\d@]")  # no kind does without a digit or this sign
 _MORE_DIGITS = re.compile(r"\d[ .-]?$")  # the number goes on to the left: it is another one
 
 _CONTEXT = 512  # characters; longer than what any pattern but a strange e-mail address takes
@@ -101,7 +113,7 @@ KINDS = tuple(
             _iban,
         ),
         ("card number", r"\b\d(?:[ -]?\d){12,18}\b", _card),
-        ("chinese id", r"\b[1-9]\d{5}(?:19|20)\d{2}[01]\d[0-3]\d{4}[0-9Xx]\b", _chinese_id),
+        *NATIONAL,
         ("us social security number", r"\b\d{3}-\d{2}-\d{4}\b", _us_social_security),
         (
             "uk national insurance number",
@@ -121,13 +133,22 @@ KINDS = tuple(
 )
 
 
-def spans(text: str) -> list[tuple[int, int, str]]:
-    """Where personal data stands in a text: start, end, kind; in order, none within another."""
+def spans(text: str, names: Sequence[tuple[int, int]] | None = None) -> list[tuple[int, int, str]]:
+    """Where personal data stands in a text: start, end, kind; in order, none within another.
+
+    Args:
+        names: where names of persons stand; looked for here where None and somebody asked for it.
+    """
+    if names is None and (finder := NAMES.get()) is not None:
+        names = finder.places(text)
     found: list[tuple[int, int, str]] = []
-    for kind in KINDS:
+    for kind in KINDS if _IN_ALL.search(text) else ():
         for start, end in _places(kind, text, [end for _, end, _ in found]):
             if all(end <= other or after <= start for other, after, _ in found):
                 found.append((start, end, kind.name))
+    for start, end in names or ():
+        if all(end <= other or after <= start for other, after, _ in found):
+            found.append((start, end, NAME))
     return sorted(found)
 
 
@@ -142,9 +163,11 @@ def _places(kind: _Kind, text: str, known: Sequence[int]) -> Iterator[tuple[int,
     """
     position = 0
     while hit := kind.pattern.search(text, position):
-        start, ends = hit.start(), [hit.end()]
+        value = min(1, kind.pattern.groups)
+        start, ends = hit.start(value), [hit.end(value)]
         if kind.has_check_sum:
-            ends += [start + sign.start() for sign in re.finditer("[ -]", hit[0])][::-1]
+            if kind.is_one in (_card, _iban):  # of any length, so that it may have ended before
+                ends += [start + sign.start() for sign in re.finditer("[ -]", hit[0])][::-1]
             is_part = False
         else:
             before = text[max(0, start - 2) : start]
@@ -152,7 +175,7 @@ def _places(kind: _Kind, text: str, known: Sequence[int]) -> Iterator[tuple[int,
             is_part = not is_apart and bool(_MORE_DIGITS.search(before))
         end = next((end for end in ends if kind.is_one(text[start:end])), None)
         if end is None or is_part:
-            position = start + 1
+            position = hit.start() + 1
         else:
             yield start, end
             position = end

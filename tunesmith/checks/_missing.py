@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tunesmith.checks._finding import Finding, counted, row_numbers
 from tunesmith.checks._subject import Subject
 
-__all__ = ["check_missing", "check_placeholders", "placeholder_places"]
+__all__ = ["check_missing", "check_placeholders", "is_placeholder", "placeholder_places"]
 
 _FEWEST_OF_A_LABEL = 10  # what so many rows have as their label may well be one
 _PLACEHOLDERS = frozenset({
@@ -74,7 +74,14 @@ def check_placeholders(subject: Subject) -> Iterator[Finding]:
             rows=row_numbers(places),
             column=name,
             step=None if may_be_meant else "empty-placeholders",
+            details=[] if may_be_meant else [{"value": value} for value in values],
         )
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text stands for nothing; an empty one does."""
+    folded = text.strip().lower()
+    return not folded or folded in _PLACEHOLDERS
 
 
 def placeholder_places(subject: Subject, name: str) -> NDArray[np.int64]:
@@ -83,11 +90,11 @@ def placeholder_places(subject: Subject, name: str) -> NDArray[np.int64]:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return np.zeros(0, dtype=np.int64)
 
-    def is_placeholder(piece: pa.Array) -> pa.Array:
+    def says_nothing(piece: pa.Array) -> pa.Array:
         folded = pc.utf8_lower(pc.utf8_trim_whitespace(piece))
         return pc.is_in(folded, pa.array(sorted(_PLACEHOLDERS), folded.type))
 
-    return subject.places_where(column, is_placeholder)
+    return subject.places_where(column, says_nothing)
 
 
 def _value(subject: Subject, name: str, place: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from tunesmith.checks._characters import check_control_characters, check_markup, check_mojibake
@@ -19,6 +19,7 @@ from tunesmith.checks._order import check_order, check_time_drift
 from tunesmith.checks._parts import check_parts
 from tunesmith.checks._personal import check_personal_data
 from tunesmith.checks._subject import Subject
+from tunesmith.checks._white_space import check_white_space
 from tunesmith.checks._words import check_boilerplate, check_label_in_text, check_telltale_words
 from tunesmith.data import forget_pages
 
@@ -30,6 +31,7 @@ Check: TypeAlias = Callable[[Subject], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
     check_missing,
     check_placeholders,
+    check_white_space,
     check_label_variants,
     check_misspelt_values,
     check_rare_labels,
@@ -68,14 +70,33 @@ def run_checks(
 
     Args:
         on_check: called after each check.
+
+    A check of the user's own that raises ends itself alone; a finding says so.
     """
     found: list[Finding] = []
     forget_pages()
     for check in checks:
-        found += check(subject) or ()  # a check of the user's may end without a word
+        found += check(subject) if check in CHECKS else _guarded(check, subject)
         forget_pages()
         on_check()
     return by_weight(found)
+
+
+def _guarded(check: Check, subject: Subject) -> Iterator[Finding]:
+    """What a check finds until it ends or breaks; it may end without a word."""
+    name = getattr(check, "__name__", type(check).__name__)
+    try:
+        for finding in check(subject) or ():
+            if not isinstance(finding, Finding):
+                raise TypeError(f"it gives {type(finding).__name__}, not Finding")
+            yield finding
+    except Exception as error:  # noqa: BLE001 - code that is not ours
+        yield Finding(
+            check=name,
+            severity="warning",
+            message=f"the check {name!r} broke off: {type(error).__name__}: {error}",
+            fix="put the check right; what it found before that is here, and the other checks ran",
+        )
 
 
 def by_weight(findings: Iterable[Finding]) -> list[Finding]:

@@ -23,19 +23,21 @@ from tunesmith.checks._finding import Finding
 from tunesmith.checks._labels import check_rare_labels, label_variants
 from tunesmith.checks._lengths import check_lengths
 from tunesmith.checks._masking import redacted
-from tunesmith.checks._missing import check_missing, check_placeholders
+from tunesmith.checks._missing import check_missing, check_placeholders, is_placeholder
 from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._near_duplicates import check_near_duplicates
 from tunesmith.checks._personal import check_personal_data
 from tunesmith.checks._run import Check
 from tunesmith.checks._subject import Subject
+from tunesmith.checks._white_space import check_white_space
 from tunesmith.data import labels_of
+from tunesmith.errors import ConfigError
 from tunesmith.tasks import label_text
 
-__all__ = ["MISSING_TEXT", "STEPS", "Edit", "Step"]
+__all__ = ["MISSING_TEXT", "STEPS", "Edit", "Step", "fill_missing"]
 
 MISSING_TEXT = "[missing]"
-"""What `fill-missing` puts where there is no text."""
+"""What `fill-missing` puts where there is no text; `fill-missing=TEXT` puts another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,22 @@ def _drop(check: Check, step: str) -> Callable[[Subject], Iterator[Edit]]:
     return edits
 
 
-def _fill_missing(subject: Subject) -> Iterator[Edit]:
-    for name in subject.text:
-        for place in subject.blank_places(name).tolist():
-            yield Edit(place, name, MISSING_TEXT)
+def fill_missing(marker: str) -> Callable[[Subject], Iterator[Edit]]:
+    """Puts a marker where there is no text.
+
+    Raises:
+        ConfigError: the marker itself stands for nothing, so that it would be emptied again.
+    """
+    if is_placeholder(marker):
+        mend = "write a word that no text holds, such as fill-missing=[missing]"
+        raise ConfigError(f"{marker!r} stands for nothing itself", where="fill-missing", mend=mend)
+
+    def edits(subject: Subject) -> Iterator[Edit]:
+        for name in subject.text:
+            for place in subject.blank_places(name).tolist():
+                yield Edit(place, name, marker)
+
+    return edits
 
 
 def _unify_labels(subject: Subject) -> Iterator[Edit]:
@@ -147,6 +161,7 @@ _ALL = (
     Step(
         "empty-placeholders", "stood for nothing", True, _rewrite(check_placeholders, lambda _: "")
     ),
+    Step("strip-labels", "had white space around it", True, _rewrite(check_white_space, str.strip)),
     Step("unify-labels", "was another way to write a label", True, _unify_labels),
     Step("correct-misspelt-values", "looked misspelt", False, _correct_misspelt),
     Step(
@@ -155,7 +170,7 @@ _ALL = (
         False,
         _rewrite(check_personal_data, redacted),
     ),
-    Step("fill-missing", "has no text: a marker stands for it", False, _fill_missing),
+    Step("fill-missing", "has no text: a marker stands for it", False, fill_missing(MISSING_TEXT)),
     Step("drop-missing", "has no text, or no label", True, _drop(check_missing, "drop-missing")),
     Step(
         "drop-duplicates",

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._judges import nearest_rows, unit_length
 from tunesmith.checks._subject import Subject
-from tunesmith.checks._wrong_labels import SUSPECTED, probabilities_of_wrong
+from tunesmith.checks._wrong_labels import FEW_ROWS, SUSPECTED, probabilities_of_wrong
 
 __all__ = ["check_outliers", "check_suspected_labels"]
 
 _FEWEST_ROWS = 50
 _FEWEST_OF_LABEL = 5
 _NEAREST = 10
-_FAR = 4.0  # robust standard deviations below the usual likeness
+_FARTHEST = 4.0  # robust standard deviations below the usual likeness
+_FALSE_ALARMS = 0.1  # texts that would be as far by chance, in a whole file
 _MOST_OUTLIERS = 0.01
-_FEW_ROWS = 1_000
+_FEWEST_SHOWN = 3
 _OWN_WHERE_FEW = 0.3
 """From few rows neither judge learns much: there the given label must be less likely than this
 share of the expected one. On samples of 400 rows of AG News it halves what is shown, at a precision
@@ -52,7 +53,7 @@ def check_suspected_labels(
     wrong, believed = probabilities_of_wrong(features[known], texts, targets, len(labels))
     expected = believed.argmax(axis=1)
     own = believed[np.arange(len(targets)), targets] / believed.max(axis=1)
-    most = _OWN_WHERE_FEW * max(1.0, len(targets) / _FEW_ROWS)
+    most = _OWN_WHERE_FEW * max(1.0, len(targets) / FEW_ROWS)
     suspects = np.flatnonzero((wrong > SUSPECTED) & (own < most))
     suspects = suspects[~np.isin(places[known][suspects], sorted(subject.reviewed))]
     if not len(suspects):
@@ -93,8 +94,9 @@ def check_outliers(
     nearest = likeness.mean(axis=1)
     usual = float(np.median(nearest))
     spread = 1.4826 * float(np.median(np.abs(nearest - usual)))
-    order = np.argsort(nearest, kind="stable")[: int(_MOST_OUTLIERS * len(places))]
-    far = [i for i in order.tolist() if nearest[i] < usual - _FAR * max(spread, 1e-3)]
+    most = max(_FEWEST_SHOWN, int(_MOST_OUTLIERS * len(places)))
+    order = np.argsort(nearest, kind="stable")[:most]
+    far = [i for i in order.tolist() if nearest[i] < usual - _cut(len(places)) * max(spread, 1e-3)]
     far = [i for i in far if int(places[i]) not in subject.reviewed]
     if not far:
         return
@@ -112,6 +114,13 @@ def check_outliers(
             for row, i in zip(rows, far, strict=True)
         ],
     )
+
+
+def _cut(num_rows: int) -> float:
+    """How many deviations make an outlier: among few texts, fewer are as far by chance."""
+    from scipy.special import ndtri
+
+    return min(_FARTHEST, -float(ndtri(_FALSE_ALARMS / num_rows)))
 
 
 def _likeliest(probabilities: NDArray[np.float64], labels: list[str]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tunesmith.checks import Step
     from tunesmith.recipes import Checked, Fixed
 
+_AT_LEAST = {"error": ("error",), "warning": ("error", "warning")}
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -48,6 +49,13 @@ def check(
     model: Annotated[
         bool, typer.Option("--model/--no-model", help="Look for wrong labels with the base.")
     ] = True,
+    names: Annotated[
+        bool, typer.Option("--names", help="Look for names of persons too; slow (see the guide).")
+    ] = False,
+    names_model: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="With --names: a spaCy model, package or folder."),
+    ] = None,
     corrections: Corrections = None,
     fix: Annotated[
         bool, typer.Option("--fix", help="Write a cleaned copy and a log of what was changed.")
@@ -62,6 +70,12 @@ def check(
         Path | None, typer.Option(help="Write what was found as a web page, FILE.html.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files.")] = False,
+    fail_on: Annotated[
+        Literal["error", "warning"] | None,
+        typer.Option(
+            "--fail-on", help="Exit with 1 where something as grave was found (for CI); else 0."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what is wrong with labelled rows, row by row; with --fix write a cleaned copy.
@@ -69,7 +83,7 @@ def check(
     Example: tunesmith check tickets.csv --target team
     """
     from tunesmith import recipes
-    from tunesmith.checks import find_steps
+    from tunesmith.checks import Names, find_steps
     from tunesmith.cli._console import ConsoleListener
     from tunesmith.cli._output import errors, print_pieces
     from tunesmith.errors import ConfigError
@@ -78,6 +92,10 @@ def check(
         several = 'for several files, put the pattern in quotes: "data/*.csv"'
         mend = several if Path(steps[0]).exists() else "add --fix"
         raise ConfigError(f"{steps[0]!r} is given, and nothing to do with it", mend=mend)
+    if names_model is not None and not names:
+        raise ConfigError(
+            "--names-model is given, and names are not looked for", mend="add --names"
+        )
     chosen = find_steps(steps or ["safe"]) if fix else []
     if fix:
         recipes.require_copy(data, output, overwrite=overwrite)
@@ -89,7 +107,7 @@ def check(
             data, target=target, text=text or (), validation=validation, test=test,
             against=against, label_separator=label_separator,
             base=(base or "minilm") if model else None, corrections=corrections,
-            listener=listener,
+            names=Names(names_model) if names else None, listener=listener,
         )  # fmt: skip
     finally:
         listener.close()
@@ -108,6 +126,13 @@ def check(
             _show_fixed(checked, fixed)
     if as_json:
         print_pieces(checked.json_pieces(written))
+    _exit(checked, fail_on)
+
+
+def _exit(checked: Checked, fail_on: str | None) -> None:
+    """Ends with 1 where something as grave was found as the user would not have."""
+    if fail_on is not None and any(one.severity in _AT_LEAST[fail_on] for one in checked.findings):
+        raise typer.Exit(1)
 
 
 def _show(checked: Checked, report: Path | None) -> None:
@@ -157,7 +182,8 @@ def _agreed(checked: Checked, steps: Sequence[Step], named: Sequence[str]) -> li
     from tunesmith.errors import ConfigError
 
     found = {finding.step: finding for finding in checked.findings}
-    agreed = [step for step in steps if step.is_safe or step.name in named]
+    meant = {name.partition("=")[0] for name in named}
+    agreed = [step for step in steps if step.is_safe or step.name in meant]
     asked = [step for step in steps if step not in agreed and step.name in found]
     if asked and not sys.stdin.isatty():
         names = ", ".join(step.name for step in asked)

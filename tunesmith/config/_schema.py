@@ -131,6 +131,12 @@ class DataConfig(Section):
     with validation and test rows stay as they are."""
     checks: bool = True
     """Look for faults in the rows before training, and say what is found."""
+    names: bool = False
+    """Take names of persons for personal data as well, in the checks and in what reports show;
+    needs the extra `presidio` and a spaCy model, and is slow."""
+    names_model: str | None = None
+    """The spaCy model that finds names, a package or a folder; null: the best one installed for
+    the language of the texts."""
     replay: Fraction = 0.0
     """Where the base is a bundle: rows of its own training data, mixed into the new ones, as a
     share of the new; so that less of the old is forgotten."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from tunesmith.data._delimited import header_names
+from tunesmith.data._delimited import header_names, stripped_names
+from tunesmith.data._suggest import did_you_mean, listed
 from tunesmith.data._table import Table, check_names, table_of
 from tunesmith.errors import DataError
 from tunesmith.tasks import label_text
@@ -51,29 +53,70 @@ def read_arrow(path: Path, source: str) -> pa.Table:
         raise _not_a("an Arrow file", source, error) from error
 
 
-def read_workbook(path: Path, source: str) -> Table:
-    """The first sheet of an Excel or OpenDocument workbook that holds anything.
+def read_workbook(path: Path, source: str, sheet: str | None = None) -> Table:
+    """One sheet of an Excel or OpenDocument workbook.
+
+    Args:
+        sheet: its name; the first one that holds anything where None.
 
     Raises:
-        DataError: it is not a workbook, is locked, or has no rows.
+        DataError: it is not a workbook, is locked, has no such sheet, or no rows; or the first
+            sheet is no table and others are.
     """
     from python_calamine import CalamineError, PasswordError, load_workbook
 
     try:
         with path.open("rb") as file, load_workbook(file) as workbook:
-            names = workbook.sheet_names
-            sheets = ((name, workbook.get_sheet_by_name(name).to_python()) for name in names)
-            name, cells = next(((name, rows) for name, rows in sheets if rows), ("", []))
+            sheets = {
+                name: workbook.get_sheet_by_name(name).to_python()
+                for name in workbook.sheet_names
+                if sheet is None or name == sheet or sheet not in workbook.sheet_names
+            }
     except PasswordError as error:
         raise DataError(
             "is locked with a password", where=source, mend="save it without one"
         ) from error
     except (CalamineError, ValueError) as error:
         raise _not_a("a workbook", source, error) from error
-    if not cells:
+    if sheet is not None:
+        if sheet not in sheets:
+            mend = f"{did_you_mean(sheet, sheets)} the sheets are {listed(sheets)}".strip()
+            raise DataError(f"there is no sheet {sheet!r}", where=source, mend=mend)
+        if not sheets[sheet]:
+            raise DataError("the sheet is empty", where=source)
+        return _from_cells(sheets[sheet], source, [])
+    filled = {name: cells for name, cells in sheets.items() if cells}
+    if not filled:
         raise DataError("all sheets are empty", where=source)
-    note = [f"sheet {name!r} is read, the first of {len(names)} with data"] * (len(names) > 1)
-    return _from_cells(cells, source, note)
+    first = next(iter(filled))
+    _refuse_notes(filled, first, source)
+    others = [name for name in filled if name != first]
+    note = f"sheet {first!r} is read; {_choice(source, others)}"
+    return _from_cells(filled[first], source, [note] if others else [])
+
+
+def _refuse_notes(
+    sheets: Mapping[str, Sequence[Sequence[object]]], first: str, source: str
+) -> None:
+    """Refuses a first sheet that is no table, such as one with notes, where another one is."""
+    tables = [name for name, cells in sheets.items() if _is_table(cells)]
+    if tables and first not in tables:
+        raise DataError(
+            f"sheet {first!r} holds no table of texts and labels",
+            where=source,
+            mend=_choice(source, tables),
+        )
+
+
+def _is_table(cells: Sequence[Sequence[object]]) -> bool:
+    """Whether a first line could be names of two columns and more, with values below."""
+    filled = [sum(str(cell).strip() != "" for cell in row) for row in cells]
+    return len(filled) > 1 and filled[0] > 1 and max(filled[1:]) > 1
+
+
+def _choice(source: str, names: Sequence[str]) -> str:
+    shown = " or ".join(f'"{source}?sheet={name}"' for name in names[:5])
+    return f"{shown} reads another"
 
 
 def _from_cells(cells: Sequence[Sequence[object]], source: str, notes: list[str]) -> Table:
@@ -90,7 +133,8 @@ def _from_cells(cells: Sequence[Sequence[object]], source: str, notes: list[str]
     ]
     columns = list(zip(*rows[1:], strict=True))
     names, kept, more = header_names(header, columns, source)
-    return table_of(names, kept, source, [*notes, *more])
+    table = table_of(names, kept, source, [*notes, *more])
+    return replace(table, stripped=stripped_names(header, names))
 
 
 def _named(arrow: pa.Table, source: str) -> Table:

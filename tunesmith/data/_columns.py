@@ -8,26 +8,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from tunesmith.data._recognise import TARGET_NAMES
 from tunesmith.data._suggest import listed
 from tunesmith.data._table import Table, missing_column
 from tunesmith.errors import DataError, Fault
 
 __all__ = ["Columns", "choose_columns", "is_text"]
 
-_TARGET_NAMES = {
-    *(
-        "answer_label",
-        "categories",
-        "category",
-        "class",
-        "emotion",
-        "emotions",
-        "gold",
-        "gold_label",
-    ),
-    *("intent", "intents", "label", "labels", "sentiment", "tag", "tags", "target", "targets"),
-    *("team", "topic", "topics"),
-}
 _TEXT_NAME = "text"
 _SAMPLE_ROWS = 20_000
 _MOST_LABELS = 1000
@@ -84,7 +71,7 @@ def choose_columns(
     target = target if with_target else None
     faults = _named_faults(table, text, target, besides)
     if faults:
-        raise DataError.of(faults)
+        raise DataError.of(_with_notes(faults, table))
     profiles = [_profile(table, name) for name in table.column_names if name not in besides]
     notes: list[str] = []
     if with_target and target is None:
@@ -105,8 +92,17 @@ def choose_columns(
         else:
             faults.append(_unclear("text", candidates, table))
     if faults:
-        raise DataError.of(faults)
+        raise DataError.of(_with_notes(faults, table))
     return Columns(tuple(text), target, tuple(notes))
+
+
+def _with_notes(faults: list[Fault], table: Table) -> list[Fault]:
+    """The faults, the last with how the file was read: it may be another sheet that was meant."""
+    if not table.notes:
+        return faults
+    *others, last = faults
+    mend = "; ".join(filter(None, (last.mend, *table.notes)))
+    return [*others, Fault(last.what, last.where, mend)]
 
 
 def _named_faults(
@@ -127,7 +123,7 @@ def _named_faults(
 
 
 def _is_target_name(name: str) -> bool:
-    return name.casefold() in _TARGET_NAMES
+    return name.casefold() in TARGET_NAMES
 
 
 def _label_columns(profiles: Sequence[_Profile], text: Sequence[str]) -> list[str]:

@@ -29,7 +29,7 @@ from tunesmith.data._suggest import listed
 from tunesmith.data._table import ArrowValues, Table, check_names, empty_file
 from tunesmith.errors import DataError, Fault
 
-__all__ = ["header_names", "parse_delimited", "parse_lines"]
+__all__ = ["header_names", "parse_delimited", "parse_lines", "stripped_names"]
 
 _Values = TypeVar("_Values", bound=Iterable[object])
 
@@ -86,7 +86,7 @@ def parse_delimited(text: str | LongText, source: str, preferred: str = ",") -> 
     _check_header(names, kept, source)
     arrow = pa.table([values.arrow for values in kept], names=names)
     refuse_repeated_header(arrow, source)
-    return Table(arrow, source, (*notes, *more))
+    return Table(arrow, source, (*notes, *more), stripped=stripped_names(header, names))
 
 
 def _endless_line(source: str) -> DataError:
@@ -141,6 +141,13 @@ def header_names(
         kept.append(column)
     check_names(names, source)
     return names, kept, notes
+
+
+def stripped_names(header: Sequence[object], names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the columns' names that have white space around them in the header."""
+    return tuple(
+        str(one).strip() for one in header if one not in names and str(one).strip() in names
+    )
 
 
 def _says_nothing(column: Iterable[object]) -> bool:
@@ -262,10 +269,11 @@ def _ragged(
     names = f"{len(header)} ({listed(header, 5)})"
     faults = [
         Fault(
-            f"{len(odd.fields)} fields found, {names} expected",
+            f"{num} {'field' if num == 1 else 'fields'} found, {names} expected",
             f"{source}, row {odd.row} (line {odd.line})",
         )
         for odd in ragged[:_MOST_FAULTS]
+        for num in [len(odd.fields)]
     ]
     mend = f"put values that hold a {DELIMITER_NAMES[delimiter]} or a line break in double quotes"
     if num_ragged > _MOST_FAULTS:

@@ -6,10 +6,15 @@ Files are downloaded and read; code that lies beside them is neither.
 from __future__ import annotations
 
 import os
+import socket
+import threading
+import urllib.request
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from tunesmith.data._folder import is_data_file
 from tunesmith.data._hub_address import HubAddress, choose_files, parse_hub_address
@@ -19,6 +24,8 @@ from tunesmith.errors import DataError, MissingDependencyError
 
 __all__ = ["read_hub"]
 
+_HUB = "https://huggingface.co"
+_PATIENCE_S = 4.0
 _Result = TypeVar("_Result")
 
 
@@ -37,15 +44,46 @@ def read_hub(source: str, suffixes: Collection[str], read: Callable[[Path, str],
         MissingDependencyError: huggingface_hub is not installed.
     """
     address = parse_hub_address(source)
+    is_cut_off = not _is_reachable()
     if is_data_file(PurePosixPath(address.inside), suffixes):
         names = [address.inside]  # needs no list, and so no network where it is in the cache
     else:
+        if is_cut_off:
+            raise _cut_off(source)
         names = choose_files(address, source, _listed(address, source), suffixes)
-    files = [NamedFile(_download(address, source, name), address.of(name), name) for name in names]
+    files = [
+        NamedFile(_download(address, source, name, is_cut_off), address.of(name), name)
+        for name in names
+    ]
     table = read_several(files, source, read)
     commit = _commit(files[0].path)
     notes = [f"revision {commit} on the hub"] if commit else []
     return replace(table, notes=(*table.notes, *notes))
+
+
+def _is_reachable() -> bool:
+    """Whether the hub answers within some seconds; its own client goes on trying for a minute.
+
+    Where a proxy stands between, it is the proxy that has to answer, and this is not asked.
+    """
+    endpoint = urlsplit(os.environ.get("HF_ENDPOINT") or _HUB)
+    host = endpoint.hostname or ""
+    proxies = urllib.request.getproxies()
+    if {endpoint.scheme, "all"} & set(proxies) and not urllib.request.proxy_bypass(host):
+        return True
+    port = endpoint.port or (80 if endpoint.scheme == "http" else 443)
+    answered = threading.Event()
+
+    def connect() -> None:
+        with suppress(OSError):
+            socket.create_connection((host, port), timeout=_PATIENCE_S).close()
+            answered.set()
+
+    # In a thread of its own: looking up a name knows no time limit.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE_S)
+    return answered.is_set()
 
 
 def _listed(address: HubAddress, source: str) -> list[str]:
@@ -60,7 +98,7 @@ def _listed(address: HubAddress, source: str) -> list[str]:
     return _asked(source, ask)
 
 
-def _download(address: HubAddress, source: str, name: str) -> Path:
+def _download(address: HubAddress, source: str, name: str, is_cut_off: bool) -> Path:
     def ask() -> Path:
         import huggingface_hub
 
@@ -70,6 +108,7 @@ def _download(address: HubAddress, source: str, name: str) -> Path:
             repo_type="dataset",
             revision=address.revision,
             endpoint=os.environ.get("HF_ENDPOINT"),
+            local_files_only=is_cut_off,
         )
         return Path(str(path))
 
@@ -112,9 +151,16 @@ def _refusal(error: BaseException, source: str) -> DataError:
         what = f"the hub refuses: {text.splitlines()[0][:200] if text else type(error).__name__}"
         mend = "try again later"
     else:
-        what = "the hub cannot be reached, and the file is not in its cache"
-        mend = "check the network, HF_HUB_OFFLINE and HF_ENDPOINT; or give the path of a file"
+        return _cut_off(source)
     return DataError(what, where=source, mend=mend)
+
+
+def _cut_off(source: str) -> DataError:
+    return DataError(
+        "the hub cannot be reached, and the file is not in its cache",
+        where=source,
+        mend="check the network, HF_HUB_OFFLINE and HF_ENDPOINT; or give the path of a file",
+    )
 
 
 def _commit(path: Path) -> str:

@@ -24,6 +24,22 @@ _MOST_FAULTS = 5
 _KINDS = {str: "text", list: "a list", bool: "true or false", type(None): "null"}
 
 
+class _KeyTwiceError(ValueError):
+    """An object names a value twice, of which JSON's readers take the last one unseen."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    whole = dict(pairs)
+    if len(whole) < len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise _KeyTwiceError(f"an object has the key {doubled!r} more than once")
+    return whole
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
 def parse_json_lines(text: str | LongText, source: str) -> Table:
     """The table that one JSON object a line holds; keys that a line lacks are null.
 
@@ -48,7 +64,9 @@ def _objects(text: str | LongText, source: str) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line.removesuffix("\n"))
+            value = _DECODER.decode(line.removesuffix("\n"))
+        except _KeyTwiceError as error:
+            faults.append(Fault(str(error), f"{source}, line {number}"))
         except (ValueError, RecursionError) as error:
             faults.append(Fault(f"not JSON: {_reason(error)}", f"{source}, line {number}"))
         else:
@@ -113,7 +131,9 @@ def parse_json(text: str, source: str) -> Table:
     if not text.strip():
         raise empty_file(source)
     try:
-        value = json.loads(text)
+        value = _DECODER.decode(text)
+    except _KeyTwiceError as error:
+        raise DataError(str(error), where=source, mend="name each value once") from error
     except (ValueError, RecursionError) as error:
         if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
             table = parse_json_lines(text, source)

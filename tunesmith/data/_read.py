@@ -20,7 +20,7 @@ from tunesmith.data._hub import read_hub
 from tunesmith.data._json import parse_json, parse_json_lines
 from tunesmith.data._long import LongText, open_long_text
 from tunesmith.data._many import files_of_pattern, read_several
-from tunesmith.data._sources import is_address, is_pattern
+from tunesmith.data._sources import is_address, is_pattern, sheet_of
 from tunesmith.data._sql import SQL_SCHEMES, read_sql
 from tunesmith.data._suggest import did_you_mean
 from tunesmith.data._table import Table, empty_file
@@ -64,7 +64,8 @@ def read_table(source: str | Path) -> Table:
     """Reads a table whole; what it is read from is never written to.
 
     Args:
-        source: a file (the suffix says what it is); a pattern such as "data/*.csv", whose files
+        source: a file (the suffix says what it is); a sheet of a workbook ("book.xlsx?sheet=Rows");
+            a pattern such as "data/*.csv", whose files
             are read one after another; a folder that `datasets` saved, with one data file, or with
             a folder of text files for each label; a table or query of a database
             ("sqlite:///shop.db?table=tickets", "postgresql://ann@host/shop?query=SELECT …",
@@ -83,9 +84,12 @@ def read_table(source: str | Path) -> Table:
             return _read_address(name)
         if is_pattern(name):
             return read_several(files_of_pattern(name), name, _read_file)
-        path = Path(source).expanduser()
+        file, sheet = sheet_of(name)
+        path = Path(file).expanduser()
         if not path.exists():
-            raise _absent(path, name)
+            raise _absent(path, file)
+        if sheet is not None:
+            return read_workbook(path, name, sheet)
         return _read_folder(path, name) if path.is_dir() else _read_file(path, name)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ from tunesmith.errors import DataError
 
 __all__ = [
     "DELIMITER_NAMES",
+    "TARGET_NAMES",
     "OddRow",
     "is_new_header",
     "nul_bytes",
@@ -25,6 +28,16 @@ __all__ = [
 ]
 
 DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+TARGET_NAMES = frozenset({
+    "answer_label", "categories", "category", "class", "emotion", "emotions", "gold", "gold_label",
+    "intent", "intents", "label", "labels", "sentiment", "tag", "tags", "target", "targets", "team",
+    "topic", "topics",
+})  # fmt: skip
+"""What people call a column of labels, in lower case."""
+_TEXT_NAMES = frozenset({
+    "body", "comment", "content", "description", "document", "message", "question", "review",
+    "sentence", "subject", "text", "ticket", "title", "tweet", "utterance",
+})  # fmt: skip
 _MOST_NAME_CHARACTERS = 40
 _MOST_NAME_WORDS = 3
 _SHARE = 0.9
@@ -92,11 +105,13 @@ def second_table(names: Sequence[str], where: str) -> DataError:
 def is_new_header(fields: Sequence[str], header: Sequence[str]) -> bool:
     """Whether the first row after a blank line is the header of another table.
 
-    It is where all its fields could be names, and one of them is a name of the first table.
+    It is where all its fields could be names, and one of them is a name of the first table, or two
+    are what people call a column of texts and one of labels.
     """
     known = {name.strip().casefold() for name in header}
     own = {field.strip().casefold() for field in fields}
-    return len(header) > 1 and bool(known & own) and _could_be_header(fields)
+    is_usual = bool(own & _TEXT_NAMES and own & TARGET_NAMES)
+    return len(header) > 1 and (bool(known & own) or is_usual) and _could_be_header(fields)
 
 
 def _could_be_header(fields: Sequence[str]) -> bool:
@@ -136,11 +151,37 @@ def other_delimiter(line: str, delimiter: str) -> str:
     return DELIMITER_NAMES[behind[1]] if behind and behind[1] != delimiter else ""
 
 
+def _is_utf16(data: bytes, encoding: str) -> bool:
+    """Whether bytes are text in UTF-16: lines, of characters that texts have, in whatever script.
+
+    In Latin text each second byte is NUL. In others only ASCII's characters have one, such as
+    commas and line ends; then the bytes without those are no text of another kind.
+    """
+    sample = data[: 1 << 16]
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    kinds = {unicodedata.category(char) for char in set(text) - set("\t\r\n")}
+    if "\n" not in text or not kinds.isdisjoint({"Cc", "Cn", "Co", "Cs"}):
+        return False
+    rest = sample.replace(b"\0", b"")
+    return len(rest) < 0.6 * len(sample) or bool(_CONTROL.search(rest)) or not _is_utf8(rest)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def nul_bytes(data: bytes, source: str) -> DataError | None:
     """The error for text that is sound but for NUL bytes, or is UTF-16; None for other content."""
     num_nul = data.count(b"\0")
-    for start, name in ((1, "UTF-16"), (0, "UTF-16 (big-endian)")):
-        if len(data) > 3 and num_nul > len(data) // 3 and not any(data[start : 1 << 12 : 2]):
+    for encoding, name in (("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16 (big-endian)")):
+        if _is_utf16(data, encoding):
             return DataError(
                 f"looks like {name} without a byte order mark",
                 where=source,

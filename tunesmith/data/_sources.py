@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tunesmith.config import redact
 
-__all__ = ["is_address", "is_pattern", "source_name", "source_stem"]
+__all__ = ["is_address", "is_pattern", "sheet_of", "source_name", "source_stem"]
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _HUB = "hf://datasets/"
+_SHEET = re.compile(r"(.+\.(?:xlsx|xlsm|xls|ods))\?sheet=(.+)", re.IGNORECASE | re.DOTALL)
 _NO_NAME = re.compile(r"[^\w.-]+")
 
 
@@ -22,7 +23,15 @@ def is_address(source: str) -> bool:
 
 def is_pattern(source: str) -> bool:
     """Whether `source` is a pattern ("data/*.csv"); an existing file of that very name is none."""
-    return glob.has_magic(source) and not is_address(source) and not Path(source).exists()
+    if is_address(source) or sheet_of(source)[1] is not None:
+        return False
+    return glob.has_magic(source) and not Path(source).exists()
+
+
+def sheet_of(source: str) -> tuple[str, str | None]:
+    """The workbook and the sheet that "book.xlsx?sheet=Rows" names; no sheet of other sources."""
+    match = _SHEET.fullmatch(source)
+    return (match[1], match[2]) if match else (source, None)
 
 
 def source_name(source: str | Path) -> str:

@@ -81,12 +81,14 @@ class Table:
         notes: what the user should be told of the reading: encoding, delimiter, sheet.
         parts: where the rows come from several files, these, in the order of their rows; empty
             where they come from one, or where rows were taken out since.
+        stripped: names of columns that have white space around them in the file.
     """
 
     arrow: pa.Table
     source: str
     notes: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    stripped: tuple[str, ...] = ()
 
     @property
     def num_rows(self) -> int:

@@ -18,6 +18,7 @@ from tunesmith.checks import (
     clean,
     counted,
     find_steps,
+    open_names,
     read_corrections,
     run_checks,
 )
@@ -61,6 +62,7 @@ def clean_rows(table: Table, columns: Columns, config: DataConfig, listener: Lis
         multi_label=config.multi_label,
         label_separator=config.label_separator,
     )
+    open_names(subject)
     leave_out: dict[str, frozenset[int]] = {}
     facts: dict[str, Any] = {}
     if config.corrections is not None:
@@ -119,8 +121,9 @@ def _counts(findings: Sequence[Finding]) -> str:
 def _command(subject: Subject, config: DataConfig) -> str:
     columns = [part for name in subject.text for part in ("--text", name)]
     columns += ["--target", subject.target] if subject.target else []
-    corrections = ["--corrections", config.corrections] if config.corrections else []
-    return shlex.join(["tunesmith", "check", redact(config.source), *columns, *corrections])
+    options = ["--corrections", config.corrections] if config.corrections else []
+    options += ["--names"] if config.names else []
+    return shlex.join(["tunesmith", "check", redact(config.source), *columns, *options])
 
 
 def _in_place(subject: Subject, cleaned: Cleaned) -> Subject:

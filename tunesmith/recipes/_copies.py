@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tunesmith.data import Table, is_address, is_pattern, source_stem
+from tunesmith.data import Table, is_address, is_pattern, sheet_of, source_stem
 from tunesmith.errors import OutputError
 
 __all__ = ["copy_of", "refuse_sources", "sources_of", "stem_of"]
@@ -24,7 +24,7 @@ def refuse_sources(path: Path, sources: Iterable[str]) -> None:
     Raises:
         OutputError: `path` is one of the sources, by whatever name.
     """
-    files = [Path(name) for name in sources if not is_address(name)]
+    files = [Path(sheet_of(name)[0]) for name in sources if not is_address(name)]
     if path.exists() and any(file.exists() and path.samefile(file) for file in files):
         mend = "choose another name"
         raise OutputError("is the file that was checked", where=str(path), mend=mend)
@@ -32,7 +32,7 @@ def refuse_sources(path: Path, sources: Iterable[str]) -> None:
 
 def copy_of(source: str) -> Path:
     """The cleaned copy of a source: "mail.csv" → "mail-clean.csv"."""
-    path = Path("data.csv") if source == "standard input" else Path(source)
+    path = Path("data.csv") if source == "standard input" else Path(sheet_of(source)[0])
     if is_pattern(source) or is_address(source):
         path = Path(f"{source_stem(source, 'data')}.csv")
     suffix = path.suffix.lower() if path.suffix.lower() in _WRITTEN else ".csv"

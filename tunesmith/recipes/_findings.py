@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from tunesmith.checks import (
     counted,
     run_checks,
 )
+from tunesmith.recipes._kept import keep, read_kept
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import UNKNOWN_SHARE_WORTH_A_WARNING
 from tunesmith.recipes._sampling import stratified_sample
@@ -42,11 +44,14 @@ def find_faults(
     encoder: Base | None,
     listener: Listener,
     notes: list[str] | None = None,
+    *,
+    kept: Path | None = None,
 ) -> list[Finding]:
     """What the checks find, and what the encoder shows where there is one; the gravest first.
 
     Args:
         notes: gets what is said on the way.
+        kept: a file that keeps what the encoder shows; it need not read the same rows again.
     """
     listener.stage(f"checking {subject.num_rows:,} rows", len(checks))
     findings = run_checks(subject, checks, on_check=lambda: listener.advance(1))
@@ -56,7 +61,12 @@ def find_faults(
             listener.say(said)
             if notes is not None:
                 notes.append(said)
-        findings += _by_model(subject, encoder, listener)
+        shown = None if kept is None else read_kept(kept, subject, encoder)
+        if shown is None:
+            shown = _by_model(subject, encoder, listener)
+            if kept is not None:
+                keep(kept, shown, subject, encoder)
+        findings += shown
     return by_weight(findings)
 
 

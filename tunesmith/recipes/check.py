@@ -15,9 +15,12 @@ from tunesmith.checks import (
     Check,
     Corrected,
     Finding,
+    Names,
     Subject,
     apply_corrections,
     find_changes,
+    looking_for_names,
+    open_names,
     read_corrections,
 )
 from tunesmith.data import Columns, choose_columns, fingerprint, read_table
@@ -40,6 +43,7 @@ class Checked:
         corrected: what was decided in a review and applied before; None where nothing was.
         base: the encoder that looked for wrong labels; None where none did.
         notes: what was said on the way.
+        names: what finds names of persons; None where they are not looked for.
     """
 
     subject: Subject
@@ -47,6 +51,7 @@ class Checked:
     corrected: Corrected | None = None
     base: str | None = None
     notes: tuple[str, ...] = ()
+    names: Names | None = None
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -97,7 +102,10 @@ class Checked:
         from tunesmith.checks._page import render_page
 
         copy = str(copy_of(self.subject.source))
-        return render_page(self.subject, self.findings, base=self.base, notes=self.notes, copy=copy)
+        with looking_for_names(self.names):
+            return render_page(
+                self.subject, self.findings, base=self.base, notes=self.notes, copy=copy
+            )
 
     def write_page(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Writes the page, whole or not at all.
@@ -121,6 +129,7 @@ def check(
     base: str | None = "minilm",
     corrections: str | Path | None = None,
     more_checks: Sequence[Check] = (),
+    names: Names | None = None,
     listener: Listener | None = None,
 ) -> Checked:
     """Looks for what is wrong with labelled rows; the file stays as it is.
@@ -130,8 +139,11 @@ def check(
         label_separator: what joins the labels of a row, where rows have several.
         base: the encoder whose view of the texts shows wrong labels and outliers; None for none.
         corrections: a file of decisions that are applied first, so that what is left is shown.
+        more_checks: checks of one's own.
+        names: finds names of persons, which are personal data then; None to look for none.
 
     Raises:
+        ConfigError: the model that finds names is none.
         DataError: a file or its columns cannot be used, or corrections fit no row.
         BaseModelError: the base cannot be opened.
     """
@@ -152,11 +164,13 @@ def check(
         subject = corrected.subject
         listener.say(corrected.summary())
         notes.append(corrected.summary())
-    findings = find_faults(subject, (*CHECKS, *more_checks), encoder, listener, notes)
-    for earlier in _beside(columns, label_separator, against=against).values():
-        findings += find_changes(subject, earlier)
+    with looking_for_names(names):
+        open_names(subject)
+        findings = find_faults(subject, (*CHECKS, *more_checks), encoder, listener, notes)
+        for earlier in _beside(columns, label_separator, against=against).values():
+            findings += find_changes(subject, earlier)
     name = None if encoder is None else base
-    return Checked(subject, tuple(findings), corrected, name, tuple(notes))
+    return Checked(subject, tuple(findings), corrected, name, tuple(notes), names)
 
 
 def require_page(path: Path, source: str, *, overwrite: bool = False) -> None:

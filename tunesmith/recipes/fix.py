@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.checks import Cleaned, Step, clean, counted, log_table
+from tunesmith.checks import Cleaned, Step, clean, counted, log_table, looking_for_names
 from tunesmith.data import check_writable, write_table
 from tunesmith.recipes._copies import copy_of, refuse_sources, sources_of, stem_of
 from tunesmith.recipes._listener import Listener, Silent
@@ -76,13 +76,14 @@ def fix(
         checked.subject.source, sources_of(checked.subject.table), output, overwrite=overwrite
     )
     listener.stage("cleaning", None)
-    cleaned = clean(
-        checked.subject,
-        steps,
-        on_step=lambda step, count: listener.say(
-            f"{step.name}: {counted(count, 'change', 'changes')}"
-        ),
-    )
+    with looking_for_names(checked.names):
+        cleaned = clean(
+            checked.subject,
+            steps,
+            on_step=lambda step, count: listener.say(
+                f"{step.name}: {counted(count, 'change', 'changes')}"
+            ),
+        )
     changes = (*checked.changes, *cleaned.changes)
     write_table(log_table(changes, str(log)), log, overwrite=overwrite)
     log.chmod(0o600)  # it holds what was taken out, personal data too

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.bases import find_base
 from tunesmith.checks import CHECKS, Subject
-from tunesmith.data import choose_columns, read_table
+from tunesmith.data import choose_columns, read_table, sheet_of
 from tunesmith.errors import ConfigError, MissingDependencyError
 from tunesmith.recipes._findings import find_faults
 from tunesmith.recipes._listener import Listener, Silent
@@ -98,7 +98,8 @@ def review(
     subject = Subject(table, columns.text, columns.target)
     decisions = Decisions(path, subject)
     decisions.all()  # what does not fit the data is told before the encoder takes its time
-    queue = make_queue(subject, find_faults(subject, CHECKS, encoder, listener))
+    kept = path.with_name(f".{path.name}.found")
+    queue = make_queue(subject, find_faults(subject, CHECKS, encoder, listener, kept=kept))
     command = _command(source, subject, path)
 
     def ready(url: str, is_alone: bool) -> None:
@@ -129,7 +130,7 @@ def _corrections_of(source: str) -> Path:
     if source == "-" or "://" in source:
         mend = "--corrections FILE"
         raise ConfigError("say where to keep what is decided", where=source, mend=mend)
-    path = Path(source).expanduser()
+    path = Path(sheet_of(source)[0]).expanduser()
     if not path.exists():  # it is no file of this machine, or the reader will say what is wrong
         return Path(re.sub(r"[^\w.-]+", "-", source) + ".corrections.csv")
     if path.is_dir():

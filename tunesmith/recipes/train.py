@@ -9,6 +9,7 @@ from typing import Any
 
 from tunesmith import storage
 from tunesmith.bases import Base, find_base
+from tunesmith.checks import Names, looking_for_names
 from tunesmith.config import RunConfig
 from tunesmith.recipes._baselines import fit_baselines
 from tunesmith.recipes._choose import choose_model
@@ -40,7 +41,8 @@ def train(config: RunConfig, listener: Listener | None = None) -> Run:
     processes = join_processes()
     if config.output and processes.is_first:
         storage.require_empty(Path(config.output))
-    return _run(config, listener or Silent(), None, processes)
+    with looking_for_names(_names(config)):
+        return _run(config, listener or Silent(), None, processes)
 
 
 def resume(folder: Path, listener: Listener | None = None) -> Run:
@@ -51,7 +53,12 @@ def resume(folder: Path, listener: Listener | None = None) -> Run:
         InputError: the data or the base changed since.
     """
     run_folder, config = RunFolder.reopen(folder)
-    return _run(config, listener or Silent(), run_folder, join_processes())
+    with looking_for_names(_names(config)):
+        return _run(config, listener or Silent(), run_folder, join_processes())
+
+
+def _names(config: RunConfig) -> Names | None:
+    return Names(config.data.names_model) if config.data.names else None
 
 
 def _run(

@@ -43,6 +43,7 @@ class Queue:
     _reasons: Mapping[int, tuple[int, ...]]
     _details: Mapping[tuple[int, int], Mapping[str, Any]]
     _groups: Mapping[tuple[int, int], Sequence[int]]
+    _faulty: Mapping[str, str | None]  # label → what is meant, where that is known
 
     def flags(self, row: int) -> tuple[int, ...]:
         """Places of the findings that name a row; it need not be among the items."""
@@ -89,6 +90,8 @@ class Queue:
             if "suggested" in told:
                 return {"label": told["suggested"], "probability": told.get("probability")}
         own = self.subject.targets[row - 1]
+        if isinstance(own, str) and (meant := self._faulty.get(own)) is not None:
+            return {"label": meant, "probability": None}
         votes = Counter(self.subject.targets[other - 1] for other, _ in beside)
         for target, count in votes.most_common(1):
             if isinstance(target, str) and target != own and count > votes[own] + 1:
@@ -111,7 +114,11 @@ class Queue:
         standing = labels_of(own or ()) if several else ()
         for label in (*standing, *_labels(near), *common):
             chances.setdefault(label, None)
-        taken = [label for label in chances if several or label != own]
+        taken = [
+            label
+            for label in chances
+            if (several or label != own) and (label not in self._faulty or label in standing)
+        ]
         return [{"label": one, "probability": chances[one]} for one in taken[:_MOST_CHOICES]]
 
 
@@ -133,7 +140,17 @@ def make_queue(subject: Subject, findings: Iterable[Finding]) -> Queue:
         groups |= {(place, row): group for group in finding.groups for row in group}
     known = {row: tuple(places) for row, places in reasons.items()}
     items = tuple(Item(row, places) for row, places in known.items())
-    return Queue(subject, tuple(bound), items, known, details, groups)
+    return Queue(subject, tuple(bound), items, known, details, groups, _faulty(subject, bound))
+
+
+def _faulty(subject: Subject, findings: Iterable[Finding]) -> dict[str, str | None]:
+    """Labels that are another one written otherwise or misspelt, or stand for nothing."""
+    told = [one for f in findings if f.column == subject.target for one in f.details]
+    return {
+        str(one["value"]): one.get("suggested")
+        for one in told
+        if one.get("value") in subject.label_counts
+    }
 
 
 def _in_order(finding: Finding) -> list[int]:
