@@ -24,6 +24,7 @@ from tunesmith.checks._corrections import (
 )
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
 from tunesmith.checks._masking import redacted
+from tunesmith.checks._masking import spans as personal_spans
 from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
 from tunesmith.checks._steps import STEPS, Edit, Step
@@ -57,6 +58,7 @@ __all__ = [
     "find_places",
     "find_steps",
     "log_table",
+    "personal_spans",
     "read_corrections",
     "redacted",
     "revert",
