@@ -62,5 +62,3 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Tiny]:
         return made[family]
 
     return make
-
-

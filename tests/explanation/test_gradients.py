@@ -149,9 +149,7 @@ def test_an_adapter_on_the_base(tiny: Callable[[str], Tiny]) -> None:
     assert plain.prediction != adapted.prediction
 
 
-@pytest.mark.parametrize(
-    "method", ["integrated-gradients", "gradient-x-input", "leave-one-out"]
-)
+@pytest.mark.parametrize("method", ["integrated-gradients", "gradient-x-input", "leave-one-out"])
 def test_texts_that_are_cut_are_explained_as_far_as_they_are_read(
     method: str, tiny: Callable[[str], Tiny]
 ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.explanation import keep_words, split_words
-from tunesmith.explanation._words import words_of
+from tunesmith.explanation._words import leave_out_each, words_of
 
 
 def words(text: str) -> list[str]:
@@ -77,3 +77,15 @@ def test_no_two_words_grow_together(text: str, left_out: set[int], found: str) -
     own = words_of((text,))
     kept = np.array([place not in left_out for place in range(len(own))])
     assert keep_words((text,), own, kept) == (found,)
+
+
+@given(st.lists(st.text(), min_size=1, max_size=2))
+def test_each_word_left_out_in_turn(texts: list[str]) -> None:
+    inputs = tuple(texts)
+    own = words_of(inputs)
+    found = leave_out_each(inputs, own)
+    assert len(found) == len(own)
+    for word, left, row in zip(own, found, ~np.eye(len(own), dtype=bool), strict=True):
+        kept = keep_words(inputs, own, row)
+        assert left[word.field] == kept[word.field]
+        assert all(left[field] == text for field, text in enumerate(inputs) if field != word.field)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.bases import Classifier, score, tokenize
-from tunesmith.explanation._attribution import Attributor, Method, Predict
+from tunesmith.explanation._attribution import Attributor, Method, Predict, predict_each
 from tunesmith.explanation._faithfulness import Faithfulness, measure_faithfulness
 from tunesmith.explanation._gradients import GradientXInput, IntegratedGradients
 from tunesmith.explanation._leave_one_out import LeaveOneOut
@@ -113,7 +113,7 @@ class Explainer:
     def _some(self, examples: Dataset, label: str | None) -> list[ExplainedText]:
         inputs = list(examples.inputs)
         readings = self._read(inputs)
-        answers = _decoded(self._task, self._predict(inputs))
+        answers = _decoded(self._task, predict_each(self._predict, [inputs])[0])
         wanted = [labels_given(answer) if label is None else (label,) for answer in answers]
         rows = [row for row, labels in enumerate(wanted) for _ in labels]
         names = [name for labels in wanted for name in labels]

@@ -114,7 +114,8 @@ def measure_faithfulness(
     table = np.array(losses)  # [rows, method and random, comprehensiveness and sufficiency]
     gains = (table[:, 0] - table[:, 1]) * np.array([1.0, -1.0])
     own, drawn, better = (
-        [_mean(column, seed) for column in columns.T] for columns in (table[:, 0], table[:, 1], gains)
+        [_mean(column, seed) for column in columns.T]
+        for columns in (table[:, 0], table[:, 1], gains)
     )
     return Faithfulness(
         method=method,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from tunesmith.explanation._attribution import (
     Attribution,
     Method,
@@ -14,6 +12,7 @@ from tunesmith.explanation._attribution import (
     predict_each,
 )
 from tunesmith.explanation._reading import Reading
+from tunesmith.explanation._words import leave_out_each
 from tunesmith.types import Inputs
 
 __all__ = ["LeaveOneOut"]
@@ -54,9 +53,7 @@ class LeaveOneOut:
 
 def _left_out(reading: Reading) -> list[Inputs]:
     """The example as it is read, then without each of its words in turn."""
-    num_words = len(reading.words)
-    kept = ~np.eye(num_words, dtype=np.bool_)
-    return [reading.texts, *(reading.keep(row) for row in kept)]
+    return [reading.texts, *leave_out_each(reading.texts, reading.words)]
 
 
 def _batches(readings: Sequence[Reading]) -> Iterator[tuple[int, int]]:

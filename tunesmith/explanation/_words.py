@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tunesmith.types import Inputs
 
-__all__ = ["Word", "keep_words", "split_words", "words_of"]
+__all__ = ["Word", "keep_words", "leave_out_each", "split_words", "words_of"]
 
 _Kind: TypeAlias = Literal["space", "mark", "letter", "joiner", "alone", "kana", "flag", "sign"]
 
@@ -151,3 +151,24 @@ def keep_words(inputs: Inputs, words: Sequence[Word], kept: NDArray[np.bool_]) -
                 gap = ""
         texts.append("".join(parts))
     return tuple(texts)
+
+
+def leave_out_each(inputs: Inputs, words: Sequence[Word]) -> list[Inputs]:
+    """The texts without each of n words in turn: what `keep_words` gives, in a fraction of the time.
+
+    Args:
+        words: all words of the texts, in their order.
+    """
+    found: list[Inputs] = []
+    for field, value in enumerate(inputs):
+        text = str(value)
+        own = [word for word in words if word.field == field]
+        for place, word in enumerate(own):
+            left = text[own[0].start : own[place - 1].end] if place else ""
+            right = text[own[place + 1].start : own[-1].end] if place + 1 < len(own) else ""
+            gap = ""
+            if left and right:
+                before = text[own[place - 1].end : word.start]
+                gap = before or text[word.end : own[place + 1].start]
+            found.append((*inputs[:field], left + gap + right, *inputs[field + 1 :]))
+    return found
