@@ -11,7 +11,7 @@ from captum.attr import InputXGradient, LayerIntegratedGradients
 from tiny import FAMILIES
 
 from tunesmith.bases import attach_adapter, tokenize
-from tunesmith.explanation import ExplainedText, log_odds_of, read_texts
+from tunesmith.explanation import ExplainedText, _gradients, log_odds_of, read_texts
 from tunesmith.types import Dataset
 
 from .conftest import LABELS, Tiny, one_label, several_labels
@@ -101,22 +101,18 @@ def test_gradient_x_input_is_captums(tiny: Callable[[str], Tiny]) -> None:
     assert one.attribution.delta is None
 
 
-def test_more_steps_until_the_delta_is_small(tiny: Callable[[str], Tiny]) -> None:
-    model = tiny("bert")
-    with torch.no_grad():
-        for parameter in model.classifier.encoder.get_input_embeddings().parameters():
-            parameter *= 200  # a way with sharp bends
-    try:
-        found = explained(model, "integrated-gradients", TEXTS)
-    finally:
-        with torch.no_grad():
-            for parameter in model.classifier.encoder.get_input_embeddings().parameters():
-                parameter /= 200
-    steps = [text.explanations[0].attribution.steps for text in found]
-    assert max(steps) > 20
-    for text in found:
-        own = text.explanations[0].attribution
-        assert own.is_converged or own.steps == 320
+def test_more_steps_until_the_delta_is_small(
+    tiny: Callable[[str], Tiny], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny("gpt2")
+    few = explained(model, "integrated-gradients", TEXTS[:1], steps=1)[0]
+    monkeypatch.setattr(_gradients, "_RELATIVE", 0.0)
+    monkeypatch.setattr(_gradients, "_ABSOLUTE", 0.0)
+    monkeypatch.setattr(_gradients, "_MOST_STEPS", 90)
+    most = explained(model, "integrated-gradients", TEXTS[:1])[0].explanations[0].attribution
+    assert (most.steps, most.is_converged) == (80, False), "20, doubled as often as there is room"
+    assert abs(most.delta) < abs(few.explanations[0].attribution.delta)
+    assert few.explanations[0].attribution.steps == 1
 
 
 def test_the_model_is_left_as_it_was(tiny: Callable[[str], Tiny]) -> None:
