@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.bases import Classifier, score, tokenize
+from tunesmith.errors import BaseModelError
 from tunesmith.explanation._attribution import Attributor, Method, Predict, predict_each
 from tunesmith.explanation._faithfulness import Faithfulness, measure_faithfulness
 from tunesmith.explanation._gradients import GradientXInput, IntegratedGradients
@@ -68,7 +69,7 @@ class Explainer:
                 task,
                 LeaveOneOut(predict, several=several),
                 predict,
-                read if getattr(tokenizer, "is_fast", False) else read_words,
+                lambda inputs: _read_or_split(read, inputs),
             )
         if method == "gradient-x-input":
             attributor = GradientXInput(model, tokenizer, max_length, several=several)
@@ -162,6 +163,14 @@ class Explainer:
             draws=draws,
             seed=seed,
         )
+
+
+def _read_or_split(read: _Read, inputs: Sequence[Inputs]) -> list[Reading]:
+    """Readings by the tokenizer, or without it where it does not tell where its tokens stand."""
+    try:
+        return read(inputs)
+    except BaseModelError:
+        return read_words(inputs)
 
 
 def has_several(task: Task) -> bool:

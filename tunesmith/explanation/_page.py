@@ -23,6 +23,10 @@ MAX_LABELS = 100
 NUM_WORDS = 10
 BAR_WIDTH = 200
 
+_METHOD_NAMES = {
+    "integrated-gradients": "integrated gradients",
+    "gradient-x-input": "gradient × input",
+}
 _SHADES = 5
 _FAINT = 0.05
 
@@ -117,7 +121,7 @@ def _explanation(text: ExplainedText, one: Explanation, num_words: int) -> dict[
             for field, value in zip(text.fields, text.inputs, strict=True)
         ],
         "top": [(word.text, word.attribution, _bar(word.attribution, most)) for word in top],
-        "method": one.method.replace("gradient-x-input", "gradient × input").replace("-", " "),
+        "method": _METHOD_NAMES.get(one.method, one.method),
         "baseline": one.baseline,
         "attribution": own,
     }
