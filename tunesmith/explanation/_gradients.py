@@ -48,8 +48,7 @@ class _OnEmbeddings:
         self._tokenizer = tokenizer
         self._max_length = max_length
         self._several = several
-        self.has_mask = tokenizer.mask_token_id is not None
-        self._filler = int(tokenizer.mask_token_id if self.has_mask else tokenizer.pad_token_id)
+        self._filler = int(tokenizer.pad_token_id)
 
     def batch(self, reading: Reading) -> TokenBatch:
         """One example's tokens, on the model's device."""
@@ -95,6 +94,10 @@ class IntegratedGradients:
     """
 
     name: Method = "integrated-gradients"
+    baseline = (
+        "the same text with the padding token in the place of every piece of a word, since every "
+        "base has one and it says least"
+    )
 
     def __init__(
         self,
@@ -114,18 +117,6 @@ class IntegratedGradients:
         """
         self._on = _OnEmbeddings(model, tokenizer, max_length, several)
         self._steps = (steps or _FIRST_STEPS, steps or _MOST_STEPS)
-
-    @property
-    def baseline(self) -> str:
-        if self._on.has_mask:
-            return (
-                "the same text with the mask token in the place of every piece of a word, which "
-                "the base learned to read as a word that is not told"
-            )
-        return (
-            "the same text with the padding token in the place of every piece of a word, since "
-            "the base has no mask token and padding says least"
-        )
 
     def attribute(self, readings: Sequence[Reading], labels: Sequence[int]) -> list[Attribution]:
         with self._on.evaluating():
