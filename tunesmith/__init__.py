@@ -20,7 +20,16 @@ from tunesmith.errors import TunesmithError
 if TYPE_CHECKING:
     from tunesmith.bundles import Bundle
     from tunesmith.checks import Check
-    from tunesmith.recipes import Checked, Evaluation, FinishedStudy, Listener, Run
+    from tunesmith.explanation import Method
+    from tunesmith.recipes import (
+        Checked,
+        Evaluation,
+        Explained,
+        ExplainedData,
+        FinishedStudy,
+        Listener,
+        Run,
+    )
     from tunesmith.runtimes import Runtime
 
 __version__ = "0.1.0"
@@ -30,6 +39,8 @@ __all__ = [
     "__version__",
     "check",
     "evaluate",
+    "explain",
+    "explain_data",
     "load",
     "resume",
     "serve",
@@ -255,6 +266,61 @@ def evaluate(
     from tunesmith import recipes
 
     return recipes.evaluate(bundle, data, target=target, drop_missing=drop_missing)
+
+
+def explain(
+    bundle: str | Path | Bundle,
+    texts: Sequence[object],
+    *,
+    label: str | None = None,
+    method: Method = "integrated-gradients",
+    neighbours: int = 3,
+    examples: str | Path | None = None,
+) -> Explained:
+    """Says what each word of each text adds to a bundle's answer, and which training rows are near.
+
+    Args:
+        texts: each as `load(bundle).predict` takes it.
+        label: the label to explain; None: the one that is given, or all of several.
+        method: integrated-gradients, gradient-x-input (fast), or leave-one-out.
+        neighbours: how many of the nearest training rows to find; 0 for none.
+        examples: a file of training rows, where the bundle was moved away from its own.
+
+    Raises:
+        InputError: the bundle, a text, the label or the file cannot be used.
+    """
+    from tunesmith import recipes
+
+    return recipes.explain(
+        bundle, texts, label=label, method=method, neighbours=neighbours, examples=examples
+    )
+
+
+def explain_data(
+    bundle: str | Path | Bundle,
+    data: str | Path | None = None,
+    *,
+    target: str | None = None,
+    label: str | None = None,
+    method: Method = "integrated-gradients",
+    rows: int = 200,
+    drop_missing: bool = False,
+) -> ExplainedData:
+    """Says which words drive each label over labelled rows, and whether that is to be believed.
+
+    Args:
+        data: a labelled file; None: the test rows that the bundle keeps.
+        rows: at most so many, drawn by label, are explained.
+
+    Raises:
+        InputError: the bundle, the data or the label cannot be used.
+    """
+    from tunesmith import recipes
+
+    return recipes.explain_data(
+        bundle, data, target=target, label=label, method=method, max_rows=rows,
+        drop_missing=drop_missing,
+    )  # fmt: skip
 
 
 def load(bundle: str | Path | Bundle) -> Runtime:

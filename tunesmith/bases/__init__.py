@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         matrix_rates,
         set_threads,
     )
+    from tunesmith.bases._places import TokenPlaces, find_places
     from tunesmith.bases._prefix import PrefixCache
     from tunesmith.bases._token_cache import CacheEntry, TokenCache
     from tunesmith.bases._tokens import TokenBatch, TokenizedDataset, load_tokenizer, tokenize
@@ -42,6 +43,7 @@ __all__ = [
     "PrefixCache",
     "TokenBatch",
     "TokenCache",
+    "TokenPlaces",
     "TokenSource",
     "TokenizedDataset",
     "attach_adapter",
@@ -51,6 +53,7 @@ __all__ = [
     "device_name",
     "extract_features",
     "find_base",
+    "find_places",
     "has_adapter",
     "layers_of",
     "load_adapter",
@@ -90,6 +93,8 @@ _HEAVY = {
     "extract_features": "_inference",
     "score": "_inference",
     "layers_of": "_layers",
+    "TokenPlaces": "_places",
+    "find_places": "_places",
     "PrefixCache": "_prefix",
     "TokenSource": "_inference",
     "CacheEntry": "_token_cache",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tunesmith.types import Inputs
 
-__all__ = ["TokenPiece", "encode", "in_chunks"]
+__all__ = ["TokenPiece", "encode", "in_chunks", "kept_places"]
 
 TokenPiece: TypeAlias = dict[str, NDArray[Any]]
 """What is known of n rows in turn: "ids" int32 and "types" int8 (absent where the base has no use
@@ -40,7 +40,7 @@ def encode(tokenizer: Any, inputs: Sequence[Inputs], max_length: int) -> TokenPi
     full_lengths = np.fromiter(map(len, lists["input_ids"]), np.int64, len(inputs))
     for i in np.flatnonzero(full_lengths > max_length).tolist():
         if encodings is not None:
-            kept = _kept(encodings[i].sequence_ids, max_length)
+            kept = kept_places(encodings[i].sequence_ids, max_length)
             short = {name: np.asarray(rows[i])[kept].tolist() for name, rows in lists.items()}
         else:
             texts = [column[i] for column in columns]
@@ -100,7 +100,7 @@ def _num_unknown(tokenizer: Any, ids: NDArray[np.int32]) -> int:
     return int(np.count_nonzero(ids == tokenizer.unk_token_id))
 
 
-def _kept(owners: Sequence[int | None], max_length: int) -> NDArray[np.int64]:
+def kept_places(owners: Sequence[int | None], max_length: int) -> NDArray[np.int64]:
     """The places of the tokens that stay when the longer of two texts is cut first.
 
     Args:

@@ -24,6 +24,7 @@ from tunesmith.checks._corrections import (
 )
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
 from tunesmith.checks._masking import redacted
+from tunesmith.checks._masking import spans as personal_spans
 from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._names import Names, looking_for_names, open_names
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
@@ -61,6 +62,7 @@ __all__ = [
     "log_table",
     "looking_for_names",
     "open_names",
+    "personal_spans",
     "read_corrections",
     "redacted",
     "revert",

@@ -27,6 +27,7 @@ from tunesmith.cli.demo import demo  # noqa: E402
 from tunesmith.cli.deploy import deploy, deployments, promote, roll_back  # noqa: E402
 from tunesmith.cli.doctor import doctor  # noqa: E402
 from tunesmith.cli.evaluate import evaluate  # noqa: E402
+from tunesmith.cli.explain import explain  # noqa: E402
 from tunesmith.cli.info import info  # noqa: E402
 from tunesmith.cli.keys import keys  # noqa: E402
 from tunesmith.cli.predict import predict  # noqa: E402
@@ -48,7 +49,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(check, review, train, tune, evaluate, predict, serve),
+    *(check, review, train, tune, evaluate, explain, predict, serve),
     *(deploy, promote, roll_back, deployments, info, doctor, demo),
 )
 for _command in _COMMANDS:

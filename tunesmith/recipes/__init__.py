@@ -14,6 +14,13 @@ if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes.check import Checked, check, require_page
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
+    from tunesmith.recipes.explain import (
+        Explained,
+        ExplainedData,
+        explain,
+        explain_data,
+        explain_rows,
+    )
     from tunesmith.recipes.fix import Fixed, fix, require_copy
     from tunesmith.recipes.predict import predict
     from tunesmith.recipes.review import OpenReview, review
@@ -24,6 +31,8 @@ __all__ = [
     "Attempt",
     "Checked",
     "Evaluation",
+    "Explained",
+    "ExplainedData",
     "FinishedStudy",
     "Fixed",
     "Listener",
@@ -37,6 +46,9 @@ __all__ = [
     "demo",
     "evaluate",
     "examine",
+    "explain",
+    "explain_data",
+    "explain_rows",
     "fix",
     "predict",
     "read_search",

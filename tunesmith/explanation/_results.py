@@ -1,0 +1,173 @@
+"""Explanations as values: frozen, and JSON when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tunesmith.explanation._attribution import Attribution, Method
+from tunesmith.explanation._reading import Reading
+from tunesmith.types import Prediction, Target
+
+__all__ = ["ExplainedText", "Explanation", "Neighbour", "WordAttribution", "explanation_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class WordAttribution:
+    """One word, and what it adds to the label's log-odds.
+
+    Attributes:
+        field: the column that the text is of.
+        text: the word as it is written.
+        start, end: where it stands in that text, in characters.
+        attribution: above 0 where it speaks for the label, below where it speaks against it.
+    """
+
+    field: str
+    text: str
+    start: int
+    end: int
+    attribution: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "field": self.field,
+            "text": self.text,
+            "start": self.start,
+            "end": self.end,
+            "attribution": self.attribution,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a text has a label's probability.
+
+    Attributes:
+        label, probability: what is explained.
+        words: all words that were read, in the order of the texts.
+        attribution: the figures that the words' come from; its `values` are the words'.
+    """
+
+    label: str
+    probability: float
+    method: Method
+    baseline: str
+    words: tuple[WordAttribution, ...]
+    attribution: Attribution
+
+    def top(self, num_words: int) -> list[WordAttribution]:
+        """The words that move the score most, either way, the strongest first."""
+        return sorted(self.words, key=lambda word: -abs(word.attribution))[:num_words]
+
+    def as_dict(self) -> dict[str, Any]:
+        own = self.attribution
+        return {
+            "label": self.label,
+            "probability": self.probability,
+            "method": self.method,
+            "baseline": self.baseline,
+            "log_odds": own.score,
+            "baseline_log_odds": own.baseline_score,
+            "steps": own.steps,
+            "convergence_delta": own.delta,
+            "is_converged": own.is_converged,
+            "other": own.other,
+            "words": [word.as_dict() for word in self.words],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A training example near to a text.
+
+    Attributes:
+        row: its row in its file, numbered from 1.
+        inputs: its texts, personal data masked.
+        target: its label or labels.
+        similarity: cosine of the two pooled vectors, at most 1.
+    """
+
+    row: int
+    inputs: tuple[str, ...]
+    target: Target
+    similarity: float
+
+    def as_dict(self) -> dict[str, Any]:
+        target = self.target if isinstance(self.target, str) else list(self.target)
+        return {
+            "row": self.row,
+            "inputs": list(self.inputs),
+            "target": target,
+            "similarity": self.similarity,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedText:
+    """One example and why the model answers as it does.
+
+    Attributes:
+        fields: the columns that the texts are of.
+        inputs: the texts, whole.
+        prediction: the model's answer.
+        explanations: one for each label that was asked for or given.
+        num_tokens, full_tokens: tokens that the model reads, and tokens in all.
+        neighbours: the training examples nearest to it, the nearest first.
+        row: its row in its file; None where it is of none.
+        target: its label in the file; None where it has none.
+    """
+
+    fields: tuple[str, ...]
+    inputs: tuple[str, ...]
+    prediction: Prediction
+    explanations: tuple[Explanation, ...]
+    num_tokens: int
+    full_tokens: int
+    neighbours: tuple[Neighbour, ...] = ()
+    row: int | None = None
+    target: Target | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the model reads only the beginning."""
+        return self.full_tokens > self.num_tokens
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "inputs": dict(zip(self.fields, self.inputs, strict=True)),
+            "row": self.row,
+            "target": list(self.target) if isinstance(self.target, tuple) else self.target,
+            "prediction": self.prediction.as_dict(),
+            "num_tokens": self.num_tokens,
+            "full_tokens": self.full_tokens,
+            "explanations": [one.as_dict() for one in self.explanations],
+            "neighbours": [one.as_dict() for one in self.neighbours],
+        }
+
+
+def explanation_of(
+    reading: Reading,
+    attribution: Attribution,
+    *,
+    label: str,
+    probabilities: Mapping[str, float],
+    method: Method,
+    baseline: str,
+    fields: Sequence[str],
+) -> Explanation:
+    """An attribution with the words and names that it is of."""
+    words = tuple(
+        WordAttribution(
+            field=fields[word.field],
+            text=str(reading.inputs[word.field])[word.start : word.end],
+            start=word.start,
+            end=word.end,
+            attribution=value,
+        )
+        for word, value in zip(reading.words, np.asarray(attribution.values).tolist(), strict=True)
+    )
+    return Explanation(label, probabilities[label], method, baseline, words, attribution)
