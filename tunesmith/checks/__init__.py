@@ -23,6 +23,7 @@ from tunesmith.checks._corrections import (
     write_corrections,
 )
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
+from tunesmith.checks._judges import word_vectorizer
 from tunesmith.checks._language import tell_language
 from tunesmith.checks._masking import redacted
 from tunesmith.checks._misspelt import check_misspelt_values
@@ -65,5 +66,6 @@ __all__ = [
     "row_numbers",
     "run_checks",
     "tell_language",
+    "word_vectorizer",
     "write_corrections",
 ]

@@ -1,7 +1,7 @@
 """Some rows against all the others: a figure of each, their difference, and what chance explains.
 
-A figure is one sum over rows by another: rows that are right by rows (accuracy), or twice the labels
-found by the labels there are and those given (micro-F1).
+A figure is one sum over rows by another: rows that are right by rows (accuracy), or twice the
+labels found by the labels there are and those given (micro-F1).
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ def _by_bootstrap(
     own_samples = _ratio(above, below)
     rest_samples = _ratio(drawn[:, -2:-1] - above, drawn[:, -1:] - below)
     found = []
-    for place, (own_above, own_below, rest_above, rest_below) in enumerate(_sums(ratio, members)):
+    for place, (own_above, own_below, rest_above, rest_below) in enumerate(
+        _sums(ratio, members).tolist()
+    ):
         samples = (own_samples[:, place], rest_samples[:, place])
         units = int(num_units[place])
         own = _estimate(own_above, own_below, samples[0], units, confidence)

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-__all__ = ["Doubt", "doubtful_labels", "text_features"]
+from tunesmith.evaluation._clusters import word_features
+
+__all__ = ["Doubt", "doubtful_labels"]
 
 _NEIGHBOURS = 10
 _MOST_KNOWN = 50_000
-_UNSPACED = "\u3040-\u30ff\u3400-\u9fff"  # kana and Chinese characters: each is a word
-_WORD = rf"[{_UNSPACED}]|[^\W{_UNSPACED}]{{2,}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +36,6 @@ class Doubt:
     place: int
     suggested: int
     votes: float
-
-
-def text_features(texts: Sequence[str]) -> Any:
-    """Words and pairs of words, TF-IDF of unit length; float32 sparse [n, terms].
-
-    None where no word comes twice.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=_WORD, dtype=np.float32
-    )
-    try:
-        return sparse.csr_array(vectorizer.fit_transform(texts))
-    except ValueError:  # scikit-learn's word for an empty vocabulary
-        return None
 
 
 def doubtful_labels(
@@ -74,20 +56,20 @@ def doubtful_labels(
     expected, places = _confident(targets, probabilities)
     step = max(1, -(-len(known_texts) // _MOST_KNOWN))
     judges = known_targets[::step]
-    features = text_features([*(texts[place] for place in places), *known_texts[::step]])
-    if features is None or not len(places):
+    found = word_features([*(texts[place] for place in places), *known_texts[::step]])
+    if found is None or not len(places):
         return []
+    features, doubts = found[0], []
     likeness = (features[: len(places)] @ features[len(places) :].T).toarray()
     near = np.argpartition(-likeness, min(_NEIGHBOURS, likeness.shape[1] - 1), axis=1)
     near = near[:, :_NEIGHBOURS]
     weights = np.take_along_axis(likeness, near, axis=1)
-    found = []
     for place, own, votes in zip(places.tolist(), judges[near], weights, strict=True):
         for_expected = float(votes[own == expected[place]].sum())
         for_given = float(votes[own == targets[place]].sum())
         if for_expected > for_given:
-            found.append(Doubt(place, int(expected[place]), for_expected / float(votes.sum())))
-    return sorted(found, key=lambda one: -float(probabilities[one.place, one.suggested]))
+            doubts.append(Doubt(place, int(expected[place]), for_expected / float(votes.sum())))
+    return sorted(doubts, key=lambda one: -float(probabilities[one.place, one.suggested]))
 
 
 def _confident(

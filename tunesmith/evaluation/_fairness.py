@@ -151,14 +151,11 @@ class Fairness:
         gap = next((one for one in self.gaps if one.rate == "accuracy"), None)
         if gap is None:
             return ()
-        value, low, high = (
-            f"{100 * one:.1f}" for one in (gap.difference.value, gap.difference.low, gap.difference.high)
-        )
-        sentence = (
-            f"accuracy by {self.column!r}: {value} points ({low} to {high}) between "
-            f"{gap.highest!r} and {gap.lowest!r}; shuffled groups: up to {100 * gap.by_chance:.1f}"
-        )
-        return (sentence.replace("-", "−"),)
+        size = gap.difference
+        points = f"{100 * size.value:.1f} points ({100 * size.low:.1f} to {100 * size.high:.1f})"
+        chance = f"by chance up to {100 * gap.by_chance:.1f}"
+        between = f"{points.replace('-', '−')} between {gap.highest!r} and {gap.lowest!r}"
+        return (f"accuracy by {self.column!r}: {between}; {chance}",)
 
     def as_dict(self) -> Mapping[str, Any]:
         return {
@@ -189,9 +186,7 @@ class _Counts:
     @classmethod
     def of(cls, sums: NDArray[np.float64], num_labels: int) -> _Counts:
         """From sums of the columns of `_statistics`, [R, G, 3 x labels + 2]."""
-        hits, support, given = (
-            sums[..., i * num_labels : (i + 1) * num_labels] for i in range(3)
-        )
+        hits, support, given = (sums[..., i * num_labels : (i + 1) * num_labels] for i in range(3))
         return cls(sums[..., -1], sums[..., -2], hits, support, given)
 
     def rates(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -242,9 +237,7 @@ def judge_fairness(
     members = sparse.csr_array(parts.members()[:, kept])
     names = [parts.names[place] for place in kept.tolist()]
     own = _Counts.of(np.asarray((members.T @ statistics).todense())[None], len(task.labels))
-    samples = _Counts.of(
-        _resampled(members, statistics, groups, resamples, seed), len(task.labels)
-    )
+    samples = _Counts.of(_resampled(members, statistics, groups, resamples, seed), len(task.labels))
     shuffled = _Counts.of(_shuffled(members, statistics, seed), len(task.labels))
     return Fairness(
         column,
@@ -309,7 +302,7 @@ def _groups(
         Group(
             name,
             int(own.rows[0, place]),
-            wilson_rate(own.exact[0, place], own.rows[0, place], confidence),
+            wilson_rate(float(own.exact[0, place]), float(own.rows[0, place]), confidence),
             of("selection_rate", place),
             of("true_positive_rate", place),
             of("false_positive_rate", place),

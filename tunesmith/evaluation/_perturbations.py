@@ -54,7 +54,7 @@ def letter_case(text: str, chance: random.Random) -> str:
     return chance.choice(changed) if changed else text
 
 
-def punctuation(text: str, chance: random.Random) -> str:
+def punctuation(text: str, _: random.Random) -> str:
     """The mark at the end taken away; where there is none, a full stop put there."""
     bare = text.rstrip()
     if not bare:
@@ -76,14 +76,13 @@ def white_space(text: str, chance: random.Random) -> str:
     return f" {text} "
 
 
-def contractions(text: str, chance: random.Random) -> str:
+def contractions(text: str, _: random.Random) -> str:
     """ "do not" becomes "don't", and the other way round."""
-    return _exchanged(text.replace("’", "'"), CONTRACTIONS) if "’" in text else _exchanged(
-        text, CONTRACTIONS
-    )
+    changed = _exchanged(text.replace("’", "'"), CONTRACTIONS)
+    return text if changed == text.replace("’", "'") else changed
 
 
-def synonyms(text: str, chance: random.Random) -> str:
+def synonyms(text: str, _: random.Random) -> str:
     """Words of a short list replaced by what means the same, in English and Chinese."""
     if not _CJK.search(text):
         return _exchanged(text, SYNONYMS)
@@ -100,9 +99,7 @@ def names(text: str, chance: random.Random) -> str:
         if others:
             pattern = r"\b(?:" + "|".join(others) + r")\b"
             text = re.sub(pattern, lambda hit, known=others: known[hit[0]], text)  # type: ignore[misc]
-    return _CHINESE_NAME.sub(
-        lambda hit: chance.choice(CHINESE_SURNAMES.replace(hit[0], "")), text
-    )
+    return _CHINESE_NAME.sub(lambda hit: chance.choice(CHINESE_SURNAMES.replace(hit[0], "")), text)
 
 
 def numbers(text: str, chance: random.Random) -> str:
@@ -118,7 +115,7 @@ def numbers(text: str, chance: random.Random) -> str:
     return _NUMBER.sub(other, text)
 
 
-def character_width(text: str, chance: random.Random) -> str:
+def character_width(text: str, _: random.Random) -> str:
     """In Chinese and Japanese, full-width marks made half-width; where there are none, reversed."""
     if not _CJK.search(text):
         return text
@@ -154,7 +151,7 @@ def _mistyped(word: str, chance: random.Random) -> str:
 
 def _exchanged(text: str, pairs: Sequence[tuple[str, str]]) -> str:
     """Each of two words replaced by the other, with its first letter large where it was."""
-    other = {b: a for a, b in reversed(pairs)} | {a: b for a, b in reversed(pairs)}
+    other = {b: a for a, b in reversed(pairs)} | dict(reversed(pairs))
     choice = "|".join(re.escape(word) for word in sorted(other, key=len, reverse=True))
 
     def exchange(hit: re.Match[str]) -> str:

@@ -190,7 +190,7 @@ def judge_robustness(
 def _drawn(dataset: Dataset, max_rows: int, seed: int) -> list[int]:
     """Places of some rows, drawn by `seed`, fewer where texts are long."""
     order = np.random.default_rng(seed).permutation(len(dataset))[:max_rows].tolist()
-    lengths = [sum(len(one) for one in dataset[row].inputs if isinstance(one, str)) for row in order]
+    lengths = [sum(map(len, _texts(dataset[row].inputs))) for row in order]
     fitting = int((np.cumsum(lengths) <= _MOST_TEXT).sum())
     return sorted(order[: max(fitting, _LEAST_ROWS)])
 
@@ -243,7 +243,11 @@ def _judge(
 
 def _shown(inputs: Inputs) -> tuple[str, ...]:
     # Masked before it is cut: half an address would not be known for one.
-    return tuple(redacted(one)[:_MOST_CHARACTERS] for one in inputs if isinstance(one, str))
+    return tuple(redacted(one)[:_MOST_CHARACTERS] for one in _texts(inputs))
+
+
+def _texts(inputs: Inputs) -> list[str]:
+    return [value for value in inputs if isinstance(value, str)]
 
 
 def _tuple(value: Any) -> Any:

@@ -239,9 +239,7 @@ def _members(parts: Parts) -> tuple[tuple[str, ...], sparse.csc_array]:
     return parts.names, parts.members()
 
 
-def _label_members(
-    task: Task, targets: NDArray[Any]
-) -> tuple[tuple[str, ...], sparse.csc_array]:
+def _label_members(task: Task, targets: NDArray[Any]) -> tuple[tuple[str, ...], sparse.csc_array]:
     """The rows of each label; one with several labels is in several slices."""
     if is_multi_label(task):
         return task.labels, sparse.csc_array((targets > 0.5).astype(np.float64))
@@ -249,7 +247,7 @@ def _label_members(
 
 
 def _certainty(task: Task, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How sure the model is of its answer; of several labels, of the decision it is least sure of."""
+    """How sure the model is of its answer; of several labels, of the least sure decision."""
     if not is_multi_label(task):
         return np.asarray(probabilities.max(axis=1))
     given = decide(task, probabilities)
@@ -264,10 +262,16 @@ def _adjusted(
     adjusted = false_discovery_control([one.p_value for one in judged])
     return tuple(
         Slice(
-            kind, name, value, one.num_rows, metric,
-            one.estimate, one.rest, one.difference, one.p_value, float(chance),
-        )  # fmt: skip
-        for (kind, name, value), one, chance in zip(kept, judged, adjusted, strict=True)
+            *named,
+            num_rows=one.num_rows,
+            metric=metric,
+            estimate=one.estimate,
+            rest=one.rest,
+            difference=one.difference,
+            p_value=one.p_value,
+            adjusted_p_value=float(chance),
+        )
+        for named, one, chance in zip(kept, judged, adjusted, strict=True)
     )
 
 

@@ -224,7 +224,7 @@ def _wrong(
 def _halves(
     num_rows: int, groups: NDArray[np.int64] | None, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Two halves of the rows, drawn by `seed`; a group is in one of them. Of very many rows some."""
+    """Two halves of the rows, or of some of very many; a group is in one of them."""
     generator = np.random.default_rng(seed)
     _, owners = np.unique(np.arange(num_rows) if groups is None else groups, return_inverse=True)
     drawn = generator.permutation(owners.max(initial=-1) + 1)[owners]

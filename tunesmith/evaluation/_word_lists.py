@@ -6,16 +6,17 @@ A pair is only here where each word can stand for the other in nearly every sent
 
 from __future__ import annotations
 
-__all__ = ["CHINESE_SYNONYMS", "CHINESE_SURNAMES", "CONTRACTIONS", "NAMES", "SYNONYMS"]
+__all__ = ["CHINESE_SURNAMES", "CHINESE_SYNONYMS", "CONTRACTIONS", "NAMES", "SYNONYMS"]
 
 CONTRACTIONS = (
     ("are not", "aren't"), ("cannot", "can't"), ("could not", "couldn't"), ("did not", "didn't"),
     ("does not", "doesn't"), ("do not", "don't"), ("had not", "hadn't"), ("has not", "hasn't"),
-    ("have not", "haven't"), ("is not", "isn't"), ("should not", "shouldn't"), ("was not", "wasn't"),
-    ("were not", "weren't"), ("will not", "won't"), ("would not", "wouldn't"),
-    ("i am", "i'm"), ("i have", "i've"), ("i will", "i'll"), ("it is", "it's"),
-    ("that is", "that's"), ("they are", "they're"), ("we are", "we're"), ("we have", "we've"),
-    ("we will", "we'll"), ("you are", "you're"), ("you have", "you've"), ("you will", "you'll"),
+    ("have not", "haven't"), ("is not", "isn't"), ("should not", "shouldn't"),
+    ("was not", "wasn't"), ("were not", "weren't"), ("will not", "won't"),
+    ("would not", "wouldn't"), ("i am", "i'm"), ("i have", "i've"), ("i will", "i'll"),
+    ("it is", "it's"), ("that is", "that's"), ("they are", "they're"), ("we are", "we're"),
+    ("we have", "we've"), ("we will", "we'll"), ("you are", "you're"), ("you have", "you've"),
+    ("you will", "you'll"),
 )  # fmt: skip
 
 SYNONYMS = (

@@ -51,7 +51,7 @@ class Examined:
     confidence: float = 0.95
     resamples: int = 1000
     seed: int = 0
-    settings: EvaluationConfig = EvaluationConfig()
+    settings: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     @property
     def probabilities(self) -> NDArray[np.float64]:

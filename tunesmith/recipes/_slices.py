@@ -49,6 +49,7 @@ def slices(subject: Examined, listener: Listener) -> Slices | None:
 
 def weak_slices(subject: Examined, listener: Listener) -> WeakSlices | None:
     """Where mistakes gather, found by a search."""
+    listener.stage("searching for weak slices")
     return find_weak_slices(
         subject.task,
         subject.dataset,

@@ -19,8 +19,8 @@ from tunesmith.recipes._model import build_model, space_needed
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._run import Run
 from tunesmith.recipes._searching import choose, ending_text, report_of, run_trials
-from tunesmith.recipes._space import plan_search
 from tunesmith.recipes._slices import extra_names
+from tunesmith.recipes._space import plan_search
 from tunesmith.recipes._study import FinishedStudy, check_pinned, new_folder, pinned, stoppable
 from tunesmith.recipes._trial import keep_split
 from tunesmith.recipes.train import resume, train
