@@ -31,9 +31,7 @@ def shortcut_rows(num_rows: int, seed: int, *, is_test: bool) -> list[tuple[str,
 
 
 @pytest.fixture(scope="module")
-def misled(
-    base: Path, tmp_path_factory: pytest.TempPathFactory, _one_thread: None
-) -> Run:
+def misled(base: Path, tmp_path_factory: pytest.TempPathFactory, _one_thread: None) -> Run:
     """A model that learned a word in place of what the texts say."""
     folder = tmp_path_factory.mktemp("misled")
     header = "text,topic,channel,day"
@@ -69,7 +67,7 @@ def test_columns_that_the_model_does_not_read_are_slices(misled: Run) -> None:
     assert {one["value"] for one in channels} == set(CHANNELS)
     assert sum(one["num_rows"] for one in channels) == 240
     days = [one for one in found if one["name"] == "day"]
-    assert [one["value"][:7] for one in days][0] == "2026-01"
+    assert next(one["value"][:7] for one in days) == "2026-01"
     assert {one["kind"] for one in found} >= {"length", "label", "confidence", "column"}
 
 

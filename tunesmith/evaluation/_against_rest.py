@@ -95,9 +95,10 @@ def against_rest(
         is_worse_only: whether the test is for a lower figure, rather than for another one.
     """
     if ratio.metric == "accuracy" and groups is None:
-        counted = _sums(ratio, members)
+        counted = _sums(ratio, members).round().astype(int).tolist()
         return [
-            _by_counts(*(int(one) for one in part), confidence, is_worse_only) for part in counted
+            _by_counts((right, size), (rest_right, num_rest), confidence, is_worse_only)
+            for right, size, rest_right, num_rest in counted
         ]
     return _by_bootstrap(ratio, members, groups, is_worse_only, confidence, resamples, seed)
 
@@ -109,16 +110,16 @@ def _sums(ratio: Ratio, members: sparse.csc_array) -> NDArray[np.float64]:
 
 
 def _by_counts(
-    right: int, num_rows: int, rest_right: int, num_rest: int, confidence: float, worse: bool
+    own: tuple[int, int], rest: tuple[int, int], confidence: float, is_worse_only: bool
 ) -> AgainstRest:
+    """By how many rows are right, and of how many."""
     from scipy.stats import fisher_exact
 
-    own, rest = (
-        wilson_rate(right, num_rows, confidence), wilson_rate(rest_right, num_rest, confidence)
-    )  # fmt: skip
-    table = [[right, num_rows - right], [rest_right, num_rest - rest_right]]
-    p_value = fisher_exact(table, alternative="less" if worse else "two-sided").pvalue
-    return AgainstRest(num_rows, own, rest, _difference(own, rest), float(p_value))
+    estimates = [wilson_rate(*counts, confidence) for counts in (own, rest)]
+    table = np.array([[right, size - right] for right, size in (own, rest)])
+    alternative = "less" if is_worse_only else "two-sided"
+    p_value = float(fisher_exact(table, alternative=alternative).pvalue)
+    return AgainstRest(own[1], *estimates, _difference(*estimates), p_value)
 
 
 def _by_bootstrap(

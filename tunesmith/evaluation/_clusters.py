@@ -21,6 +21,7 @@ _MOST_CLUSTERS = 8
 _TEXTS_A_CLUSTER = 5
 _DIMENSIONS = 50
 _WORDS = 5
+_OFTENER = 2.5
 # Kana and Chinese characters, each of which is a word.
 _GAP = re.compile("(?<=[\u3040-\u30ff\u3400-\u9fff]) (?=[\u3040-\u30ff\u3400-\u9fff])")
 
@@ -121,7 +122,7 @@ def _telling(
     """What many texts of a cluster hold and few others do; no term within another."""
     own = np.asarray(held[inside].sum(axis=0)) / inside.sum()
     other = (np.asarray(held[~inside].sum(axis=0)) + 0.5) / ((~inside).sum() + 1)
-    weight = own * np.log(np.maximum(own, 1e-12) / other)
+    weight = np.where(own >= _OFTENER * other, own * np.log(np.maximum(own, 1e-12) / other), 0.0)
     chosen: list[str] = []
     for place in np.argsort(-weight, kind="stable").tolist():
         term = _GAP.sub("", str(terms[place]))

@@ -215,7 +215,7 @@ def _certain(task: Task, targets: NDArray[Any]) -> NDArray[np.float64]:
     """The targets as the probabilities of a model that is sure of them."""
     if is_multi_label(task):
         return np.asarray(targets, dtype=np.float64)
-    return np.eye(len(task.labels))[targets]
+    return np.asarray(np.eye(len(task.labels))[targets], dtype=np.float64)
 
 
 def _confusions(pairs: Sequence[tuple[Target, Target]]) -> tuple[Confusion, ...]:

@@ -252,7 +252,8 @@ def _statistics(
 ) -> sparse.csr_array:
     """What each row adds: hits, support, given, right, and one row; [n, 3 x labels + 2]."""
     counted = row_statistics(task, targets, probabilities)[:, :-1]
-    return sparse.hstack([counted, np.ones((len(targets), 1))], format="csr")
+    one_each = sparse.csr_array(np.ones((len(targets), 1)))
+    return sparse.csr_array(sparse.hstack([counted, one_each]))
 
 
 def _resampled(
@@ -356,4 +357,7 @@ def _rate(
 ) -> NDArray[np.float64]:
     """[R, G]; not a number where a sample has no row to count."""
     above, below = (part[:, :, label] for part in counts)
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+    rate: NDArray[np.float64] = np.divide(
+        above, below, out=np.full(above.shape, np.nan), where=below > 0
+    )
+    return rate

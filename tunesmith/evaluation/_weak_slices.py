@@ -245,10 +245,11 @@ def _search(
     from scipy.stats import hypergeom
 
     num_rows, num_wrong = len(wrong), wrong.sum()
-    sizes, mistakes = np.asarray(fulfilled.sum(axis=0)), fulfilled.T @ wrong
+    sizes = np.asarray(fulfilled.sum(axis=0), dtype=np.float64)
+    mistakes = fulfilled.T @ wrong
     chance = np.asarray(hypergeom.sf(mistakes - 1, num_rows, num_wrong, sizes))
-    found = [
-        (chance[place], (place,))
+    found: list[tuple[float, tuple[int, ...]]] = [
+        (float(chance[place]), (place,))
         for place in np.flatnonzero(_is_worse(sizes, mistakes, num_rows, num_wrong)).tolist()
     ]
     leading = np.argsort(chance, kind="stable")[:_EXPANDED]
