@@ -35,6 +35,7 @@ def planted(share, seed=0, num_rows=400):
     given = true.copy()
     given[chosen] = (true[chosen] + 1) % 3
     wrong = generator.random(num_rows) < 0.05
+    wrong[chosen] = False
     sure = np.where(wrong, 0.6, 0.9)[:, None]
     probabilities = np.eye(3)[np.where(wrong, (true + 2) % 3, true)] * sure + (1 - sure) / 3
     return dataset_of(texts, given), given, probabilities, chosen

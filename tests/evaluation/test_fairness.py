@@ -16,7 +16,7 @@ def rows(seed=0, num_rows=600, faults=0.0):
     """Rows of three groups; of one of them a share of the rows with "a" is denied it."""
     generator = np.random.default_rng(seed)
     targets = generator.integers(3, size=num_rows)
-    groups = np.array(["x", "y", "z"])[generator.integers(3, size=num_rows)]
+    groups = np.array(["x", "y", "z"], dtype=object)[generator.integers(3, size=num_rows)]
     wrong = generator.random(num_rows) < 0.1
     wrong |= (groups == "x") & (targets == 0) & (generator.random(num_rows) < faults)
     return targets, answers(targets, wrong), groups

@@ -58,10 +58,10 @@ def test_the_test_is_fishers_and_corrected_for_all_slices():
 
 
 def test_slices_of_chance_are_hardly_ever_different():
-    runs = [judged(seed=seed)[0] for seed in range(40)]
+    runs = [judged(seed=seed)[0] for seed in range(25)]
     different = [any(one.is_different for one in run.slices if one.kind != "confidence")
                  for run in runs]  # fmt: skip
-    assert sum(different) <= 6
+    assert sum(different) <= 5
 
 
 def test_small_slices_are_counted_and_few_rows_say_nothing():
@@ -105,9 +105,8 @@ def test_several_labels_have_micro_f1():
 @given(st.integers(0, 2**20))
 def test_intervals_hold_the_figure(seed):
     generator = np.random.default_rng(seed)
-    ratio = Ratio(
-        "micro_f1", generator.integers(0, 3, 40) * 1.0, generator.integers(2, 5, 40) * 1.0
-    )
+    above, below = generator.integers(0, 3, 40) * 1.0, generator.integers(2, 5, 40) * 1.0
+    ratio = Ratio("micro_f1", above, below)
     members = sparse.csc_array(np.eye(2)[np.arange(40) % 2])
     for one in against_rest(ratio, members, resamples=100, seed=seed):
         assert one.estimate.low <= one.estimate.value <= one.estimate.high
@@ -118,7 +117,7 @@ def test_intervals_hold_the_figure(seed):
 def test_rows_that_depend_on_each_other_count_for_less():
     generator = np.random.default_rng(0)
     owners = np.repeat(np.arange(20), 20)
-    right = (generator.random(20) < 0.7)[owners] * 1.0
+    right = (generator.random(20) < np.where(np.arange(20) < 10, 0.9, 0.5))[owners] * 1.0
     members = sparse.csc_array(np.eye(2)[(owners < 10) * 1])
     ratio = Ratio("accuracy", right, np.ones(400))
     alone = against_rest(ratio, members)

@@ -115,11 +115,11 @@ def _by_counts(
     """By how many rows are right, and of how many."""
     from scipy.stats import fisher_exact
 
-    estimates = [wilson_rate(*counts, confidence) for counts in (own, rest)]
+    mine, others = wilson_rate(*own, confidence), wilson_rate(*rest, confidence)
     table = np.array([[right, size - right] for right, size in (own, rest)])
-    alternative = "less" if is_worse_only else "two-sided"
+    alternative: Literal["less", "two-sided"] = "less" if is_worse_only else "two-sided"
     p_value = float(fisher_exact(table, alternative=alternative).pvalue)
-    return AgainstRest(own[1], *estimates, _difference(*estimates), p_value)
+    return AgainstRest(own[1], mine, others, _difference(mine, others), p_value)
 
 
 def _by_bootstrap(
