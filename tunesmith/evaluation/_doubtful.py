@@ -19,7 +19,6 @@ from tunesmith.evaluation._clusters import word_features
 __all__ = ["Doubt", "doubtful_labels"]
 
 _NEIGHBOURS = 10
-_MOST_KNOWN = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +53,7 @@ def doubtful_labels(
         known_texts, known_targets: the training rows, m texts and int64 [m].
     """
     expected, places = _confident(targets, probabilities)
-    step = max(1, -(-len(known_texts) // _MOST_KNOWN))
-    judges = known_targets[::step]
-    found = word_features([*(texts[place] for place in places), *known_texts[::step]])
+    found = word_features([*(texts[place] for place in places), *known_texts])
     if found is None or not len(places):
         return []
     features, doubts = found[0], []
@@ -64,7 +61,7 @@ def doubtful_labels(
     near = np.argpartition(-likeness, min(_NEIGHBOURS, likeness.shape[1] - 1), axis=1)
     near = near[:, :_NEIGHBOURS]
     weights = np.take_along_axis(likeness, near, axis=1)
-    for place, own, votes in zip(places.tolist(), judges[near], weights, strict=True):
+    for place, own, votes in zip(places.tolist(), known_targets[near], weights, strict=True):
         for_expected = float(votes[own == expected[place]].sum())
         for_given = float(votes[own == targets[place]].sum())
         if for_expected > for_given:

@@ -21,7 +21,7 @@ from tunesmith.types import Dataset, Target
 
 __all__ = ["Confusion", "DoubtfulLabel", "ErrorCluster", "ErrorExample", "Errors", "judge_errors"]
 
-_MOST_MISTAKES = 2_000
+_MOST_MISTAKES, _MOST_KNOWN = 2_000, 50_000
 _EXAMPLES = 3
 _CONFUSIONS = 3
 _MOST_CHARACTERS = 300
@@ -239,8 +239,10 @@ def _doubtful(
 ) -> tuple[DoubtfulLabel, ...]:
     if is_multi_label(task) or known is None or not known.targets:
         return ()
+    # Of a million training rows only some become texts of Python.
+    judges = known.take(np.arange(0, len(known), max(1, -(-len(known) // _MOST_KNOWN))))
     found = doubtful_labels(
-        targets, probabilities, texts, row_texts(known), task.encode(known.targets)
+        targets, probabilities, texts, row_texts(judges), task.encode(judges.targets or [])
     )
     return tuple(
         DoubtfulLabel(
