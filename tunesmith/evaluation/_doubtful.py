@@ -19,6 +19,7 @@ from tunesmith.evaluation._clusters import word_features
 __all__ = ["Doubt", "doubtful_labels"]
 
 _NEIGHBOURS = 10
+_ROWS_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,24 @@ def doubtful_labels(
         known_texts, known_targets: the training rows, m texts and int64 [m].
     """
     expected, places = _confident(targets, probabilities)
-    found = word_features([*(texts[place] for place in places), *known_texts])
-    if found is None or not len(places):
+    if not len(places):
         return []
-    features, doubts = found[0], []
-    likeness = (features[: len(places)] @ features[len(places) :].T).toarray()
-    near = np.argpartition(-likeness, min(_NEIGHBOURS, likeness.shape[1] - 1), axis=1)
-    near = near[:, :_NEIGHBOURS]
-    weights = np.take_along_axis(likeness, near, axis=1)
-    for place, own, votes in zip(places.tolist(), known_targets[near], weights, strict=True):
-        for_expected = float(votes[own == expected[place]].sum())
-        for_given = float(votes[own == targets[place]].sum())
-        if for_expected > for_given:
-            doubts.append(Doubt(place, int(expected[place]), for_expected / float(votes.sum())))
+    found = word_features([*(texts[place] for place in places), *known_texts])
+    if found is None:
+        return []
+    known = found[0][len(places) :].T.tocsc()
+    doubts: list[Doubt] = []
+    for start in range(0, len(places), _ROWS_AT_ONCE):
+        own = places[start : start + _ROWS_AT_ONCE]
+        likeness = (found[0][start : start + len(own)] @ known).toarray()
+        near = np.argsort(-likeness, axis=1, kind="stable")[:, :_NEIGHBOURS]
+        votes = np.take_along_axis(likeness, near, axis=1).astype(np.float64)
+        for_expected = (votes * (known_targets[near] == expected[own][:, None])).sum(axis=1)
+        for_given = (votes * (known_targets[near] == targets[own][:, None])).sum(axis=1)
+        doubts += [
+            Doubt(int(own[i]), int(expected[own[i]]), float(for_expected[i] / votes[i].sum()))
+            for i in np.flatnonzero(for_expected > for_given)
+        ]
     return sorted(doubts, key=lambda one: -float(probabilities[one.place, one.suggested]))
 
 
