@@ -23,6 +23,8 @@ from tunesmith.checks._corrections import (
     write_corrections,
 )
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
+from tunesmith.checks._judges import word_vectorizer
+from tunesmith.checks._language import tell_language
 from tunesmith.checks._masking import redacted
 from tunesmith.checks._masking import spans as personal_spans
 from tunesmith.checks._misspelt import check_misspelt_values
@@ -69,5 +71,7 @@ __all__ = [
     "row_codes",
     "row_numbers",
     "run_checks",
+    "tell_language",
+    "word_vectorizer",
     "write_corrections",
 ]

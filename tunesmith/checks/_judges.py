@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["by_model", "by_neighbours", "by_words", "nearest_rows", "unit_length", "word_features"]
+__all__ = [
+    "by_model",
+    "by_neighbours",
+    "by_words",
+    "nearest_rows",
+    "unit_length",
+    "word_features",
+    "word_vectorizer",
+]
 
 _FOLDS = 5
 _STRENGTH = 10.0  # C of the linear model, as for the probe
@@ -81,15 +89,17 @@ def by_neighbours(
     return _mean_of(np.where(doubted[:, None], told, given), indices, weights)
 
 
-def word_features(texts: Sequence[str]) -> Any:
-    """Words and pairs of words, TF-IDF; sparse [n, terms]. None where no word comes twice."""
+def word_vectorizer() -> Any:
+    """A TF-IDF of words and pairs of words that come twice; each Chinese character is a word."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=_WORD
-    )
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=_WORD)
+
+
+def word_features(texts: Sequence[str]) -> Any:
+    """Words and pairs of words, TF-IDF; sparse [n, terms]. None where no word comes twice."""
     try:
-        return vectorizer.fit_transform(texts).astype(np.float32)
+        return word_vectorizer().fit_transform(texts).astype(np.float32)
     except ValueError:  # scikit-learn's word for an empty vocabulary
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
 
-__all__ = ["check_languages", "main_language"]
+__all__ = ["check_languages", "main_language", "tell_language"]
 
 _SAMPLE_ROWS = 2_000
 _FEWEST_CHARACTERS = 40  # of shorter texts the language cannot be told well
@@ -30,18 +31,15 @@ _LANGUAGES = [
 
 def check_languages(subject: Subject) -> Iterator[Finding]:
     """Finds rows in another language than most, among some two thousand long ones."""
-    tell = _identifier()
     column = subject.whole_texts
     places = np.flatnonzero(subject.is_complete)
     step = max(1, -(-len(places) // _SAMPLE_ROWS))
     rows: defaultdict[str, dict[int, bool]] = defaultdict(dict)  # row → whether it is quite sure
     num_told = 0
-    for place in places[::step].tolist():
-        text = str(column[place].as_py())
-        if len(text) < _FEWEST_CHARACTERS and text.isascii():
-            continue
-        language, probability = tell.classify(text)
-        if probability >= _SURE:
+    sample = places[::step].tolist()
+    told = tell_language(str(column[place].as_py()) for place in sample)
+    for place, language in zip(sample, told, strict=True):
+        if language is not None:
             num_told += 1
             rows[language][place + 1] = probability >= _VERY_SURE
     if len(rows) < 2:
@@ -97,6 +95,18 @@ def main_language(texts: Iterable[str]) -> str | None:
     return counts.most_common(1)[0][0] if counts else None
 
 
+def tell_language(texts: Iterable[str]) -> Iterator[str | None]:
+    """The language of each text as ISO 639-1 has it, such as "en"; None where it is not sure."""
+    identifier = _identifier()
+    for text in texts:
+        if len(text) < _FEWEST_CHARACTERS and text.isascii():
+            yield None
+            continue
+        language, probability = identifier.classify(text)
+        yield str(language) if probability >= _SURE else None
+
+
+@lru_cache(maxsize=1)
 def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 

@@ -275,6 +275,15 @@ class EvaluationConfig(Section):
     """Level of the intervals."""
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
     """Bootstrap resamples behind the intervals."""
+    slices: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
+    """Columns whose values the test rows are taken apart by, beside length, language and label;
+    they need not be columns that the model reads."""
+    fairness: str | None = None
+    """Column whose groups are compared: how often each gets a label, and rightly."""
+    robustness: bool = True
+    """Change test texts in ways that should not matter, and see whether the answers stay."""
+    max_robustness_rows: Annotated[int, Field(ge=20, le=10_000)] = 200
+    """Test rows that are changed, at most; of long texts fewer, so that it takes seconds."""
 
 
 class RunConfig(Section):

@@ -91,6 +91,8 @@ def _view(report: Report) -> dict[str, Any]:
         "other_mistakes": report.mistakes[NUM_MISTAKES:],
         "max_characters": MAX_TEXT_CHARACTERS,
         "sections": [(section.template, section.view()) for section in report.sections],
+        # That section shows the mistakes itself, with what is known of each.
+        "shows_errors": any(section.name == "errors" for section in report.sections),
         "facts": _facts(report),
         "confidence": f"{100 * report.metrics.confidence:g}",
         "plot_size": (_figures.PLOT_WIDTH, _figures.PLOT_HEIGHT),

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tunesmith.evaluation._errors import Errors
+from tunesmith.evaluation._fairness import Fairness
+from tunesmith.evaluation._robustness import Robustness
 from tunesmith.evaluation._section import Section
+from tunesmith.evaluation._slices import Slices
+from tunesmith.evaluation._weak_slices import WeakSlices
 
 __all__ = ["READERS", "sections_from_dict"]
 
-READERS: dict[str, Callable[[Mapping[str, Any]], Section]] = {}
+READERS: dict[str, Callable[[Mapping[str, Any]], Section]] = {
+    "errors": Errors.from_dict,
+    "fairness": Fairness.from_dict,
+    "robustness": Robustness.from_dict,
+    "slices": Slices.from_dict,
+    "weak_slices": WeakSlices.from_dict,
+}
 """A section's name → what makes it from its `as_dict()`."""
 
 

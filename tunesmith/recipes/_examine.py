@@ -9,8 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.config import EvaluationConfig
 from tunesmith.evaluation import Section
+from tunesmith.recipes._errors import errors
 from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._robustness import robustness
+from tunesmith.recipes._slices import fairness, slices, weak_slices
 from tunesmith.tasks import Task
 from tunesmith.types import Dataset, Inputs, Outputs
 
@@ -33,6 +37,7 @@ class Examined:
         confidence: the intervals' level.
         resamples: bootstrap samples.
         seed: of whatever is drawn.
+        settings: what is to be looked into, and how far.
     """
 
     task: Task
@@ -46,6 +51,7 @@ class Examined:
     confidence: float = 0.95
     resamples: int = 1000
     seed: int = 0
+    settings: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
@@ -55,7 +61,7 @@ class Examined:
 
 Examination: TypeAlias = Callable[[Examined, Listener], Section | None]
 
-EXAMINATIONS: tuple[Examination, ...] = ()
+EXAMINATIONS: tuple[Examination, ...] = (slices, weak_slices, fairness, robustness, errors)
 """In the order of the report; one that has nothing to say gives None."""
 
 

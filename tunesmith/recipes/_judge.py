@@ -94,9 +94,11 @@ def examined(model: Model, judged: Judged, data: PreparedData, config: RunConfig
         scores=judged.scores,
         ask=ask,
         known=data.split.train,
+        extra=dict(data.extra),
         confidence=config.evaluation.confidence,
         resamples=config.evaluation.resamples,
         seed=config.seed,
+        settings=config.evaluation,
     )
 
 

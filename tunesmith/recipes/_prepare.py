@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith.config import DataConfig, redact
@@ -26,6 +26,7 @@ from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._lineage import Parent, inherit_task, inherited_notes
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._replay import mix_in
+from tunesmith.recipes._slices import check_extra, extra_columns
 from tunesmith.recipes._splitting import held_out_how, split_rows
 from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassification
 from tunesmith.types import Dataset
@@ -41,12 +42,14 @@ class PreparedData:
         split: train, validation and test; every target is one of the task's labels.
         split_source: how the test rows were come by, for the report.
         facts: what the manifest and the report say of the data.
+        extra: further columns of the test rows, by name, a value each.
     """
 
     task: Task
     split: Split
     split_source: str
     facts: Mapping[str, Any]
+    extra: Mapping[str, Sequence[object]] = field(default_factory=dict)
 
     @property
     def test(self) -> Dataset:
@@ -63,6 +66,7 @@ def prepare_data(
     parent: Parent | None = None,
     with_test: bool = True,
     with_checks: bool = True,
+    extra: Sequence[str] = (),
 ) -> PreparedData:
     """Reads the files, checks them, makes the task, and splits the rows.
 
@@ -72,11 +76,13 @@ def prepare_data(
         with_test: if not, the same rows without the test: its file is not read, rows that are
             held out for it are put aside, and `test` is empty.
         with_checks: whether to look for faults, where the settings do not forbid it.
+        extra: columns of the test rows that are kept besides.
 
     Raises:
         DataError: a file, its columns or its rows cannot be used; all that is wrong at once.
     """
-    read = _read(config, parent, listener)
+    read = _read(config, parent, listener, extra)
+    check_extra(extra, read.columns)
     task, split = read.task, _split(read, config, seed, listener, with_test)
     facts = _facts(read, config)
     if with_checks and config.checks:
@@ -92,7 +98,10 @@ def prepare_data(
     if not with_test:
         split = Split(split.train, split.validation, split.train.take([]))
     source = source_name(config.test) if config.test else held_out_how(config, seed)
-    return PreparedData(task=task, split=split, split_source=source, facts=facts)
+    columns: Mapping[str, Sequence[object]] = {}
+    if with_test and split.test is not None:
+        columns = extra_columns(config.test or read.table, extra, split.test.rows)
+    return PreparedData(task, split, source, facts, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +116,17 @@ class _Read:
     clean: CleanRows
 
 
-def _read(config: DataConfig, parent: Parent | None, listener: Listener) -> _Read:
+def _read(
+    config: DataConfig, parent: Parent | None, listener: Listener, extra: Sequence[str]
+) -> _Read:
     table = read_table(config.source)
     text, target = config.text, config.target
     heir = parent if parent is not None and parent.keeps_head else None
     if heir is not None:
         text, target = heir.columns_in(table, text, target)
     besides = [name for name in (config.group, config.time) if name is not None]
+    # Columns of the test rows must be here only where those come from here.
+    besides += [name for name in extra if config.test is None or name in table.column_names]
     columns = choose_columns(table, text=text, target=target, besides=besides)
     clean = clean_rows(table, columns, config, listener)
     loaded = build_dataset(

@@ -20,6 +20,7 @@ from tunesmith.recipes._methods import check_method
 from tunesmith.recipes._model import build_model, tokenize_split
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._probe import fit_probe
+from tunesmith.recipes._slices import extra_names
 from tunesmith.training import EpochRecord
 
 __all__ = ["Attempt", "attempt"]
@@ -67,8 +68,9 @@ def attempt(
     parent = find_parent(base, config)
     if data is None:
         data = prepare_data(
-            config.data, config.seed, listener, parent=parent, with_test=False, with_checks=False
-        )
+            config.data, config.seed, listener, parent=parent, with_test=False, with_checks=False,
+            extra=extra_names(config.evaluation),
+        )  # fmt: skip
     model = build_model(base, config, data.task, listener)
     tokens = tokenize_split(model, data, listener)
     probe = fit_probe(model, tokens, data, listener, seed=config.seed, parent=parent)

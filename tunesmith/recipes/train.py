@@ -24,6 +24,7 @@ from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._probe import fit_probe
 from tunesmith.recipes._run import Run, RunFolder
+from tunesmith.recipes._slices import extra_names
 from tunesmith.recipes._versions import with_changes
 from tunesmith.training import Processes, join_processes
 
@@ -69,7 +70,8 @@ def _run(
     check_method(config)
     base = find_base(config.base.id)
     parent = find_parent(base, config)
-    data = prepare_data(config.data, config.seed, listener, parent=parent)
+    extra = extra_names(config.evaluation)
+    data = prepare_data(config.data, config.seed, listener, parent=parent, extra=extra)
     data = with_changes(data, parent, listener)
     old = find_old_rows(parent, data, listener)
     model = build_model(base, config, data.task, listener)

@@ -19,6 +19,7 @@ from tunesmith.recipes._model import build_model, space_needed
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._run import Run
 from tunesmith.recipes._searching import choose, ending_text, report_of, run_trials
+from tunesmith.recipes._slices import extra_names
 from tunesmith.recipes._space import plan_search
 from tunesmith.recipes._study import FinishedStudy, check_pinned, new_folder, pinned, stoppable
 from tunesmith.recipes._trial import keep_split
@@ -148,7 +149,10 @@ def _go_on(
 
 def _prepare(base: Base, config: RunConfig, listener: Listener) -> PreparedData:
     parent = find_parent(base, config)
-    return prepare_data(config.data, config.seed, listener, parent=parent, with_test=False)
+    extra = extra_names(config.evaluation)
+    return prepare_data(
+        config.data, config.seed, listener, parent=parent, with_test=False, extra=extra
+    )
 
 
 def _final_run(folder: StudyFolder, file: StudyFile, choice: Choice, listener: Listener) -> Run:
