@@ -58,7 +58,11 @@ def test_serves_what_the_manifest_says(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(_serve, "run", run)
     serve("bundle", port=0, on_ready=ready.append)
     (found,) = ready
-    assert (found.url, found.runtime, found.has_keys) == ("http://127.0.0.1:0", runtime, True)
+    assert (found.url, found.version, found.has_keys) == (
+        "http://127.0.0.1:0",
+        runtime.version,
+        True,
+    )
     assert found.page.startswith("http://127.0.0.1:0/login#")
     client = TestClient(served[0], base_url="http://127.0.0.1")
     assert client.get("/v1/info").status_code == 401

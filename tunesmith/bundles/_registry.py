@@ -41,6 +41,9 @@ class Registry:
         """Reads nothing yet; the folder need not exist before something is put into it."""
         self.folder = Path(folder)
 
+    def __str__(self) -> str:
+        return str(self.folder)
+
     def names(self) -> list[str]:
         """The models that have traffic, in alphabetical order."""
         found = self.folder.glob("*/traffic.json")

@@ -37,9 +37,9 @@ def check_languages(subject: Subject) -> Iterator[Finding]:
     rows: defaultdict[str, dict[int, bool]] = defaultdict(dict)  # row → whether it is quite sure
     num_told = 0
     sample = places[::step].tolist()
-    told = tell_language(str(column[place].as_py()) for place in sample)
-    for place, language in zip(sample, told, strict=True):
-        if language is not None:
+    told = _told(str(column[place].as_py()) for place in sample)
+    for place, (language, probability) in zip(sample, told, strict=True):
+        if probability >= _SURE:
             num_told += 1
             rows[language][place + 1] = probability >= _VERY_SURE
     if len(rows) < 2:
@@ -97,13 +97,19 @@ def main_language(texts: Iterable[str]) -> str | None:
 
 def tell_language(texts: Iterable[str]) -> Iterator[str | None]:
     """The language of each text as ISO 639-1 has it, such as "en"; None where it is not sure."""
+    for language, probability in _told(texts):
+        yield language if probability >= _SURE else None
+
+
+def _told(texts: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Each text's language, and how sure that is: not at all where a text is too short to tell."""
     identifier = _identifier()
     for text in texts:
         if len(text) < _FEWEST_CHARACTERS and text.isascii():
-            yield None
-            continue
-        language, probability = identifier.classify(text)
-        yield str(language) if probability >= _SURE else None
+            yield "", 0.0
+        else:
+            language, probability = identifier.classify(text)
+            yield str(language), float(probability)
 
 
 @lru_cache(maxsize=1)

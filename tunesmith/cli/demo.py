@@ -27,7 +27,7 @@ def demo(
     from tunesmith.cli._console import ConsoleListener
     from tunesmith.cli._output import errors
     from tunesmith.cli._results import print_run
-    from tunesmith.cli.serve import serve_bundle
+    from tunesmith.cli.serve import serve_source
     from tunesmith.samples import sample as find_sample
 
     if serve:
@@ -42,4 +42,4 @@ def demo(
         listener.close()
     print_run(run, as_json=as_json)
     if serve:
-        serve_bundle(run.bundle.path, host, port, example=chosen.example, as_json=as_json)
+        serve_source(run.bundle.path, host, port, example=chosen.example, as_json=as_json)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tunesmith.cli._options import AsJson, BundleArgument, Host, Port
+from tunesmith.cli._options import AsJson, Host, Port
 
 if TYPE_CHECKING:
+    from tunesmith.bundles import Registry
     from tunesmith.serving import Security, Serving
     from tunesmith.serving.security import TlsFiles
 
@@ -17,7 +18,14 @@ _ACCESS, _TLS, _LOG = "Keys", "TLS and proxies", "Log"
 
 
 def serve(
-    bundle: BundleArgument,
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(metavar="BUNDLE", help="A bundle, or the run folder that holds one."),
+    ] = None,
+    registry: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Serve the models of tunesmith deploy instead."),
+    ] = None,
     host: Host = "127.0.0.1",
     port: Port = 8080,
     keys: Annotated[
@@ -88,8 +96,13 @@ def serve(
 
     Example: tunesmith serve runs/tickets/bundle --port 8080
     """
+    from tunesmith.bundles import Registry
+    from tunesmith.errors import InputError
     from tunesmith.serving import Security
 
+    if (bundle is None) == (registry is None):
+        what = "nothing to serve" if bundle is None else "a bundle and a registry are two things"
+        raise InputError(what, mend="tunesmith serve BUNDLE, or tunesmith serve --registry FOLDER")
     security = Security(
         keys=keys,
         no_auth=no_auth,
@@ -103,11 +116,12 @@ def serve(
         log_file=log_file,
         log_texts=log_texts,
     )
-    serve_bundle(bundle, host, port, security=security, as_json=as_json)
+    source = bundle or Registry(registry or "")
+    serve_source(source, host, port, security=security, as_json=as_json)
 
 
-def serve_bundle(
-    bundle: Path,
+def serve_source(
+    source: Path | Registry,
     host: str,
     port: int,
     *,
@@ -124,7 +138,7 @@ def serve_bundle(
 
     def ready(served: Serving) -> None:
         key = (served.key or "") if served.has_keys else None
-        curl = curl_line(served.url, served.runtime.task, example, key)
+        curl = curl_line(served.url, served.task, example, key)
         for warning in served.warnings:
             errors.print(Text(f"! {warning}", style="yellow"), soft_wrap=True)
         if as_json:
@@ -132,9 +146,9 @@ def serve_bundle(
         else:
             _print_served(served, curl)
 
-    errors.print(Text(f"· loading {bundle}"))
+    errors.print(Text(f"· loading {source}"))
     serve_until_stopped(
-        bundle, host=host, port=port, security=security or Security(), on_ready=ready
+        source, host=host, port=port, security=security or Security(), on_ready=ready
     )
 
 
@@ -154,7 +168,7 @@ def _facts(served: Serving, curl: str) -> dict[str, object]:
     return {
         "url": served.url,
         "page": served.page,
-        "version": served.runtime.version,
+        "version": served.version,
         "key": served.key,
         "admin_url": served.admin_url,
         "curl": curl,

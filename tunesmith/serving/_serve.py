@@ -10,11 +10,12 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from tunesmith.bundles import Bundle, open_bundle
-from tunesmith.runtimes import Runtime, load
+from tunesmith.bundles import Bundle, Registry, open_bundle
+from tunesmith.runtimes import load
 from tunesmith.serving._options import Security
 from tunesmith.serving.access_log import logging_to
-from tunesmith.serving.app import Guards, create_admin_app, create_app
+from tunesmith.serving.app import Guards, create_admin_app, create_app, create_registry_app
+from tunesmith.serving.catalogue import bundle_details
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.server import Listener, run
 from tunesmith.tasks import Task
@@ -32,7 +33,8 @@ class Serving:
     Attributes:
         url: its base URL.
         page: where a person opens the page; with a token that signs in once, if there is one.
-        runtime: the loaded bundle.
+        task: what the model does, or the first of them.
+        version: of the bundle; None for a registry, whose versions change.
         has_keys: whether a key is needed.
         key: the key that was made for this start; None where a file has keys, or none is needed.
         admin_url: the admin listener's base URL, if there is one.
@@ -41,7 +43,8 @@ class Serving:
 
     url: str
     page: str
-    runtime: Runtime
+    task: Task
+    version: str | None
     has_keys: bool
     key: str | None = None
     admin_url: str | None = None
@@ -49,7 +52,7 @@ class Serving:
 
 
 def serve(
-    bundle: Bundle | Path | str,
+    source: Bundle | Registry | Path | str,
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
@@ -57,10 +60,10 @@ def serve(
     limits: Limits = _DEFAULT_LIMITS,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
-    """Serves a bundle until SIGINT or SIGTERM.
+    """Serves a bundle, or all models of a registry, until SIGINT or SIGTERM.
 
     Args:
-        bundle: the bundle, or its folder.
+        source: the bundle, or its folder; or the registry, whose changes are followed.
         host: a name or an address of this machine.
         port: 0 picks a free one.
         security: who may use the model, and over what.
@@ -84,9 +87,7 @@ def serve(
             limits,
             log_texts=security.log_texts,
         )
-        opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-        runtime = load(opened)
-        app = _app(opened, runtime, guards)
+        task, version, app = _app(source, guards)
         admin_urls: list[str] = []
 
         def ready(url: str) -> None:
@@ -96,7 +97,8 @@ def serve(
                     Serving(
                         url,
                         page=f"{url}/" if token is None else f"{url}/login#{token}",
-                        runtime=runtime,
+                        task=task,
+                        version=version,
                         has_keys=access is not None,
                         key=None if access is None else access.start_key,
                         admin_url=admin_urls[0] if admin_urls else None,
@@ -108,14 +110,18 @@ def serve(
         run(app, host=host, port=port, on_ready=ready, limits=limits, tls=tls, admin=admin)
 
 
-def _app(bundle: Bundle, runtime: Runtime, guards: Guards) -> FastAPI:
-    manifest = bundle.manifest
-    details = {
-        "base": manifest.base.model_dump(),
-        "created": manifest.created,
-        "metrics": manifest.metrics,
-    }
-    return create_app(runtime, name=manifest.name, details=details, guards=guards)
+def _app(
+    source: Bundle | Registry | Path | str, guards: Guards
+) -> tuple[Task, str | None, FastAPI]:
+    """What is served does, its version where there is but one, and the app."""
+    if isinstance(source, Registry):
+        app = create_registry_app(source, guards=guards)
+        return app.state.catalogue.task, None, app
+    bundle = source if isinstance(source, Bundle) else open_bundle(source)
+    runtime = load(bundle)
+    details = bundle_details(bundle)
+    app = create_app(runtime, name=bundle.manifest.name, details=details, guards=guards)
+    return runtime.task, runtime.version, app
 
 
 def _admin(

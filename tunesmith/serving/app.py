@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from fastapi import APIRouter, FastAPI
 
+from tunesmith import __version__
+from tunesmith.bundles import Bundle, Registry
 from tunesmith.runtimes import Runtime
+from tunesmith.runtimes import load as load_runtime
 from tunesmith.serving import operations, page
-from tunesmith.serving.catalogue import OneModel, Served
+from tunesmith.serving.catalogue import Catalogue, OneModel, Served
 from tunesmith.serving.data_plane import DataPlane
+from tunesmith.serving.deployments import Deployments
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.middleware import (
@@ -36,7 +40,13 @@ from tunesmith.serving.security import (
     read_networks,
 )
 
-__all__ = ["LOOPBACK_HOSTS", "Guards", "create_admin_app", "create_app"]
+__all__ = [
+    "LOOPBACK_HOSTS",
+    "Guards",
+    "create_admin_app",
+    "create_app",
+    "create_registry_app",
+]
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -84,16 +94,45 @@ def create_app(
     metrics = ServingMetrics()
     plane = DataPlane(runtime, limits=guards.limits, metrics=metrics.of(name, runtime.version))
     catalogue = OneModel(Served(name, plane, details))
-    app = _bare_app(plane, name)
-    app.state.plane, app.state.metrics = plane, metrics
-    routers = [
+    app = _bare_app(catalogue, name, version=runtime.version)
+    keyed = guards.access is not None
+    pages = page.router(app, runtime, name=name, details=details, keyed=keyed)
+    return _with_routes(app, catalogue, metrics, guards, pages)
+
+
+def create_registry_app(
+    registry: Registry, *, guards: Guards, load: Callable[[Bundle], Runtime] = load_runtime
+) -> FastAPI:
+    """An ASGI app that answers for all models of a registry, and follows its changes.
+
+    Args:
+        registry: what is wanted.
+        guards: who may use it, and how much at once.
+        load: makes a bundle's runtime.
+    """
+    metrics = ServingMetrics()
+    deployments = Deployments(registry, limits=guards.limits, metrics=metrics, load=load)
+    app = _bare_app(deployments, "Tunesmith", version=__version__)
+    return _with_routes(app, deployments, metrics, guards)
+
+
+def _with_routes(
+    app: FastAPI,
+    catalogue: Catalogue,
+    metrics: ServingMetrics,
+    guards: Guards,
+    *routers: APIRouter,
+) -> FastAPI:
+    """The app with every protocol's routes, guarded."""
+    app.state.catalogue, app.state.metrics = catalogue, metrics
+    every = [
         *(protocol.router(catalogue) for protocol in (native, tei, open_inference, openai)),
-        operations.router(plane, metrics, name=name, details=details),
-        page.router(app, runtime, name=name, details=details, keyed=guards.access is not None),
+        operations.router(catalogue, metrics),
+        *routers,
     ]
     if guards.access is not None:
-        routers.append(login_router(guards.access))
-    _guarded(app, routers, metrics, guards, main_scope)
+        every.append(login_router(guards.access))
+    _guarded(app, every, metrics, guards, main_scope)
     return app
 
 
@@ -104,7 +143,7 @@ def create_admin_app(served: FastAPI, *, guards: Guards) -> FastAPI:
         served: what `create_app` gave; both share their state.
         guards: who may use it; mostly with the same `Access`.
     """
-    plane: DataPlane = served.state.plane
+    catalogue: Catalogue = served.state.catalogue
     metrics: ServingMetrics = served.state.metrics
     app = FastAPI(
         title=f"{served.title}: admin",
@@ -113,7 +152,7 @@ def create_admin_app(served: FastAPI, *, guards: Guards) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    _guarded(app, [operations.health_router(plane, metrics)], metrics, guards, admin_scope)
+    _guarded(app, [operations.health_router(catalogue, metrics)], metrics, guards, admin_scope)
     return app
 
 
@@ -150,16 +189,16 @@ def _guarded(
         app.add_middleware(TrustedProxies, networks=read_networks(guards.trusted_proxies))
 
 
-def _bare_app(plane: DataPlane, name: str) -> FastAPI:
+def _bare_app(catalogue: Catalogue, name: str, *, version: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with plane.running():
+        async with catalogue.running():
             yield
 
     return FastAPI(
         title=name,
-        summary=f"{plane.task.name}, served by Tunesmith",
-        version=plane.runtime.version,
+        summary=f"{catalogue.task.name}, served by Tunesmith",
+        version=version,
         # FastAPI's own documentation loads its parts from another server.
         docs_url=None,
         redoc_url=None,

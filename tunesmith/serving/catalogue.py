@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from tunesmith.bundles import Bundle
 from tunesmith.serving.data_plane import Answers, DataPlane
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.refusals import Refused
+from tunesmith.tasks import Task
 
 __all__ = ["Catalogue", "OneModel", "Served", "bundle_details", "unknown"]
 
@@ -64,6 +66,17 @@ class Catalogue(Protocol):
     def limits(self) -> Limits:
         """The caps on requests, which are the same for all."""
 
+    @property
+    def task(self) -> Task:
+        """What the first model does, or would do: for documents, before there is a request."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that was wanted at the start can be asked."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Answers for as long as the block lasts."""
+
     def find(self, name: str | None = None, version: str | None = None) -> Served:
         """The model of this name; where there is one model only, it needs no name.
 
@@ -81,6 +94,14 @@ class OneModel:
     def __init__(self, served: Served) -> None:
         self._served = served
         self.limits = served.plane.limits
+        self.task = served.plane.task
+
+    @property
+    def ready(self) -> bool:
+        return self._served.plane.ready
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return self._served.plane.running()
 
     def find(self, name: str | None = None, version: str | None = None) -> Served:
         served = self._served

@@ -9,7 +9,7 @@ import random
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.bundles import Bundle, Registry, Status, Traffic, open_bundle
@@ -21,12 +21,14 @@ from tunesmith.serving.data_plane import Answers, DataPlane
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.refusals import Refused
+from tunesmith.tasks import Field, Task, TextClassification
 
 __all__ = ["Deployments"]
 
 logger = logging.getLogger("tunesmith.serving")
 
 _LOOKS_EVERY_S = 0.5
+_NO_MODEL = TextClassification((Field("text"),), ("label",))
 _MOST_SHADOWED = 4
 """Requests that may wait for a shadow; further ones are not shown to it."""
 
@@ -36,7 +38,7 @@ class _Route:
     """What of a model answers now; replaced as a whole, so that no request sees half a change."""
 
     traffic: Traffic
-    loaded: dict[str, Served] = field(default_factory=dict)
+    loaded: dict[str, Served]
 
     def pick(self) -> Served:
         canary = self.traffic.canary
@@ -88,6 +90,19 @@ class Deployments:
     def ready(self) -> bool:
         """Whether every model that was wanted at the start, and one at least, can be asked."""
         return self._started and bool(self._routes)
+
+    @property
+    def task(self) -> Task:
+        """What the first model of the registry does; see `Catalogue`."""
+        for name in self.registry.names():
+            try:
+                traffic = self.registry.traffic(name)
+                if traffic is not None:
+                    path = self.registry.bundle_path(name, traffic.production)
+                    return open_bundle(path, verify=False).task
+            except TunesmithError:
+                continue  # whoever brings it up will say what is wrong
+        return _NO_MODEL
 
     def find(self, name: str | None = None, version: str | None = None) -> Served:
         """Who answers; see `Catalogue`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from tunesmith.serving.data_plane import DataPlane
+from tunesmith.serving.catalogue import Catalogue, Served
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.problems import responses
 from tunesmith.serving.refusals import Overloaded
@@ -36,22 +35,22 @@ class Info(BaseModel):
     details: dict[str, Any]
 
 
-def router(
-    plane: DataPlane, metrics: ServingMetrics, *, name: str, details: Mapping[str, object]
-) -> APIRouter:
+def router(catalogue: Catalogue, metrics: ServingMetrics) -> APIRouter:
     """The routes of operation."""
-    routes = health_router(plane, metrics)
-    described = to_json(_info(plane, name, details), inf_nan_mode="null")
+    routes = health_router(catalogue, metrics)
 
-    @routes.get("/v1/info", summary="What is served", response_model=Info)
-    async def information() -> Response:
+    @routes.get(
+        "/v1/info", summary="What is served", response_model=Info, responses=responses(404, 422)
+    )
+    async def information(model: str | None = None) -> Response:
         """The model, its task and labels, its measured quality, and the limits of a request."""
+        described = to_json(_info(catalogue.find(model)), inf_nan_mode="null")
         return Response(described, media_type="application/json")
 
     return routes
 
 
-def health_router(plane: DataPlane, metrics: ServingMetrics) -> APIRouter:
+def health_router(catalogue: Catalogue, metrics: ServingMetrics) -> APIRouter:
     """Those of them that both listeners have: alive, ready, metrics."""
     routes = APIRouter(tags=["operation"], responses=responses(403))
 
@@ -63,7 +62,7 @@ def health_router(plane: DataPlane, metrics: ServingMetrics) -> APIRouter:
     @routes.get("/readyz", summary="Ready", response_model=Status, responses=responses(503))
     async def readyz() -> Status:
         """200 once the model is warm; 503 before that, and while the server stops."""
-        if not plane.ready:
+        if not catalogue.ready:
             raise Overloaded("not_ready", "the model is warming up", retry_after_s=1)
         return Status(status="ready")
 
@@ -80,13 +79,13 @@ def health_router(plane: DataPlane, metrics: ServingMetrics) -> APIRouter:
     return routes
 
 
-def _info(plane: DataPlane, name: str, details: Mapping[str, object]) -> Info:
-    runtime = plane.runtime
+def _info(served: Served) -> Info:
+    runtime = served.plane.runtime
     return Info(
-        model={"name": name, "version": runtime.version},
+        model={"name": served.name, "version": served.version},
         task=dict(runtime.task.as_dict()),
         runtime=runtime.name,
         max_length=runtime.max_length,
-        limits=asdict(plane.limits),
-        details=dict(details),
+        limits=asdict(served.plane.limits),
+        details=dict(served.details),
     )

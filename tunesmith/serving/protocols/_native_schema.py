@@ -19,6 +19,8 @@ class PredictRequest(BaseModel):
 
     texts: list[Any] = Field(min_length=1)
     top_k: int | None = Field(None, ge=1)
+    model: str | None = None
+    version: str | None = None
 
 
 class LabelAnswer(BaseModel):
@@ -81,6 +83,14 @@ def request_body(task: Task, limits: Limits) -> dict[str, Any]:
             "top_k": {
                 "anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}],
                 "description": "Give the probabilities of only so many labels, the likeliest.",
+            },
+            "model": {
+                "anyOf": [{"type": "string"}, {"type": "null"}],
+                "description": "Which model, where there are several.",
+            },
+            "version": {
+                "anyOf": [{"type": "string"}, {"type": "null"}],
+                "description": "Which of its versions; else the one that answers now.",
             },
         },
     }

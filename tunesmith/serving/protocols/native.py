@@ -24,22 +24,22 @@ _EXAMPLE = '{"texts": ["…"]}'
 def router(catalogue: Catalogue) -> APIRouter:
     """The routes of this protocol."""
     routes = APIRouter(tags=["predictions"])
-    plane = catalogue.find().plane
+    task, limits = catalogue.task, catalogue.limits
 
     @routes.post(
         "/v1/predict",
         summary="Predict",
         operation_id="predict",
-        response_model=response_model(plane.task),
+        response_model=response_model(task),
         response_model_exclude_unset=True,
-        openapi_extra={"requestBody": request_body(plane.task, plane.limits)},
-        responses=responses(400, 403, 408, 413, 415, 422, 503),
+        openapi_extra={"requestBody": request_body(task, limits)},
+        responses=responses(400, 403, 404, 408, 413, 415, 422, 503),
     )
     async def predict(request: Request) -> Response:
         """Answers a list of texts, in their order."""
-        body = await read_json(request, catalogue.limits.timeout_s)
+        body = await read_json(request, limits.timeout_s)
         asked = parsed(body, PredictRequest, _EXAMPLE, {})
-        served = catalogue.find()
+        served = catalogue.find(asked.model, asked.version)
         answers = await served.predict(
             asked.texts, top_k=asked.top_k, abandoned=request.is_disconnected
         )

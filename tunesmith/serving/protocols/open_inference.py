@@ -34,6 +34,7 @@ from tunesmith.serving.protocols._tensors import (
     tensor_metadata,
 )
 from tunesmith.serving.refusals import Code, Overloaded, Refused
+from tunesmith.tasks import Task
 
 __all__ = ["router"]
 
@@ -116,7 +117,7 @@ def _add_model_routes(
         summary=f"Predict with a {kind}",
         operation_id=f"{kind}_infer",
         response_model=InferenceResponse,
-        openapi_extra={"requestBody": _request_body(catalogue.find())},
+        openapi_extra={"requestBody": _request_body(catalogue.task)},
         responses=spelled.responses(400, 403, 404, 408, 413, 415, 422, 503),
     )
     async def infer(name: str, request: Request) -> Response:
@@ -171,8 +172,8 @@ def _metadata(served: Served, catalogue: Catalogue) -> ModelMetadata:
     )
 
 
-def _request_body(served: Served) -> dict[str, Any]:
-    names = [field.name for field in served.plane.task.fields]
+def _request_body(task: Task) -> dict[str, Any]:
+    names = [field.name for field in task.fields]
     tensors = [
         {"name": name, "shape": [1], "datatype": "BYTES", "data": ["What the model should read"]}
         for name in names
