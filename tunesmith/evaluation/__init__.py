@@ -8,7 +8,6 @@ from tunesmith.evaluation._evaluate import (
     confusion_matrix,
     evaluate,
     most_confident_mistakes,
-    paired_difference,
 )
 from tunesmith.evaluation._forgetting import (
     Answers,
@@ -16,6 +15,7 @@ from tunesmith.evaluation._forgetting import (
     LabelChange,
     judge_forgetting,
 )
+from tunesmith.evaluation._paired import McNemar, mcnemar, paired_difference
 from tunesmith.evaluation._report import Candidate, Report
 from tunesmith.evaluation._section import Section
 from tunesmith.evaluation._thresholds import choose_thresholds
@@ -27,6 +27,7 @@ __all__ = [
     "Forgetting",
     "LabelChange",
     "MajorityBaseline",
+    "McNemar",
     "Mistake",
     "Report",
     "Section",
@@ -35,6 +36,7 @@ __all__ = [
     "confusion_matrix",
     "evaluate",
     "judge_forgetting",
+    "mcnemar",
     "most_confident_mistakes",
     "paired_difference",
 ]

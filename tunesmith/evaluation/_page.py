@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from tunesmith import tasks
 from tunesmith.evaluation import _figures
 from tunesmith.evaluation._headline import LOSSES, figure, metric_name, span
+from tunesmith.evaluation._notes import FEW_OF_A_LABEL
 from tunesmith.pages import Templates
-from tunesmith.types import Target
+from tunesmith.types import Estimate, Target
 
 if TYPE_CHECKING:
     from tunesmith.evaluation._forgetting import Forgetting
@@ -72,6 +73,8 @@ def _view(report: Report) -> dict[str, Any]:
         "lead": lead,
         "headline_name": report.chosen[:1].upper() + report.chosen[1:],
         # Word joiners keep an interval on one line.
+        "is_warning": report.better is False,
+        "figures_list": _figures_list(report),
         "headline_claim": claim.replace("–", "\u2060–\u2060").replace(" %", "\u202f%"),
         "figures": [(metric, report.metrics[metric]) for metric in _key_metrics(report)],
         "num_rows": sum(report.split_sizes.values()),
@@ -81,6 +84,7 @@ def _view(report: Report) -> dict[str, Any]:
         "comparison": list(zip(report.candidates, bars, strict=False)),
         "axis": axis,
         "kept": None if report.forgetting is None else _kept(report.forgetting),
+        "few": FEW_OF_A_LABEL,
         "weakest": _label_rows(report)[:NUM_WEAKEST],
         "other_labels": _label_rows(report)[NUM_WEAKEST:],
         "heat_map": _heat_map(labels, report.confusion),
@@ -104,9 +108,15 @@ def _key_metrics(report: Report) -> list[str]:
     return [name for name in defaults if name in report.metrics.values][:3]
 
 
+def _figures_list(report: Report) -> list[tuple[str, Estimate]]:
+    """Every figure, in the order of the report."""
+    return list(report.metrics.values.items())
+
+
 def _notes(report: Report) -> list[str]:
-    """All that was said, of the run and of the data, each thing once."""
-    return list(dict.fromkeys([*report.notes, *map(str, report.data.get("notes", ()))]))
+    """All that was said, of the run, of the figures and of the data, each thing once."""
+    said = [*report.notes, *report.metrics.notes, *map(str, report.data.get("notes", ()))]
+    return list(dict.fromkeys(said))
 
 
 def _table_metrics(report: Report) -> list[str]:
@@ -115,6 +125,8 @@ def _table_metrics(report: Report) -> list[str]:
         name
         for name in _OTHER_METRICS
         if name != report.lead_metric
+        # With one label a row, micro-F1 is accuracy.
+        and (name != "micro_f1" or report.confusion is None)
         and all(name in row.metrics.values for row in report.candidates)
     ]
 
