@@ -58,7 +58,11 @@ def averages(average, targets, decided, **options):
     scores = reference.precision_recall_fscore_support(
         targets, decided, average=average, zero_division=0, **options
     )
-    return dict(zip((f"{average}_{name}" for name in ("precision", "recall", "f1")), scores[:3], strict=True))
+    return dict(
+        zip(
+            (f"{average}_{name}" for name in ("precision", "recall", "f1")), scores[:3], strict=True
+        )
+    )
 
 
 def areas(truth, probabilities):

@@ -25,6 +25,7 @@ from tunesmith.checks._corrections import (
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
 from tunesmith.checks._masking import redacted
 from tunesmith.checks._misspelt import check_misspelt_values
+from tunesmith.checks._near import connected, near_pairs
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
 from tunesmith.checks._steps import STEPS, Edit, Step
 from tunesmith.checks._subject import Subject
@@ -51,12 +52,14 @@ __all__ = [
     "check_outliers",
     "check_suspected_labels",
     "clean",
+    "connected",
     "counted",
     "digest_text",
     "find_changes",
     "find_places",
     "find_steps",
     "log_table",
+    "near_pairs",
     "read_corrections",
     "redacted",
     "revert",

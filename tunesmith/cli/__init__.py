@@ -22,6 +22,7 @@ import typer  # noqa: E402 - after the environment is set
 
 from tunesmith import __version__  # noqa: E402
 from tunesmith.cli.check import check  # noqa: E402
+from tunesmith.cli.compare import compare  # noqa: E402
 from tunesmith.cli.demo import demo  # noqa: E402
 from tunesmith.cli.doctor import doctor  # noqa: E402
 from tunesmith.cli.evaluate import evaluate  # noqa: E402
@@ -44,7 +45,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for _command in (check, review, train, tune, evaluate, predict, serve, info, doctor, demo):
+for _command in (check, review, train, tune, evaluate, compare, predict, serve, info, doctor, demo):
     app.command()(_command)
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from tunesmith.evaluation._baselines import Baseline, MajorityBaseline, TfidfBaseline
+from tunesmith.evaluation._comparison import (
+    ChangedRow,
+    Comparison,
+    compare_answers,
+    joint_labels,
+)
 from tunesmith.evaluation._evaluate import (
     Mistake,
     confusion_matrix,
     evaluate,
     most_confident_mistakes,
 )
+from tunesmith.evaluation._expectations import Expectations, read_expectations
 from tunesmith.evaluation._forgetting import (
     Answers,
     Forgetting,
@@ -17,26 +24,39 @@ from tunesmith.evaluation._forgetting import (
 )
 from tunesmith.evaluation._paired import McNemar, mcnemar, paired_difference
 from tunesmith.evaluation._report import Candidate, Report
+from tunesmith.evaluation._schema import report_schema
 from tunesmith.evaluation._section import Section
 from tunesmith.evaluation._thresholds import choose_thresholds
+from tunesmith.evaluation._verdict import Outcome, Verdict, check_names, hold_against
 
 __all__ = [
     "Answers",
     "Baseline",
     "Candidate",
+    "ChangedRow",
+    "Comparison",
+    "Expectations",
     "Forgetting",
     "LabelChange",
     "MajorityBaseline",
     "McNemar",
     "Mistake",
+    "Outcome",
     "Report",
     "Section",
     "TfidfBaseline",
+    "Verdict",
+    "check_names",
     "choose_thresholds",
+    "compare_answers",
     "confusion_matrix",
     "evaluate",
+    "hold_against",
+    "joint_labels",
     "judge_forgetting",
     "mcnemar",
     "most_confident_mistakes",
     "paired_difference",
+    "read_expectations",
+    "report_schema",
 ]

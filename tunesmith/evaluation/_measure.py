@@ -163,4 +163,4 @@ def _mean_known(figures: NDArray[np.float64]) -> NDArray[np.float64]:
     known = np.isfinite(figures)
     counts = known.sum(axis=0)
     sums = np.where(known, figures, 0.0).sum(axis=0)
-    return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    return np.asarray(np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0))
