@@ -54,7 +54,7 @@ def test_expectations(invoke: Invoke, small: Path) -> None:
     assert "short  log_loss: " in result.out
     assert "wanted at most 0" in result.out
     assert "2 of 2 expectations fell short" in result.out
-    root = ElementTree.parse("out.xml").getroot()  # noqa: S314 - written a moment ago
+    root = ElementTree.parse("out.xml").getroot()
     assert (root.get("tests"), root.get("failures")) == ("2", "2")
     result = invoke(*arguments, "--json")
     values = json.loads(result.out)

@@ -12,7 +12,7 @@ from tunesmith import recipes
 from tunesmith.errors import DataError, OutputError
 from tunesmith.recipes import Run
 
-from .conftest import Notes, write_rows
+from .conftest import Notes, Train, write_rows
 
 
 def test_the_figures_are_those_of_the_predictions(
@@ -150,3 +150,12 @@ def test_rows_that_were_trained_on_are_said(
     fresh = [(f"never seen {number}", topic) for number, (_, topic) in enumerate(labelled_rows(9))]
     recipes.evaluate(finished.bundle, write_rows(tmp_path / "x.csv", fresh), listener=notes)
     assert notes.warned == []
+
+
+def test_training_with_groups_judges_groups(train: Train, tmp_path: Path) -> None:
+    rows = [(text, topic, f"owner {n // 4}") for n, (text, topic) in enumerate(labelled_rows(120))]
+    file = write_rows(tmp_path / "x.csv", rows, "text,topic,owner")
+    run = train(source=str(file), group="owner", target="topic", split="stable")
+    judged = recipes.evaluate(run.bundle, file, listener=(heard := Notes()))
+    assert any("groups of 'owner', not over rows" in note for note in heard.said)
+    assert judged.metrics.num_examples == 120

@@ -11,6 +11,7 @@ from tunesmith.evaluation._intervals import (
     Scale,
     area_interval,
     area_variance,
+    between,
     bootstrap_interval,
     effective_share,
     mean_interval,
@@ -155,7 +156,13 @@ def _roc_auc(
         share = min(share, _share(float(exact[0]), float(num_rows[0]), accuracy, floor))
         # One row of each kind is the least that an area can be of.
         share = max(share, 1 / min(having, others))
-    return area_interval(area, share * having, share * others, confidence)
+    score = area_interval(area, share * having, share * others, confidence)
+    samples = found.area_samples[place, 0]
+    factor = rare_label_factor(samples[None, :], np.array([share * having]))
+    return between(
+        score,
+        bootstrap_interval(area, samples, confidence, "share", factor=factor, correct_bias=False),
+    )
 
 
 def _pr_auc(
@@ -175,7 +182,7 @@ def _pr_auc(
 def _mean_area(
     name: str, found: Measured, labels: Mapping[str, LabelMetrics], confidence: float
 ) -> Estimate:
-    """A macro average of areas: the wider of the bootstrap's interval and the labels' own."""
+    """A macro average of areas, by the bootstrap and by the labels' own intervals."""
     place = AREAS.index(name)
     known = np.isfinite(found.areas[:, place])
     own = [
@@ -187,7 +194,9 @@ def _mean_area(
     of_labels = found.area_samples[known, place]
     factor = rare_label_factor(of_labels, found.total.support[0][known])
     bootstrapped = bootstrap_interval(value, samples, confidence, "share", factor=factor)
-    return wider(mean_interval(value, samples, own, of_labels), bootstrapped)
+    by_labels = mean_interval(value, samples, own, of_labels)
+    # The labels' ROC-AUCs are half-way already between a wide interval and a narrow one.
+    return wider(by_labels, bootstrapped)
 
 
 def _factor(name: str, found: Measured) -> float:

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tunesmith.config import DataConfig, redact
 from tunesmith.data import (
     Columns,
@@ -26,7 +29,7 @@ from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._lineage import Parent, inherit_task, inherited_notes
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._replay import mix_in
-from tunesmith.recipes._splitting import held_out_how, split_rows
+from tunesmith.recipes._splitting import groups_of, held_out_how, split_rows
 from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassification
 from tunesmith.types import Dataset
 
@@ -41,12 +44,14 @@ class PreparedData:
         split: train, validation and test; every target is one of the task's labels.
         split_source: how the test rows were come by, for the report.
         facts: what the manifest and the report say of the data.
+        test_groups: int64 [n], which test rows belong together, where a column says so.
     """
 
     task: Task
     split: Split
     split_source: str
     facts: Mapping[str, Any]
+    test_groups: NDArray[np.int64] | None = None
 
     @property
     def test(self) -> Dataset:
@@ -92,7 +97,24 @@ def prepare_data(
     if not with_test:
         split = Split(split.train, split.validation, split.train.take([]))
     source = source_name(config.test) if config.test else held_out_how(config, seed)
-    return PreparedData(task=task, split=split, split_source=source, facts=facts)
+    groups = _test_groups(read, split.test, config, listener) if with_test else None
+    return PreparedData(task, split, source, facts, test_groups=groups)
+
+
+def _test_groups(
+    read: _Read, test: Dataset | None, config: DataConfig, listener: Listener
+) -> NDArray[np.int64] | None:
+    """Which test rows belong together: intervals are over groups then."""
+    if config.group is None or test is None:
+        return None
+    table = read.table if config.test is None else read_table(config.test)
+    if config.group not in table.column_names:
+        listener.warn(
+            f"the test file has no column {config.group!r}: its rows are taken as independent, and "
+            "intervals may be too narrow"
+        )
+        return None
+    return groups_of(table, config.group, test)
 
 
 @dataclass(frozen=True, slots=True)
