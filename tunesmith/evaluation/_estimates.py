@@ -195,8 +195,8 @@ def _mean_area(
     factor = rare_label_factor(of_labels, found.total.support[0][known])
     bootstrapped = bootstrap_interval(value, samples, confidence, "share", factor=factor)
     by_labels = mean_interval(value, samples, own, of_labels)
-    # The labels' ROC-AUCs are half-way already between a wide interval and a narrow one.
-    return wider(by_labels, bootstrapped)
+    # Labels' ROC-AUCs have much in common and their score intervals are wide; PR-AUCs, neither.
+    return (between if place == 0 else wider)(by_labels, bootstrapped)
 
 
 def _factor(name: str, found: Measured) -> float:

@@ -273,7 +273,7 @@ def between(first: Estimate, second: Estimate | None) -> Estimate:
     """The interval half-way between two.
 
     For areas: the score interval holds the truth in 96 to 99 of 100 simulated sets where it should
-    in 95, the bootstrap in 75 (a handful of rows with the label) to 95; half-way, in 94 to 97.
+    in 95, the bootstrap in 75 (a handful of rows with the label) to 95; half-way, in 95 to 98.
     """
     if second is None:
         return first
