@@ -127,7 +127,17 @@ def test_metrics_as_json() -> None:
     values = {"value": 0.5, "low": 0.25, "high": 0.75}
     assert json.loads(json.dumps(metrics.as_dict())) == {
         "accuracy": values,
-        "labels": {"a": {"precision": values, "recall": values, "f1": values, "support": 4}},
+        "labels": {
+            "a": {
+                "precision": values,
+                "recall": values,
+                "f1": values,
+                "support": 4,
+                "roc_auc": None,
+                "pr_auc": None,
+            }
+        },
         "num_examples": 8,
         "confidence": 0.95,
+        "notes": [],
     }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tunesmith.explanation import Method
     from tunesmith.recipes import (
         Checked,
+        Compared,
         Evaluation,
         Explained,
         ExplainedData,
@@ -38,6 +39,7 @@ __all__ = [
     "TunesmithError",
     "__version__",
     "check",
+    "compare",
     "evaluate",
     "explain",
     "explain_data",
@@ -256,16 +258,78 @@ def evaluate(
     data: str | Path,
     *,
     target: str | None = None,
+    group: str | None = None,
     drop_missing: bool = False,
+    ignore_unseen: bool = False,
+    expect: str | Path | Mapping[str, object] | None = None,
+    report: str | Path | None = None,
+    slices: Sequence[str] | None = None,
+    fairness: str | None = None,
 ) -> Evaluation:
     """Judges a bundle on labelled rows that it has not seen.
 
+    Args:
+        target: the label's column; as in training where None.
+        group: a column; rows with the same value depend on each other. As in training where None.
+        ignore_unseen: leave out rows with labels that the bundle does not know.
+        expect: what is expected, as a YAML file or what it would hold; `.verdict` says what came
+            of it.
+        report: a folder for report.json and report.html, new or empty.
+        slices: columns by which the rows are taken apart; as in training where None.
+        fairness: a column whose groups are compared; as in training where None.
+
     Raises:
-        InputError: the bundle or the data cannot be used.
+        InputError: the bundle, the data or the expectations cannot be used.
     """
     from tunesmith import recipes
 
-    return recipes.evaluate(bundle, data, target=target, drop_missing=drop_missing)
+    return recipes.evaluate(
+        bundle,
+        data,
+        target=target,
+        group=group,
+        drop_missing=drop_missing,
+        ignore_unseen=ignore_unseen,
+        expect=Path(expect) if isinstance(expect, str) else expect,
+        report=None if report is None else Path(report),
+        slices=slices,
+        fairness=fairness,
+    )
+
+
+def compare(
+    first: str | Path | Bundle,
+    second: str | Path | Bundle,
+    data: str | Path,
+    *,
+    metric: str | None = None,
+    target: str | None = None,
+    group: str | None = None,
+    drop_missing: bool = False,
+    ignore_unseen: bool = False,
+) -> Compared:
+    """Judges two bundles on the same labelled rows, and says where they differ.
+
+    What is not explained here is as in `evaluate`.
+
+    Args:
+        metric: what is compared first; the task's leading metric where None.
+
+    Raises:
+        InputError: the bundles are of different tasks, or something given cannot be used.
+    """
+    from tunesmith import recipes
+
+    return recipes.compare(
+        first,
+        second,
+        data,
+        metric=metric,
+        target=target,
+        group=group,
+        drop_missing=drop_missing,
+        ignore_unseen=ignore_unseen,
+    )
 
 
 def explain(

@@ -267,12 +267,21 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class LabelMetrics:
-    """Figures of one label; `support` counts the examples that truly have it."""
+    """Figures of one label.
+
+    Attributes:
+        precision, recall, f1: of the decision whether an example has the label.
+        support: how many examples truly have it.
+        roc_auc, pr_auc: of its probability against the rest; None where all examples have the
+            label, or none, for then there is nothing to tell apart.
+    """
 
     precision: Estimate
     recall: Estimate
     f1: Estimate
     support: int
+    roc_auc: Estimate | None = None
+    pr_auc: Estimate | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -280,6 +289,8 @@ class LabelMetrics:
             "recall": self.recall.as_dict(),
             "f1": self.f1.as_dict(),
             "support": self.support,
+            "roc_auc": None if self.roc_auc is None else self.roc_auc.as_dict(),
+            "pr_auc": None if self.pr_auc is None else self.pr_auc.as_dict(),
         }
 
 
@@ -288,16 +299,19 @@ class Metrics:
     """An evaluation's figures.
 
     Attributes:
-        values: name → figure: accuracy, macro_f1, log_loss, and what else the task asks for.
+        values: name → figure: accuracy, macro_f1, log_loss, and what else the task asks for. A
+            figure that these examples do not define is absent, and a note says why.
         labels: label → its figures.
         num_examples: how many examples were judged.
         confidence: the intervals' level, 0.95 unless told otherwise.
+        notes: what a reader of the figures must know: few examples, figures that are absent.
     """
 
     values: Mapping[str, Estimate]
     num_examples: int
     labels: Mapping[str, LabelMetrics] = field(default_factory=dict)
     confidence: float = 0.95
+    notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Estimate:
         return self.values[name]
@@ -308,4 +322,5 @@ class Metrics:
             "labels": {label: figures.as_dict() for label, figures in self.labels.items()},
             "num_examples": self.num_examples,
             "confidence": self.confidence,
+            "notes": list(self.notes),
         }

@@ -29,7 +29,10 @@ def test_evaluate_as_json(invoke: Invoke, small: Path) -> None:
         figure = metrics[name]
         assert figure["low"] <= figure["value"] <= figure["high"]
     assert metrics["labels"].keys() == {"login", "money", "parcel"}
-    assert {"precision", "recall", "f1", "support"} == metrics["labels"]["money"].keys()
+    wanted = {"precision", "recall", "f1", "support", "roc_auc", "pr_auc"}
+    assert metrics["labels"]["money"].keys() == wanted
+    assert values["headline"].endswith("on 90 unseen rows")
+    assert values["sections"] == {}
 
 
 def test_evaluate_on_labels_that_are_not_known(invoke: Invoke, small: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 import warnings
 
@@ -15,10 +17,12 @@ from tunesmith.errors import DataError, TrainingError
 from tunesmith.evaluation import (
     confusion_matrix,
     evaluate,
+    mcnemar,
     most_confident_mistakes,
     paired_difference,
 )
-from tunesmith.evaluation._intervals import wilson_f1, wilson_rate
+from tunesmith.evaluation._intervals import area_interval, wilson_f1, wilson_rate
+from tunesmith.evaluation._ranking import Curve
 from tunesmith.tasks import Field, MultiLabelClassification, TextClassification
 from tunesmith.types import Dataset, Outputs
 
@@ -49,25 +53,92 @@ def multi_sample(seed, rows, size):
     return targets, probabilities.astype(np.float64)
 
 
+def averages(average, targets, decided, **options):
+    """Precision, recall and F1 as scikit-learn averages them."""
+    scores = reference.precision_recall_fscore_support(
+        targets, decided, average=average, zero_division=0, **options
+    )
+    return dict(
+        zip(
+            (f"{average}_{name}" for name in ("precision", "recall", "f1")), scores[:3], strict=True
+        )
+    )
+
+
+def areas(truth, probabilities):
+    """Each label's ROC-AUC and PR-AUC, or None where they are not defined."""
+    return [
+        (reference.roc_auc_score(own, scores), reference.average_precision_score(own, scores))
+        if 0 < own.sum() < len(own)
+        else None
+        for own, scores in zip(truth.T, probabilities.T, strict=True)
+    ]
+
+
+def check_areas(found, truth, probabilities):
+    expected = areas(truth, probabilities)
+    for figures, wanted in zip(found.labels.values(), expected, strict=True):
+        got = None if figures.roc_auc is None else (figures.roc_auc.value, figures.pr_auc.value)
+        assert got == (None if wanted is None else pytest.approx(wanted, abs=1e-12))
+        for area in (figures.roc_auc, figures.pr_auc):
+            assert area is None or 0 <= area.low <= area.value <= area.high <= 1
+    known = [wanted for wanted in expected if wanted is not None]
+    names = ("macro_roc_auc", "macro_pr_auc")
+    if not known:
+        assert not set(names) & set(found.values)
+        assert any("not defined" in note for note in found.notes)
+        return {}
+    return dict(zip(names, np.mean(known, axis=0), strict=True))
+
+
+def check_ends(found):
+    for name, estimate in found.values.items():
+        assert np.isfinite([estimate.low, estimate.value, estimate.high]).all(), name
+        assert estimate.low <= estimate.value <= estimate.high, name
+        if name not in ("log_loss", "coverage_error", "brier", "mcc"):
+            assert estimate.low >= -1e-12, name
+            assert estimate.high <= 1 + 1e-12, name
+
+
+ROWS = st.integers(1, 60)
+CLASSES = st.sampled_from(["all", "one", "some"])
+TIES = st.booleans()
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(2, 6), st.floats(-1, 4))
-def test_single_label_figures_equal_scikit_learn(seed, rows, size, sharpness):
+@given(st.integers(0, 10_000), ROWS, st.integers(2, 7), st.floats(-1, 4), CLASSES, TIES)
+def test_single_label_figures_equal_scikit_learn(seed, rows, size, sharpness, classes, ties):
     targets, probabilities = single_sample(seed, rows, size, sharpness)
+    if classes != "all":  # labels that no row has
+        targets = np.minimum(targets, 0 if classes == "one" else 1)
+    if ties:
+        probabilities = np.round(4 * probabilities) + 1
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
     found = evaluate(one_of(size), targets, probabilities, resamples=20)
-    decided = probabilities.argmax(axis=1)
+    decided, places = probabilities.argmax(axis=1), range(size)
+    one_class = len(set(targets)) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn warns of labels that only predictions hold
         expected = {
             "accuracy": reference.accuracy_score(targets, decided),
-            "macro_f1": reference.f1_score(targets, decided, average="macro", zero_division=0),
-            "weighted_f1": reference.f1_score(
-                targets, decided, average="weighted", zero_division=0
-            ),
+            **averages("macro", targets, decided),
+            **averages("weighted", targets, decided),
+            **averages("micro", targets, decided),
             "balanced_accuracy": reference.balanced_accuracy_score(targets, decided),
-            "log_loss": reference.log_loss(targets, probabilities, labels=range(size)),
+            **({} if one_class else {"mcc": reference.matthews_corrcoef(targets, decided)}),
+            "log_loss": reference.log_loss(targets, probabilities, labels=places),
+            "brier": reference.brier_score_loss(targets, probabilities, labels=places),
+            **{
+                f"top_{k}_accuracy": reference.top_k_accuracy_score(
+                    targets, probabilities, k=k, labels=places
+                )
+                for k in (3, 5)
+                if k < size
+            },
+            **check_areas(found, np.eye(size, dtype=int)[targets], probabilities),
         }
         columns = reference.precision_recall_fscore_support(
-            targets, decided, labels=range(size), zero_division=0
+            targets, decided, labels=places, zero_division=0
         )
     values = {name: estimate.value for name, estimate in found.values.items()}
     assert values == pytest.approx(expected, abs=1e-12)
@@ -76,36 +147,110 @@ def test_single_label_figures_equal_scikit_learn(seed, rows, size, sharpness):
         assert got == pytest.approx(row, abs=1e-12)
     matrix = confusion_matrix(one_of(size), targets, probabilities)
     np.testing.assert_array_equal(
-        matrix, reference.confusion_matrix(targets, decided, labels=range(size))
+        matrix, reference.confusion_matrix(targets, decided, labels=places)
     )
-    for estimate in found.values.values():
-        assert estimate.low <= estimate.value <= estimate.high
+    check_ends(found)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 6), st.floats(0.1, 0.9))
-def test_multi_label_figures_equal_scikit_learn(seed, rows, size, threshold):
+@given(st.integers(0, 10_000), ROWS, st.integers(1, 6), st.floats(0.1, 0.9), CLASSES, TIES)
+def test_multi_label_figures_equal_scikit_learn(seed, rows, size, threshold, classes, ties):
     targets, probabilities = multi_sample(seed, rows, size)
+    if classes == "one":  # no row has any label, or none but the first has
+        targets[:] = 0
+    elif classes == "some":
+        targets[:, 1:] = 0
+    if ties:
+        probabilities = np.round(4 * probabilities) / 4
     task = many_of(size, (threshold,) * size)
     found = evaluate(task, targets, probabilities, resamples=20)
     decided, truth = (probabilities >= threshold).astype(int), targets.astype(int)
-    losses = [
-        reference.log_loss(truth[:, place], probabilities[:, place], labels=[0, 1])
-        for place in range(size)
-    ]
     # One column is read as a binary problem by scikit-learn, of which only label 1 is ours.
-    options = {"zero_division": 0, "labels": [1] if size == 1 else None}
+    options = {"labels": [1] if size == 1 else None}
     expected = {
-        "macro_f1": reference.f1_score(truth, decided, average="macro", **options),
-        "micro_f1": reference.f1_score(truth, decided, average="micro", **options),
+        **averages("macro", truth, decided, **options),
+        **averages("micro", truth, decided, **options),
+        **averages("weighted", truth, decided, **options),
         "accuracy": reference.accuracy_score(truth, decided),
         "hamming_loss": reference.hamming_loss(truth, decided),
-        "log_loss": np.mean(losses),
+        "log_loss": np.mean(
+            [
+                reference.log_loss(truth[:, i], probabilities[:, i], labels=[0, 1])
+                for i in range(size)
+            ]
+        ),
+        "brier": np.mean((truth - probabilities) ** 2),
+        **check_areas(found, truth, probabilities),
     }
-    values = {name: estimate.value for name, estimate in found.values.items()}
+    if size > 1:
+        expected |= {
+            "label_ranking_average_precision": reference.label_ranking_average_precision_score(
+                truth, probabilities
+            ),
+            "ranking_loss": reference.label_ranking_loss(truth, probabilities),
+            "coverage_error": reference.coverage_error(truth, probabilities),
+        }
+    values = {name: found[name].value for name in expected}
     assert values == pytest.approx(expected, abs=1e-12)
-    for estimate in found.values.values():
-        assert estimate.low <= estimate.value <= estimate.high
+    check_ends(found)
+
+
+def test_areas_of_samples_equal_scikit_learn_with_weights():
+    targets, probabilities = single_sample(4, 80, 3)
+    probabilities = np.round(probabilities, 1)  # ties
+    weights = np.random.default_rng(0).integers(3, size=(80, 5)).astype(float)
+    for place in range(3):
+        truth = targets == place
+        roc, pr = Curve.of(truth, probabilities[:, place]).areas(weights)
+        for column in range(5):
+            options = {"sample_weight": weights[:, column]}
+            scores = probabilities[:, place]
+            assert roc[column] == pytest.approx(reference.roc_auc_score(truth, scores, **options))
+            assert pr[column] == pytest.approx(
+                reference.average_precision_score(truth, scores, **options)
+            )
+
+
+def test_groups_widen_the_intervals():
+    targets, probabilities = single_sample(1, 60, 3)
+    many = np.repeat(np.arange(60), 5)  # each row five times: no more is known than of 60 rows
+    alone = evaluate(one_of(3), targets, probabilities)
+    naive = evaluate(one_of(3), targets[many], probabilities[many])
+    grouped = evaluate(one_of(3), targets[many], probabilities[many], groups=many)
+    for name in ("accuracy", "macro_f1", "log_loss", "macro_roc_auc", "mcc"):
+        widths = [one[name].high - one[name].low for one in (alone, naive, grouped)]
+        assert widths[1] < 0.7 * widths[0], name
+        assert 0.7 * widths[0] < widths[2] < 1.4 * widths[0], name
+    for name in ("recall", "precision", "f1", "roc_auc"):
+        own, same, wide = (getattr(one.labels["label 0"], name) for one in (alone, naive, grouped))
+        assert same.high - same.low < wide.high - wide.low
+        assert wide.high - wide.low == pytest.approx(own.high - own.low, rel=0.4)
+
+
+def test_groups_of_one_row_change_nothing():
+    targets, probabilities = single_sample(1, 100, 3)
+    plain = evaluate(one_of(3), targets, probabilities)
+    assert evaluate(one_of(3), targets, probabilities, groups=np.arange(100)) == plain
+
+
+def test_few_rows_are_said():
+    targets, probabilities = single_sample(3, 40, 4)
+    targets[targets == 3] = 0
+    targets[:2] = 3
+    notes = evaluate(one_of(5), targets, np.pad(probabilities, ((0, 0), (0, 1)))).notes
+    assert re.match(r"40 test rows: intervals are wide, accuracy's \d\d points", notes[0])
+    assert notes[1] == ("1 label has fewer than 5 rows, and figures that say little: 'label 3'")
+    assert notes[2] == "1 label has no row here: 'label 4'"
+    assert "over the 4 of 5 labels" in notes[3]
+
+
+def test_one_class_only():
+    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2]])
+    found = evaluate(one_of(2), np.zeros(3, dtype=np.int64), probabilities)
+    assert found["accuracy"].value == pytest.approx(2 / 3)
+    assert not {"mcc", "macro_roc_auc", "macro_pr_auc"} & set(found.values)
+    assert "Matthews' correlation is not defined: all rows have the label 'label 0'" in found.notes
+    assert "NaN" not in json.dumps(found.as_dict())
 
 
 def test_decisions_are_those_of_the_task():
@@ -165,11 +310,46 @@ def test_wilson_against_published_figures():
     assert f1.low < f1.value < f1.high
 
 
+def test_the_score_interval_of_an_area():
+    # Both ends are where the area found is z standard errors away (Newcombe 2006, method 5).
+    found = area_interval(0.9, 20, 30, 0.95)
+    for end in (found.low, found.high):
+        spread = (1 - end) / (2 - end) + end / (1 + end)
+        variance = end * (1 - end) * (1 + 24 * spread) / 600
+        assert abs(end - 0.9) == pytest.approx(1.959964 * variance**0.5, rel=1e-4)
+    perfect = area_interval(1.0, 5, 50, 0.95)
+    assert 0.6 < perfect.low < 0.95
+    assert perfect.high == 1.0
+
+
+def test_mcnemar():
+    # 10 rows that b alone gets right and 2 that a alone does: 2 * P(X <= 2 of 12) = 0.0386.
+    targets = np.zeros(20, dtype=np.int64)
+    right, wrong = np.array([0.9, 0.1]), np.array([0.1, 0.9])
+    a = np.array([right] * 2 + [wrong] * 10 + [right] * 8)
+    b = np.array([wrong] * 2 + [right] * 18)
+    found = mcnemar(one_of(2), targets, a, b)
+    assert (found.only_a, found.only_b) == (2, 10)
+    assert found.exact_p_value == pytest.approx(158 / 4096)
+    assert found.p_value == pytest.approx(158 / 4096 - 66 / 4096)
+    assert mcnemar(one_of(2), targets, a, a).p_value == 1.0
+    assert mcnemar(many_of(2), np.zeros((20, 2)), a, b) is None
+
+
+def test_paired_difference_of_areas_and_losses():
+    targets, worse = single_sample(1, 200, 4, sharpness=1.0)
+    _, better = single_sample(1, 200, 4, sharpness=2.0)
+    for metric, sign in (("macro_roc_auc", 1), ("macro_pr_auc", 1), ("log_loss", -1)):
+        found = paired_difference(one_of(4), targets, better, worse, metric=metric)
+        assert sign * found.low > 0, metric
+        assert sign * found.high > 0, metric
+
+
 def test_bounded_time_and_memory():
     targets, probabilities = single_sample(0, 5000, 77)
     started = time.process_time()
     evaluate(one_of(77), targets, probabilities)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 20
 
 
 def test_paired_difference_is_sharper_than_two_intervals():

@@ -65,6 +65,9 @@ def test_one_group_is_on_one_side(tmp_path: Path) -> None:
     sides = [{rows[row - 1]["customer"] for row in part.rows.tolist()} for part in parts(data)]
     assert sum(map(len, sides)) == 40
     assert all(sides)
+    assert data.test_groups is not None  # intervals are over them
+    assert len(data.test_groups) == len(data.test)
+    assert len(set(data.test_groups.tolist())) == len(sides[-1])
     assert data.split_source == "20% of t.csv, held out by 'customer', seed 42"
 
 

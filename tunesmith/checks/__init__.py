@@ -29,6 +29,7 @@ from tunesmith.checks._masking import redacted
 from tunesmith.checks._masking import spans as personal_spans
 from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._names import Names, looking_for_names, open_names
+from tunesmith.checks._near import connected, near_pairs
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
 from tunesmith.checks._steps import STEPS, Edit, Step
 from tunesmith.checks._subject import Subject
@@ -56,6 +57,7 @@ __all__ = [
     "check_outliers",
     "check_suspected_labels",
     "clean",
+    "connected",
     "counted",
     "digest_text",
     "find_changes",
@@ -63,6 +65,7 @@ __all__ = [
     "find_steps",
     "log_table",
     "looking_for_names",
+    "near_pairs",
     "open_names",
     "personal_spans",
     "read_corrections",

@@ -23,6 +23,7 @@ import typer  # noqa: E402 - after the environment is set
 
 from tunesmith import __version__  # noqa: E402
 from tunesmith.cli.check import check  # noqa: E402
+from tunesmith.cli.compare import compare  # noqa: E402
 from tunesmith.cli.demo import demo  # noqa: E402
 from tunesmith.cli.deploy import deploy, deployments, promote, roll_back  # noqa: E402
 from tunesmith.cli.doctor import doctor  # noqa: E402
@@ -49,7 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(check, review, train, tune, evaluate, explain, predict, serve),
+    *(check, review, train, tune, evaluate, compare, explain, predict, serve),
     *(deploy, promote, roll_back, deployments, info, doctor, demo),
 )
 for _command in _COMMANDS:

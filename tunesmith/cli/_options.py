@@ -16,7 +16,9 @@ __all__ = [
     "DropMissing",
     "Group",
     "Host",
+    "IgnoreUnseen",
     "Port",
+    "RowGroup",
     "Target",
     "Text",
     "Time",
@@ -47,6 +49,17 @@ DropMissing: TypeAlias = Annotated[
 Group: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Rows with the same value here stay on one side."),
+]
+IgnoreUnseen: TypeAlias = Annotated[
+    bool,
+    typer.Option("--ignore-unseen", help="Leave out rows with labels that are not known."),
+]
+RowGroup: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Rows with the same value here depend on each other; else as in training.",
+    ),
 ]
 Host: TypeAlias = Annotated[str, typer.Option(help="Address to listen on.")]
 Port: TypeAlias = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]

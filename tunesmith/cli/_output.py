@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -14,11 +14,16 @@ from rich.text import Text
 
 from tunesmith.types import Estimate, LabelMetrics
 
+if TYPE_CHECKING:
+    from tunesmith.evaluation import Comparison
+
 __all__ = [
     "candidates_table",
+    "comparison_table",
     "contenders_table",
     "errors",
     "labels_table",
+    "metric_facts",
     "out",
     "percent",
     "print_facts",
@@ -40,6 +45,9 @@ def print_pieces(pieces: Iterable[str]) -> None:
     for piece in pieces:
         sys.stdout.write(piece)
     sys.stdout.write("\n")
+
+
+FEW_OF_A_LABEL = 5
 
 
 def percent(estimate: Estimate) -> str:
@@ -81,14 +89,50 @@ def contenders_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def labels_table(labels: Mapping[str, LabelMetrics]) -> Table:
-    """Precision, recall and F1 of each label."""
+    """Precision, recall and F1 of each label; those with too few rows to tell are marked."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("label", "precision", "recall", "F1", "rows"):
         table.add_column(title, justify="left" if title == "label" else "right")
     for label, own in labels.items():
         figures = (percent(own.precision), percent(own.recall), percent(own.f1))
-        table.add_row(Text(label), *figures, f"{own.support:,}")
+        few = " (few)" if own.support < FEW_OF_A_LABEL else ""
+        table.add_row(Text(label), *figures, f"{own.support:,}{few}")
     return table
+
+
+def metric_facts(values: Mapping[str, Estimate], first: Sequence[str]) -> list[tuple[str, str]]:
+    """Figures with their intervals, the task's own metrics first."""
+    order = [*(name for name in first if name in values), *values]
+    return [(name.replace("_", "-"), _shown(name, values[name])) for name in dict.fromkeys(order)]
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """A row a figure: both models', and the paired difference."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("figure", no_wrap=True)
+    for title in (*comparison.names, "difference"):
+        table.add_column(Text(title), justify="right")
+    for name, change in comparison.differences.items():
+        both = (comparison.before[name], comparison.after[name])
+        cells = [_shown(name, own) for own in both]
+        style = "bold" if name == comparison.metric else None
+        table.add_row(name.replace("_", "-"), *cells, _signed(name, change), style=style)
+    return table
+
+
+_NO_SHARES = frozenset({"brier", "coverage_error", "log_loss", "mcc"})
+
+
+def _shown(name: str, own: Estimate) -> str:
+    if name in _NO_SHARES:
+        return f"{own.value:.3f} ({own.low:.3f}–{own.high:.3f})"
+    return percent(own)
+
+
+def _signed(name: str, change: Estimate) -> str:
+    scale, digits = (1, 3) if name in _NO_SHARES else (100, 1)
+    value, low, high = (scale * end for end in (change.value, change.low, change.high))
+    return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
 def print_facts(facts: Sequence[tuple[str, str]]) -> None:

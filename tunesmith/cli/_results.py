@@ -21,13 +21,15 @@ def print_run(run: Run, *, as_json: bool) -> None:
         print_json(run.as_dict())
         return
     report = run.report
+    # First of all: whether it was worth it.
+    style = "bold yellow" if report.better is False else "bold"
+    out.print(Text(report.headline(), style=style), soft_wrap=True)
     if report.contenders:
         out.print(contenders_table(report.contenders))
     rows = [(one.name, one.metrics.values, one.seconds) for one in report.candidates]
     shared = [name for name in ("accuracy", "macro_f1") if name in report.metrics.values]
     out.print(candidates_table(rows, shared))
     lines = [
-        report.headline(),
         *([] if report.forgetting is None else [report.forgetting.sentence()]),
         f"report  {run.folder / 'report.html'}",
         f"bundle  {run.bundle.path}",

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.cli._options import AsJson, BundleArgument, DropMissing
+from tunesmith.cli._options import AsJson, BundleArgument, DropMissing, IgnoreUnseen, RowGroup
+from tunesmith.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tunesmith.evaluation import Verdict
+    from tunesmith.recipes import Evaluation
+
+
+def _print_schema(wanted: bool) -> None:
+    if wanted:
+        import json
+
+        from tunesmith.evaluation import report_schema
+
+        print(json.dumps(report_schema(), indent=2))  # noqa: T201 - this is the command's output
+        raise typer.Exit
 
 
 def evaluate(
@@ -17,37 +33,101 @@ def evaluate(
     target: Annotated[
         str | None, typer.Option(help="Column that holds the label; else as in training.")
     ] = None,
+    group: RowGroup = None,
     drop_missing: DropMissing = False,
+    ignore_unseen: IgnoreUnseen = False,
+    slices: Annotated[
+        list[str] | None,
+        typer.Option("--slice", metavar="COLUMN", help="Figures for each of its values; repeat."),
+    ] = None,
+    fairness: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Compare the groups of this column.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write report.json and report.html; new or empty."),
+    ] = None,
+    expect: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What is expected, as YAML; exit code 1 where it fails."),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --expect: the outcome as JUnit XML.")
+    ] = None,
     as_json: AsJson = False,
+    _schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            callback=_print_schema,
+            is_eager=True,
+            help="Print the JSON Schema of report.json and exit.",
+        ),
+    ] = False,
 ) -> None:
     """Judge a bundle on labelled rows, with 95 % intervals.
 
-    Example: tunesmith evaluate runs/tickets/bundle march.csv
+    Example: tunesmith evaluate runs/tickets/bundle march.csv --expect expectations.yaml
     """
-    from rich.text import Text
-
-    from tunesmith import recipes
+    if junit is not None and expect is None:
+        mend = "name the file with the expectations with --expect"
+        raise ConfigError("there is nothing to write", where="--junit", mend=mend)
+    from tunesmith import recipes, storage
     from tunesmith.cli._console import ConsoleListener
-    from tunesmith.cli._output import errors, labels_table, out, percent, print_facts, print_json
+    from tunesmith.cli._output import errors, print_json
 
     listener = ConsoleListener(errors)
     try:
         result = recipes.evaluate(
-            bundle, data, target=target, drop_missing=drop_missing, listener=listener
-        )
+            bundle, data, target=target, group=group, drop_missing=drop_missing,
+            ignore_unseen=ignore_unseen, expect=expect, report=report,
+            slices=slices, fairness=fairness, listener=listener,
+        )  # fmt: skip
     finally:
         listener.close()
+    if junit is not None and result.verdict is not None:
+        storage.write_bytes(junit, result.verdict.to_junit(f"{bundle} on {data}").encode())
     if as_json:
         print_json(result.as_dict())
-        return
-    metrics = result.metrics
-    losses = {"log_loss"}
-    facts = [
-        (name.replace("_", "-"), f"{own.value:.3f} ({own.low:.3f}–{own.high:.3f})")
-        if name in losses
-        else (name.replace("_", "-"), percent(own))
-        for name, own in metrics.values.items()
-    ]
-    print_facts(facts)
+    else:
+        _show(result)
+    if result.verdict is not None and not result.verdict.kept:
+        raise typer.Exit(1)
+
+
+def _show(result: Evaluation) -> None:
+    """The sentence, the key figures, labels, what sections say, and what was expected."""
+    from rich.text import Text
+
+    from tunesmith.cli._output import labels_table, metric_facts, out, print_facts
+
+    if result.trained:
+        line = f"when it was trained: {result.trained}"
+        out.print(Text(line, style="bold yellow"), soft_wrap=True)
+    report, metrics = result.report, result.metrics
+    out.print(Text(report.headline(), style="bold"), soft_wrap=True)
+    print_facts(metric_facts(metrics.values, result.bundle.task.default_metrics))
     out.print(labels_table(metrics.labels))
+    for note in metrics.notes:
+        out.print(Text("! " + note, style="yellow"), soft_wrap=True)
+    for section in report.sections:
+        for sentence in section.sentences():
+            out.print(Text(sentence), soft_wrap=True)
     out.print(Text(f"{metrics.num_examples:,} rows; intervals at {metrics.confidence:.0%}"))
+    if result.folder is not None:
+        out.print(Text(f"report  {result.folder / 'report.html'}"), soft_wrap=True)
+    if result.verdict is not None:
+        _show_verdict(result.verdict)
+
+
+def _show_verdict(verdict: Verdict) -> None:
+    from rich.text import Text
+
+    from tunesmith.cli._output import out
+
+    for outcome in verdict.outcomes:
+        word, style = ("kept ", "green") if outcome.kept else ("short", "bold red")
+        out.print(Text.assemble((f"{word}  ", style), str(outcome)), soft_wrap=True)
+    failed = sum(not outcome.kept for outcome in verdict.outcomes)
+    total = f"{len(verdict.outcomes)} expectations"
+    out.print(Text(f"{failed} of {total} fell short" if failed else f"all {total} are kept"))

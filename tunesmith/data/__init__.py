@@ -21,7 +21,7 @@ from tunesmith.data._sources import is_address, is_pattern, sheet_of, source_nam
 from tunesmith.data._spill import forget_pages, spilled_column, writing_temporary_files
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._split_by_time import split_by_time, times_of
-from tunesmith.data._suggest import listed, rows_text
+from tunesmith.data._suggest import did_you_mean, listed, rows_text
 from tunesmith.data._table import Part, Table, missing_column
 from tunesmith.data._targets import CodedTargets, is_missing, read_target_codes, read_targets
 from tunesmith.data._texts import text_column
@@ -43,6 +43,7 @@ __all__ = [
     "check_writable",
     "choose_columns",
     "compare",
+    "did_you_mean",
     "fingerprint",
     "fold_rows",
     "forget_pages",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from tunesmith.evaluation._baselines import Baseline, MajorityBaseline, TfidfBaseline
+from tunesmith.evaluation._comparison import (
+    ChangedRow,
+    Comparison,
+    compare_answers,
+    joint_labels,
+)
 from tunesmith.evaluation._errors import Errors, judge_errors
 from tunesmith.evaluation._evaluate import (
     Mistake,
     confusion_matrix,
     evaluate,
     most_confident_mistakes,
-    paired_difference,
 )
+from tunesmith.evaluation._expectations import Expectations, read_expectations
 from tunesmith.evaluation._fairness import Fairness, judge_fairness
 from tunesmith.evaluation._forgetting import (
     Answers,
@@ -18,12 +24,15 @@ from tunesmith.evaluation._forgetting import (
     LabelChange,
     judge_forgetting,
 )
+from tunesmith.evaluation._paired import McNemar, mcnemar, paired_difference
 from tunesmith.evaluation._perturbations import PERTURBATIONS, Perturbation
 from tunesmith.evaluation._report import Candidate, Report
 from tunesmith.evaluation._robustness import Robustness, judge_robustness
+from tunesmith.evaluation._schema import report_schema
 from tunesmith.evaluation._section import Section
 from tunesmith.evaluation._slices import Slices, judge_slices
 from tunesmith.evaluation._thresholds import choose_thresholds
+from tunesmith.evaluation._verdict import Outcome, Verdict, check_names, hold_against
 from tunesmith.evaluation._weak_slices import WeakSlices, find_weak_slices
 
 __all__ = [
@@ -31,28 +40,41 @@ __all__ = [
     "Answers",
     "Baseline",
     "Candidate",
+    "ChangedRow",
+    "Comparison",
     "Errors",
+    "Expectations",
     "Fairness",
     "Forgetting",
     "LabelChange",
     "MajorityBaseline",
+    "McNemar",
     "Mistake",
+    "Outcome",
     "Perturbation",
     "Report",
     "Robustness",
     "Section",
     "Slices",
     "TfidfBaseline",
+    "Verdict",
     "WeakSlices",
+    "check_names",
     "choose_thresholds",
+    "compare_answers",
     "confusion_matrix",
     "evaluate",
     "find_weak_slices",
+    "hold_against",
+    "joint_labels",
     "judge_errors",
     "judge_fairness",
     "judge_forgetting",
     "judge_robustness",
     "judge_slices",
+    "mcnemar",
     "most_confident_mistakes",
     "paired_difference",
+    "read_expectations",
+    "report_schema",
 ]

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tunesmith.evaluation._intervals import percentile_interval, resampled_sums, wilson_rate
+from tunesmith.evaluation._intervals import bootstrap_interval, wilson_rate
+from tunesmith.evaluation._measure import resampled_sums
 from tunesmith.evaluation._outcomes import decide, is_multi_label
 from tunesmith.tasks import Task
 from tunesmith.types import Estimate
@@ -165,12 +166,8 @@ def _estimate(
 ) -> Estimate:
     """The bootstrap's interval, or where it has no width Wilson's, of as many trials as units."""
     value = above / below if below else 0.0
-    known = samples[np.isfinite(samples)]
-    if len(known):
-        found = percentile_interval(value, known, confidence)
-        if found.low < found.high:
-            return found
-    return wilson_rate(value * units, units, confidence)
+    found = bootstrap_interval(value, samples, confidence, "share")
+    return found or wilson_rate(value * units, units, confidence)
 
 
 def _normal_test(

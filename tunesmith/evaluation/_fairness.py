@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tunesmith.evaluation._figures import interval_bars
-from tunesmith.evaluation._intervals import percentile_interval, resampled_sums, wilson_rate
+from tunesmith.evaluation._intervals import difference_interval, wilson_rate
+from tunesmith.evaluation._measure import resampled_sums
 from tunesmith.evaluation._outcomes import row_statistics
 from tunesmith.evaluation._parts import parts_of
 from tunesmith.tasks import Task
@@ -251,7 +252,9 @@ def _statistics(
     task: Task, targets: NDArray[Any], probabilities: NDArray[np.float64]
 ) -> sparse.csr_array:
     """What each row adds: hits, support, given, right, and one row; [n, 3 x labels + 2]."""
-    counted = row_statistics(task, targets, probabilities)[:, :-1]
+    statistics = row_statistics(task, targets, probabilities)
+    kept = 3 * len(task.labels) + statistics.names.index("exact") + 1
+    counted = statistics.columns[:, :kept]
     one_each = sparse.csr_array(np.ones((len(targets), 1)))
     return sparse.csr_array(sparse.hstack([counted, one_each]))
 
@@ -332,7 +335,6 @@ def _gaps(
             high, low = fitting[values.argmax()], fitting[values.argmin()]
             drawn = _rate(of_samples[rate], label)
             difference = drawn[:, high] - drawn[:, low]
-            known = difference[np.isfinite(difference)]
             value = float(values.max() - values.min())
             chance = _rate(of_shuffled[rate], label)[:, fitting]
             unknown = np.isnan(chance)
@@ -344,7 +346,8 @@ def _gaps(
                     "" if rate == "accuracy" else labels[label],
                     names[high],
                     names[low],
-                    percentile_interval(value, known, confidence),
+                    difference_interval(value, difference, confidence)
+                    or Estimate(value, value, value),
                     float(np.quantile(spread, 0.95)),
                 )
             )

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.evaluation._evaluate import evaluate, paired_difference
+from tunesmith.evaluation._evaluate import evaluate
 from tunesmith.evaluation._headline import forgetting_sentence
+from tunesmith.evaluation._paired import paired_difference
 from tunesmith.evaluation._saved import metrics_from_dict
 from tunesmith.tasks import MultiLabelClassification, Task, TextClassification
 from tunesmith.types import Estimate, Metrics, Target

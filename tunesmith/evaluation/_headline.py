@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from tunesmith.types import Estimate
 
-__all__ = ["LOSSES", "figure", "forgetting_sentence", "headline", "metric_name", "span"]
+__all__ = [
+    "LOSSES",
+    "comparison",
+    "figure",
+    "forgetting_sentence",
+    "headline",
+    "is_better",
+    "metric_name",
+    "span",
+]
 
-LOSSES = frozenset({"hamming_loss", "log_loss"})
+LOSSES = frozenset({"brier", "coverage_error", "hamming_loss", "log_loss", "ranking_loss"})
 """Metrics of which less is better."""
 
+NO_SHARES = frozenset({"brier", "coverage_error", "log_loss", "mcc"})
+"""Metrics that are no shares of anything, and are not given in percent."""
+
 _NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
+    "brier": "Brier score",
     "hamming_loss": "Hamming loss",
-    "log_loss": "log loss",
     "macro_f1": "macro-F1",
+    "macro_pr_auc": "macro PR-AUC",
+    "macro_roc_auc": "macro ROC-AUC",
+    "mcc": "Matthews' correlation",
     "micro_f1": "micro-F1",
+    "top_3_accuracy": "top-3 accuracy",
+    "top_5_accuracy": "top-5 accuracy",
     "weighted_f1": "weighted F1",
 }
 
@@ -26,8 +41,8 @@ def metric_name(metric: str) -> str:
 
 
 def figure(metric: str, value: float, *, unit: bool = True) -> str:
-    """A metric's value: a percentage, or nats with three decimals for log loss."""
-    if metric == "log_loss":
+    """A metric's value: a percentage, or three decimals for what is no share."""
+    if metric in NO_SHARES:
         return f"{value:.3f}"
     return f"{100 * value:.1f} %" if unit else f"{100 * value:.1f}"
 
@@ -47,14 +62,22 @@ def headline(
     advantage: Estimate | None,
     advantage_over: str,
 ) -> str:
-    """What `Report.headline` says."""
+    """What `Report.headline` says; that a model is no better than a cheap one comes first."""
     known = (
-        f"{name}: {figure(metric, estimate.value)} {metric_name(metric)} "
+        f"{figure(metric, estimate.value)} {metric_name(metric)} "
         f"({span(metric, estimate)}) on {num_rows:,} unseen rows"
     )
     if advantage is None or advantage_over == name:
-        return known
-    return f"{known}; {_comparison(metric, advantage, advantage_over)}"
+        return f"{name}: {known}"
+    compared = comparison(metric, advantage, advantage_over)
+    if is_better(metric, advantage):
+        return f"{name}: {known}; {compared}"
+    return f"{name}: {compared}; {known}"
+
+
+def is_better(metric: str, difference: Estimate) -> bool:
+    """Whether a difference is a gain even at the end of its interval that promises least."""
+    return difference.high < 0 if metric in LOSSES else difference.low > 0
 
 
 def forgetting_sentence(
@@ -70,18 +93,20 @@ def forgetting_sentence(
     return f"{known}; {_clear(metric, change)} {'higher' if change.value > 0 else 'lower'}"
 
 
-def _comparison(metric: str, advantage: Estimate, other: str) -> str:
+def comparison(metric: str, advantage: Estimate, other: str) -> str:
+    """ "4.6 points (3.7–5.5) better than other", or that it may be no better."""
     gain = advantage
     if metric in LOSSES:
         gain = Estimate(-advantage.value, -advantage.high, -advantage.low)
     if gain.low <= 0 <= gain.high:
-        return f"not clearly different from {other} ({_unclear(metric, gain)})"
+        return f"NOT significantly better than {other} ({_unclear(metric, gain)})"
     return f"{_clear(metric, gain)} {'better' if gain.value > 0 else 'worse'} than {other}"
 
 
 def _unclear(metric: str, gain: Estimate) -> str:
     """A difference that may be none: "+0.4 points, −0.6 to 1.4"."""
-    size = f"{figure(metric, gain.value, unit=False)} points, {span(metric, gain)}"
+    unit = "" if metric in NO_SHARES else " points"
+    size = f"{figure(metric, gain.value, unit=False)}{unit}, {span(metric, gain)}"
     return f"{'+' if gain.value > 0 else ''}{size}".replace("-", "−")
 
 
@@ -90,4 +115,5 @@ def _clear(metric: str, gain: Estimate) -> str:
     size = Estimate(
         abs(gain.value), min(abs(gain.low), abs(gain.high)), max(abs(gain.low), abs(gain.high))
     )
-    return f"{figure(metric, size.value, unit=False)} points ({span(metric, size)})"
+    unit = "" if metric in NO_SHARES else " points"
+    return f"{figure(metric, size.value, unit=False)}{unit} ({span(metric, size)})"

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 
 from tunesmith import tasks
 from tunesmith.evaluation import _figures
-from tunesmith.evaluation._headline import LOSSES, figure, metric_name, span
+from tunesmith.evaluation._headline import LOSSES, figure, is_better, metric_name, span
+from tunesmith.evaluation._notes import FEW_OF_A_LABEL
 from tunesmith.pages import Templates
-from tunesmith.types import Target
+from tunesmith.types import Estimate, Target
 
 if TYPE_CHECKING:
+    from tunesmith.evaluation._comparison import Comparison
     from tunesmith.evaluation._forgetting import Forgetting
     from tunesmith.evaluation._report import Report
 
-__all__ = ["render_fragment", "render_page"]
+__all__ = ["render_comparison", "render_comparison_fragment", "render_fragment", "render_page"]
 
+MAX_CHANGED = 200
 MAX_HEAT_MAP_LABELS = 30
 MAX_LOSSES = 10
 MAX_PAIRS = 25
@@ -42,6 +45,43 @@ def render_page(report: Report) -> str:
 def render_fragment(report: Report) -> str:
     """The page's body with its style sheet, whose rules touch nothing outside it."""
     return _templates().render("fragment.html", _view(report))
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """The page of two bundles on the same rows; see `render_page`."""
+    return _templates().render("comparison.html", _comparison_view(comparison))
+
+
+def render_comparison_fragment(comparison: Comparison) -> str:
+    """The same as a part of a page; see `render_fragment`."""
+    return _templates().render("comparison_fragment.html", _comparison_view(comparison))
+
+
+def _comparison_view(comparison: Comparison) -> dict[str, Any]:
+    both = (comparison.before, comparison.after)
+    lead = comparison.metric
+    bars, axis = _figures.interval_bars([one[lead] for one in both])
+    rows = [
+        (name, *(one[name] for one in both), own) for name, own in comparison.differences.items()
+    ]
+    changed = {
+        word: [row for row in comparison.changed if row.change == word]
+        for word in ("broken", "fixed", "other")
+    }
+    return {
+        "comparison": comparison,
+        "lead": lead,
+        "is_warning": not is_better(lead, comparison.differences[lead]),
+        "headline": comparison.headline().replace(" %", "\u202f%"),
+        "models": list(zip(comparison.names, both, bars, strict=True)),
+        "axis": axis,
+        "rows": rows,
+        "changed": changed,
+        "most_changed": MAX_CHANGED,
+        "max_characters": MAX_TEXT_CHARACTERS,
+        "confidence": f"{100 * comparison.before.confidence:g}",
+        "bar_width": _figures.BAR_WIDTH,
+    }
 
 
 @lru_cache(maxsize=1)
@@ -72,6 +112,8 @@ def _view(report: Report) -> dict[str, Any]:
         "lead": lead,
         "headline_name": report.chosen[:1].upper() + report.chosen[1:],
         # Word joiners keep an interval on one line.
+        "is_warning": report.better is False,
+        "figures_list": _figures_list(report),
         "headline_claim": claim.replace("–", "\u2060–\u2060").replace(" %", "\u202f%"),
         "figures": [(metric, report.metrics[metric]) for metric in _key_metrics(report)],
         "num_rows": sum(report.split_sizes.values()),
@@ -81,6 +123,7 @@ def _view(report: Report) -> dict[str, Any]:
         "comparison": list(zip(report.candidates, bars, strict=False)),
         "axis": axis,
         "kept": None if report.forgetting is None else _kept(report.forgetting),
+        "few": FEW_OF_A_LABEL,
         "weakest": _label_rows(report)[:NUM_WEAKEST],
         "other_labels": _label_rows(report)[NUM_WEAKEST:],
         "heat_map": _heat_map(labels, report.confusion),
@@ -106,9 +149,15 @@ def _key_metrics(report: Report) -> list[str]:
     return [name for name in defaults if name in report.metrics.values][:3]
 
 
+def _figures_list(report: Report) -> list[tuple[str, Estimate]]:
+    """Every figure, in the order of the report."""
+    return list(report.metrics.values.items())
+
+
 def _notes(report: Report) -> list[str]:
-    """All that was said, of the run and of the data, each thing once."""
-    return list(dict.fromkeys([*report.notes, *map(str, report.data.get("notes", ()))]))
+    """All that was said, of the run, of the figures and of the data, each thing once."""
+    said = [*report.notes, *report.metrics.notes, *map(str, report.data.get("notes", ()))]
+    return list(dict.fromkeys(said))
 
 
 def _table_metrics(report: Report) -> list[str]:
@@ -117,6 +166,8 @@ def _table_metrics(report: Report) -> list[str]:
         name
         for name in _OTHER_METRICS
         if name != report.lead_metric
+        # With one label a row, micro-F1 is accuracy.
+        and (name != "micro_f1" or report.confusion is None)
         and all(name in row.metrics.values for row in report.candidates)
     ]
 

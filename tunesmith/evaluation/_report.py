@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from tunesmith import tasks
 from tunesmith.errors import BundleError
 from tunesmith.evaluation._evaluate import Mistake
 from tunesmith.evaluation._forgetting import Forgetting
-from tunesmith.evaluation._headline import headline
+from tunesmith.evaluation._headline import headline, is_better
 from tunesmith.evaluation._saved import metrics_from_dict
 from tunesmith.evaluation._section import Section
 from tunesmith.evaluation._sections import sections_from_dict
@@ -24,7 +24,10 @@ from tunesmith.types import Estimate, Metrics
 
 __all__ = ["Candidate", "Report"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 adds to 1: `kind`, `better`, more figures, `roc_auc` and `pr_auc` of labels, their notes."""
+
+_READ = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Report:
         forgetting: where the base is a bundle, what the model still does of what that could do;
             None where it was not measured.
         sections: what else was looked into, in the order of the page.
+        kind: "training", or "evaluation" of a finished bundle on other rows: then only what is
+            known of the bundle is filled in, and nothing is compared or learned.
     """
 
     title: str
@@ -101,6 +106,14 @@ class Report:
     mistakes: tuple[Mistake, ...] = field(default=(), repr=False)
     forgetting: Forgetting | None = None
     sections: tuple[Section, ...] = field(default=(), repr=False)
+    kind: Literal["training", "evaluation"] = "training"
+
+    @property
+    def better(self) -> bool | None:
+        """Whether the model is significantly better than the best baseline; None: not compared."""
+        if self.advantage is None or self.advantage_over == self.chosen:
+            return None
+        return is_better(self.lead_metric, self.advantage)
 
     @property
     def lead_metric(self) -> str:
@@ -133,7 +146,12 @@ class Report:
         ]
         values["forgetting"] = None if self.forgetting is None else self.forgetting.as_dict()
         values["sections"] = {section.name: section.as_dict() for section in self.sections}
-        plain: dict[str, Any] = _plain({"schema_version": SCHEMA_VERSION, **values})
+        head = {
+            "schema_version": SCHEMA_VERSION,
+            "headline": self.headline(),
+            "better": self.better,
+        }
+        plain: dict[str, Any] = _plain({**head, **values})
         return plain
 
     @classmethod
@@ -144,9 +162,9 @@ class Report:
             BundleError: it was written by a newer Tunesmith, or is incomplete.
         """
         version = saved.get("schema_version")
-        if version != SCHEMA_VERSION:
+        if version not in _READ:
             raise BundleError(
-                f"the report has format {version!r}, and {SCHEMA_VERSION} is what is read here",
+                f"the report has format {version!r}, and up to {SCHEMA_VERSION} is read here",
                 where="report.json",
                 mend="upgrade Tunesmith",
             )

@@ -12,6 +12,7 @@ if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes._study import FinishedStudy, check_resumed_alone, read_search
     from tunesmith.recipes.attempt import Attempt, attempt
     from tunesmith.recipes.check import Checked, check, require_page
+    from tunesmith.recipes.compare import Compared, compare
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
     from tunesmith.recipes.explain import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING or not missing_packages("train"):
 __all__ = [
     "Attempt",
     "Checked",
+    "Compared",
     "Evaluation",
     "Explained",
     "ExplainedData",
@@ -43,6 +45,7 @@ __all__ = [
     "attempt",
     "check",
     "check_resumed_alone",
+    "compare",
     "demo",
     "evaluate",
     "examine",

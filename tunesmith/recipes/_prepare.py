@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tunesmith.config import DataConfig, redact
 from tunesmith.data import (
     Columns,
@@ -27,7 +30,7 @@ from tunesmith.recipes._lineage import Parent, inherit_task, inherited_notes
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._replay import mix_in
 from tunesmith.recipes._slices import check_extra, extra_columns
-from tunesmith.recipes._splitting import held_out_how, split_rows
+from tunesmith.recipes._splitting import groups_of, held_out_how, split_rows
 from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassification
 from tunesmith.types import Dataset
 
@@ -43,6 +46,7 @@ class PreparedData:
         split_source: how the test rows were come by, for the report.
         facts: what the manifest and the report say of the data.
         extra: further columns of the test rows, by name, a value each.
+        test_groups: int64 [n], which test rows belong together, where a column says so.
     """
 
     task: Task
@@ -50,6 +54,7 @@ class PreparedData:
     split_source: str
     facts: Mapping[str, Any]
     extra: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    test_groups: NDArray[np.int64] | None = None
 
     @property
     def test(self) -> Dataset:
@@ -101,7 +106,24 @@ def prepare_data(
     columns: Mapping[str, Sequence[object]] = {}
     if with_test and split.test is not None:
         columns = extra_columns(config.test or read.table, extra, split.test.rows)
-    return PreparedData(task, split, source, facts, columns)
+    groups = _test_groups(read, split.test, config, listener) if with_test else None
+    return PreparedData(task, split, source, facts, columns, groups)
+
+
+def _test_groups(
+    read: _Read, test: Dataset | None, config: DataConfig, listener: Listener
+) -> NDArray[np.int64] | None:
+    """Which test rows belong together: intervals are over groups then."""
+    if config.group is None or test is None:
+        return None
+    table = read.table if config.test is None else read_table(config.test)
+    if config.group not in table.column_names:
+        listener.warn(
+            f"the test file has no column {config.group!r}: its rows are taken as independent, and "
+            "intervals may be too narrow"
+        )
+        return None
+    return groups_of(table, config.group, test)
 
 
 @dataclass(frozen=True, slots=True)

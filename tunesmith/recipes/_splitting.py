@@ -21,7 +21,7 @@ from tunesmith.errors import ConfigError, DataError
 from tunesmith.recipes._listener import Listener
 from tunesmith.types import Dataset
 
-__all__ = ["held_out_how", "split_rows"]
+__all__ = ["groups_of", "held_out_how", "split_rows"]
 
 _VALIDATION_FRACTION, _MOST_VALIDATION_FRACTION = 0.1, 0.2
 _FEWEST_VALIDATION_ROWS, _MOST_VALIDATION_ROWS = 100, 500
@@ -66,6 +66,19 @@ def split_rows(
         if config.near_duplicates == "together" and (validation or test)
         else None,
     )
+
+
+def groups_of(table: Table, column: str, dataset: Dataset) -> NDArray[np.int64]:
+    """Which rows of a dataset belong together, int64 [n].
+
+    Args:
+        table: what the dataset was made of.
+
+    Raises:
+        DataError: the column is not there or lacks values.
+    """
+    owners = _owners(table, column, dataset)
+    return np.unique(np.array(owners, dtype=object), return_inverse=True)[1].astype(np.int64)
 
 
 def held_out_how(config: DataConfig, seed: int) -> str:

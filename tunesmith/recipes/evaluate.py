@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import datetime
+import json
+import platform
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tunesmith.bundles import Bundle, open_bundle, read_rows
-from tunesmith.config import redact
-from tunesmith.data import overlap
-from tunesmith.errors import DataError
+from tunesmith import storage
+from tunesmith.bases import available_cores
+from tunesmith.bundles import Bundle, open_bundle
+from tunesmith.config import EvaluationConfig, redact
+from tunesmith.data import did_you_mean, fingerprint, source_name
+from tunesmith.errors import BundleError, DataError, Fault, OutputError
+from tunesmith.evaluation import (
+    Expectations,
+    Report,
+    Verdict,
+    check_names,
+    confusion_matrix,
+    hold_against,
+    most_confident_mistakes,
+    read_expectations,
+)
 from tunesmith.evaluation import evaluate as judge
-from tunesmith.recipes._labelled import dataset_for
-from tunesmith.recipes._lineage import train_rows_of
-from tunesmith.recipes._listener import Listener, Silent
+from tunesmith.recipes._examine import Examined, examine
+from tunesmith.recipes._judged_rows import JudgedRows, read_judged_rows, warn_of_training_rows
+from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
-from tunesmith.runtimes import load
-from tunesmith.types import Dataset, Metrics
+from tunesmith.runtimes import Runtime, load
+from tunesmith.types import Dataset, Inputs, Metrics
 
 __all__ = ["Evaluation", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A bundle's figures on one file."""
+    """A bundle's figures on one file.
+
+    Attributes:
+        bundle: what was judged.
+        source: the file, as the user named it.
+        report: everything that was found; shows itself in a notebook.
+        trained: the headline of the bundle's own report, where that says that the model is not
+            significantly better than a baseline; else empty.
+        verdict: what became of the expectations; None where there were none.
+        folder: where the report was written; None where it was not.
+    """
 
     bundle: Bundle
     source: str
-    metrics: Metrics
+    report: Report
+    trained: str = ""
+    verdict: Verdict | None = None
+    folder: Path | None = None
+
+    @property
+    def metrics(self) -> Metrics:
+        """The figures."""
+        return self.report.metrics
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -37,7 +73,16 @@ class Evaluation:
             "data": self.source,
             "metrics": self.metrics.as_dict(),
             "num_examples": self.metrics.num_examples,
+            "headline": self.report.headline(),
+            "trained": self.trained,
+            "notes": [*self.report.notes, *self.metrics.notes],
+            "sections": self.report.as_dict()["sections"],
+            **({} if self.verdict is None else {"expectations": self.verdict.as_dict()}),
+            **({} if self.folder is None else {"report": str(self.folder)}),
         }
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()
 
 
 def evaluate(
@@ -45,8 +90,14 @@ def evaluate(
     source: Path | str,
     *,
     target: str | None = None,
+    group: str | None = None,
     drop_missing: bool = False,
+    ignore_unseen: bool = False,
     label_separator: str | None = None,
+    expect: Path | Mapping[str, Any] | None = None,
+    report: Path | None = None,
+    slices: Sequence[str] | None = None,
+    fairness: str | None = None,
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 42,
@@ -58,49 +109,186 @@ def evaluate(
         bundle: a bundle, or its folder.
         source: a file with the columns that the bundle was trained on.
         target: the label's column; the one of the training file where None.
+        group: a column; rows with the same value depend on each other. The one of training where
+            None.
+        ignore_unseen: leave out rows with labels that the bundle does not know, and say so.
+        expect: a file of expectations, or what it would hold.
+        report: a folder for report.json and report.html, new or empty.
+        slices: columns by which the rows are taken apart; those of training where None.
+        fairness: a column whose groups are compared; that of training where None.
 
     Raises:
         BundleError: the bundle is missing or was changed.
+        ConfigError: the expectations cannot be used.
         DataError: the file cannot be used.
+        OutputError: the report cannot be written there.
     """
-    listener = listener or Silent()
+    started = time.monotonic()
+    heard = Recording(listener or Silent())
+    if report is not None:
+        storage.require_empty(report, mend="choose another with --report")
+    expectations = None if expect is None else read_expectations(expect)
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    facts, settings = opened.manifest.data, opened.manifest.config["data"]
-    loaded, _ = dataset_for(
-        opened.task,
-        str(source),
-        target=target or facts["target"],
-        drop_missing=drop_missing,
+    where = str(expect) if isinstance(expect, Path) else "expectations"
+    if expectations is not None:
+        check_names(expectations, opened.task, where)
+    settings = opened.manifest.config["data"]
+    rows = read_judged_rows(
+        opened.task, str(source), heard,
+        target=target or opened.manifest.data["target"], group=group or settings.get("group"),
+        needs_group=group is not None, drop_missing=drop_missing, ignore_unseen=ignore_unseen,
         separator=label_separator or settings["label_separator"],
-    )
-    for note in loaded.notes:
-        listener.say(note)
-    _warn_of_training_rows(opened, loaded.dataset, listener)
+    )  # fmt: skip
+    known = warn_of_training_rows(opened, rows.dataset, heard)
     runtime = load(opened)
-    dataset, task = loaded.dataset, runtime.task
-    outputs = outputs_in_chunks(runtime, dataset.inputs, listener)
-    metrics = judge(
-        task,
-        task.encode(dataset.targets or []),
-        np.asarray(task.probabilities(outputs)),
+    looked_into = _settings(opened, slices, fairness, rows)
+    subject = _examined(runtime, rows, known, looked_into, heard, confidence, resamples, seed)
+    found = _report(opened, str(source), subject, rows, heard, started)
+    if report is not None:
+        _write(found, report)
+    return Evaluation(
+        bundle=opened,
+        source=redact(str(source)),
+        report=found,
+        trained=_no_better_than_baseline(opened),
+        verdict=None if expectations is None else _verdict(expectations, found, opened, where),
+        folder=report,
+    )
+
+
+def _examined(
+    runtime: Runtime,
+    rows: JudgedRows,
+    known: Dataset | None,
+    settings: EvaluationConfig,
+    listener: Listener,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> Examined:
+    """The model and the rows, for the figures and for what else the report looks into."""
+    outputs = outputs_in_chunks(runtime, rows.dataset.inputs, listener)
+    assert outputs.scores is not None
+
+    def ask(inputs: Sequence[Inputs]) -> NDArray[np.float32]:
+        scores = runtime.outputs(inputs).scores
+        assert scores is not None
+        return scores
+
+    return Examined(
+        task=runtime.task,
+        dataset=rows.dataset,
+        targets=runtime.task.encode(rows.dataset.targets or []),
+        scores=outputs.scores,
+        ask=ask,
+        known=known,
+        extra=rows.extra,
+        groups=rows.groups,
         confidence=confidence,
         resamples=resamples,
         seed=seed,
+        settings=settings,
     )
-    return Evaluation(opened, redact(str(source)), metrics)
 
 
-def _warn_of_training_rows(bundle: Bundle, dataset: Dataset, listener: Listener) -> None:
-    """Says how many rows the bundle was trained on, where its run still keeps those beside it."""
-    kept = train_rows_of(bundle)
-    if not kept.is_file():
-        return
-    facts = bundle.manifest.data
-    try:
-        known = len(overlap(read_rows(kept, facts["text"], facts["target"]), dataset))
-    except DataError:  # another user's, or damaged: a warning less, and no reason to fail
-        return
-    if known:
-        listener.warn(
-            f"{known:,} of {len(dataset):,} texts were trained on: the figures are too good"
+def _settings(
+    bundle: Bundle, slices: Sequence[str] | None, fairness: str | None, rows: JudgedRows
+) -> EvaluationConfig:
+    """What is looked into: as in training, but for what is asked for.
+
+    Raises:
+        DataError: a column that is asked for does not exist.
+    """
+    asked = [*(slices or ()), *([fairness] if fairness is not None else [])]
+    faults = [
+        Fault(
+            f"there is no column {name!r} beside text and label",
+            where=rows.dataset.source,
+            mend=did_you_mean(name, rows.extra),
         )
+        for name in asked
+        if name not in rows.extra
+    ]
+    if faults:
+        raise DataError.of(faults)
+    trained: dict[str, Any] = bundle.manifest.config.get("evaluation", {})
+    known = {
+        name: value for name, value in trained.items() if name in EvaluationConfig.model_fields
+    }
+    if slices is not None:
+        known["slices"] = list(slices)
+    if fairness is not None:
+        known["fairness"] = fairness
+    return EvaluationConfig.model_validate(known)
+
+
+def _report(
+    bundle: Bundle,
+    source: str,
+    subject: Examined,
+    rows: JudgedRows,
+    listener: Recording,
+    started: float,
+) -> Report:
+    manifest, probabilities = bundle.manifest, subject.probabilities
+    metrics = judge(
+        subject.task, subject.targets, probabilities, groups=subject.groups,
+        confidence=subject.confidence, resamples=subject.resamples, seed=subject.seed,
+    )  # fmt: skip
+    sections = examine(subject, listener)
+    name = source_name(source)
+    return Report(
+        kind="evaluation",
+        title=name,
+        task=dict(subject.task.as_dict()),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        candidates=(),
+        chosen=manifest.name or "model",
+        metrics=metrics,
+        split_sizes={"test": len(rows.dataset)},
+        split_source=name,
+        data={
+            "source": name,
+            "fingerprint": fingerprint(rows.dataset),
+            "unseen_labels": rows.num_unseen,
+            "trained_on": dict(manifest.data),
+        },
+        base=_facts(bundle),
+        config=dict(manifest.config),
+        versions=dict(manifest.versions),
+        seconds=time.monotonic() - started,
+        machine=f"{platform.system()} {platform.machine()}, {available_cores()} cores",
+        notes=tuple(listener.warnings),
+        confusion=confusion_matrix(subject.task, subject.targets, probabilities),
+        mistakes=most_confident_mistakes(
+            subject.task, subject.dataset, subject.targets, probabilities
+        ),
+        sections=sections,
+    )
+
+
+def _write(report: Report, folder: Path) -> None:
+    try:
+        report.write(folder)
+    except OSError as error:
+        reason = error.strerror or "cannot be written"
+        raise OutputError(reason, where=str(folder), mend="choose another folder") from error
+
+
+def _facts(bundle: Bundle) -> dict[str, Any]:
+    base = bundle.manifest.base
+    return {"id": base.id, "family": base.family, "digest": base.digest, "bundle": bundle.version}
+
+
+def _no_better_than_baseline(bundle: Bundle) -> str:
+    """What the bundle's own report says first, where its model beats no cheap one."""
+    file = bundle.path / "report" / "report.json"
+    try:
+        saved = Report.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, BundleError):  # without its report a bundle works as well
+        return ""
+    return saved.headline() if saved.better is False else ""
+
+
+def _verdict(expectations: Expectations, report: Report, bundle: Bundle, where: str) -> Verdict:
+    return hold_against(expectations, bundle.task, report.metrics, report.sections, where=where)
