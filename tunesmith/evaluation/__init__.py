@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.evaluation._baselines import Baseline, MajorityBaseline, TfidfBaseline
+from tunesmith.evaluation._cross_validation import CrossValidation, FoldFigures
 from tunesmith.evaluation._evaluate import (
     Mistake,
     confusion_matrix,
@@ -10,6 +11,7 @@ from tunesmith.evaluation._evaluate import (
     most_confident_mistakes,
     paired_difference,
 )
+from tunesmith.evaluation._folds import Spread, spread
 from tunesmith.evaluation._forgetting import (
     Answers,
     Forgetting,
@@ -24,12 +26,15 @@ __all__ = [
     "Answers",
     "Baseline",
     "Candidate",
+    "CrossValidation",
+    "FoldFigures",
     "Forgetting",
     "LabelChange",
     "MajorityBaseline",
     "Mistake",
     "Report",
     "Section",
+    "Spread",
     "TfidfBaseline",
     "choose_thresholds",
     "confusion_matrix",
@@ -37,4 +42,5 @@ __all__ = [
     "judge_forgetting",
     "most_confident_mistakes",
     "paired_difference",
+    "spread",
 ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tunesmith.evaluation._forgetting import Forgetting
     from tunesmith.evaluation._report import Report
 
-__all__ = ["render_fragment", "render_page"]
+__all__ = ["page_templates", "render_fragment", "render_page"]
 
 MAX_HEAT_MAP_LABELS = 30
 MAX_LOSSES = 10
@@ -36,16 +36,17 @@ _OTHER_METRICS = ("macro_f1", "micro_f1", "accuracy", "log_loss")
 
 def render_page(report: Report) -> str:
     """A whole page, whose own Content-Security-Policy allows its one style sheet and no more."""
-    return _templates().render("page.html", _view(report))
+    return page_templates().render("page.html", _view(report))
 
 
 def render_fragment(report: Report) -> str:
     """The page's body with its style sheet, whose rules touch nothing outside it."""
-    return _templates().render("fragment.html", _view(report))
+    return page_templates().render("fragment.html", _view(report))
 
 
 @lru_cache(maxsize=1)
-def _templates() -> Templates:
+def page_templates() -> Templates:
+    """The package's templates, with what they may call."""
     filters: dict[str, Callable[..., Any]] = {
         "breakable": _breakable,
         "cut": _figures.cut,

@@ -12,6 +12,11 @@ if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes._study import FinishedStudy, check_resumed_alone, read_search
     from tunesmith.recipes.attempt import Attempt, attempt
     from tunesmith.recipes.check import Checked, check, require_page
+    from tunesmith.recipes.cross_validate import (
+        CrossValidated,
+        cross_validate,
+        resume_cross_validation,
+    )
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
     from tunesmith.recipes.fix import Fixed, fix, require_copy
@@ -23,6 +28,7 @@ if TYPE_CHECKING or not missing_packages("train"):
 __all__ = [
     "Attempt",
     "Checked",
+    "CrossValidated",
     "Evaluation",
     "FinishedStudy",
     "Fixed",
@@ -34,6 +40,7 @@ __all__ = [
     "attempt",
     "check",
     "check_resumed_alone",
+    "cross_validate",
     "demo",
     "evaluate",
     "examine",
@@ -43,6 +50,7 @@ __all__ = [
     "require_copy",
     "require_page",
     "resume",
+    "resume_cross_validation",
     "resume_study",
     "review",
     "train",

@@ -22,7 +22,7 @@ from tunesmith.errors import InputError, Interrupted, OutputError, TunesmithErro
 from tunesmith.evaluation import Report
 from tunesmith.types import Metrics
 
-__all__ = ["Run", "RunFolder"]
+__all__ = ["Run", "RunFolder", "settings_by_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,17 @@ class RunFolder:
                 where=str(self.path),
                 mend="put it back as it was, or start a new run",
             )
+
+
+def settings_by_name(config: RunConfig) -> dict[str, Any]:
+    """Every setting but the output folder, by its dotted name, as JSON values."""
+    facts: dict[str, Any] = {}
+    for name, value in config.model_dump(mode="json", exclude={"output"}).items():
+        if isinstance(value, dict):
+            facts |= {f"{name}.{inner}": own for inner, own in value.items()}
+        else:
+            facts[name] = value
+    return facts
 
 
 def _as_output_error(error: OutputError | OSError, place: Path) -> OutputError:

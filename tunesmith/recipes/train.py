@@ -22,7 +22,7 @@ from tunesmith.recipes._model import Model, build_model, space_needed, tokenize_
 from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._probe import fit_probe
-from tunesmith.recipes._run import Run, RunFolder
+from tunesmith.recipes._run import Run, RunFolder, settings_by_name
 from tunesmith.recipes._versions import with_changes
 from tunesmith.training import Processes, join_processes
 
@@ -103,12 +103,7 @@ def _pinned(config: RunConfig, base: Base, data: PreparedData) -> dict[str, Any]
     """What must be the same when the run is resumed: data, base, and each setting by its name."""
     replayed = data.facts.get("replay", {}).get("fingerprint")
     facts = {"data": data.facts["fingerprint"], "base": base.digest, "replay": replayed}
-    for name, value in config.model_dump(mode="json", exclude={"output"}).items():
-        if isinstance(value, dict):
-            facts |= {f"{name}.{inner}": own for inner, own in value.items()}
-        else:
-            facts[name] = value
-    return facts
+    return {**facts, **settings_by_name(config)}
 
 
 def _new_folder(config: RunConfig, model: Model, processes: Processes) -> RunFolder:
