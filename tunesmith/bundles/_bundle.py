@@ -18,6 +18,9 @@ __all__ = ["HELD_OUT", "Bundle", "is_bundle", "open_bundle", "write_bundle"]
 HELD_OUT = "reference/held_out.parquet"
 """The test rows that a bundle keeps, so that its children can be judged on them."""
 
+CARD = "README.md"
+"""The model card, where a hub looks for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -62,6 +65,18 @@ class Bundle:
             return None
         names = [field.name for field in self.task.fields]
         return read_rows(self.path / HELD_OUT, names, self.manifest.data["target"])
+
+    def card(self) -> str:
+        """The model card, Markdown with metadata in YAML.
+
+        Raises:
+            BundleError: the bundle was written before there were cards.
+        """
+        file = self.path / CARD
+        if CARD not in self.manifest.files:
+            mend = "its report is in report/report.html; bundles trained from now on have a card"
+            raise BundleError("has no model card", where=str(self.path), mend=mend)
+        return file.read_text(encoding="utf-8")
 
     def __fspath__(self) -> str:
         return str(self.path)

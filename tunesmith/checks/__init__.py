@@ -23,6 +23,7 @@ from tunesmith.checks._corrections import (
     write_corrections,
 )
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
+from tunesmith.checks._language import languages_of
 from tunesmith.checks._masking import redacted
 from tunesmith.checks._misspelt import check_misspelt_values
 from tunesmith.checks._run import CHECKS, Check, by_weight, run_checks
@@ -56,6 +57,7 @@ __all__ = [
     "find_changes",
     "find_places",
     "find_steps",
+    "languages_of",
     "log_table",
     "read_corrections",
     "redacted",

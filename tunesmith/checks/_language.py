@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from tunesmith.checks._finding import Finding
 from tunesmith.checks._subject import Subject
 
-__all__ = ["check_languages"]
+__all__ = ["check_languages", "languages_of"]
 
 _SAMPLE_ROWS = 2_000
 _FEWEST_CHARACTERS = 40  # of shorter texts the language cannot be told well
@@ -28,18 +29,14 @@ _LANGUAGES = [
 
 def check_languages(subject: Subject) -> Iterator[Finding]:
     """Finds rows in another language than most, among some two thousand long ones."""
-    tell = _identifier()
     column = subject.whole_texts
     places = np.flatnonzero(subject.is_complete)
     step = max(1, -(-len(places) // _SAMPLE_ROWS))
     rows: defaultdict[str, list[int]] = defaultdict(list)
     num_told = 0
     for place in places[::step].tolist():
-        text = str(column[place].as_py())
-        if len(text) < _FEWEST_CHARACTERS and text.isascii():
-            continue
-        language, probability = tell.classify(text)
-        if probability >= _SURE:
+        language = _told(str(column[place].as_py()))
+        if language is not None:
             num_told += 1
             rows[language].append(place + 1)
     if len(rows) < 2:
@@ -74,6 +71,20 @@ def check_languages(subject: Subject) -> Iterator[Finding]:
     )
 
 
+def languages_of(texts: Iterable[str]) -> Counter[str]:
+    """How many of some texts are in each language, of those whose language can be told."""
+    return Counter(language for text in texts if (language := _told(text)) is not None)
+
+
+def _told(text: str) -> str | None:
+    """The language of a text (ISO 639-1); None where it cannot be told well."""
+    if len(text) < _FEWEST_CHARACTERS and text.isascii():
+        return None
+    language, probability = _identifier().classify(text)
+    return str(language) if probability >= _SURE else None
+
+
+@lru_cache(maxsize=1)
 def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.evaluation._baselines import Baseline, MajorityBaseline, TfidfBaseline
+from tunesmith.evaluation._card_parts import ModelCard
 from tunesmith.evaluation._cross_validation import CrossValidation, FoldFigures
 from tunesmith.evaluation._evaluate import (
     Mistake,
@@ -18,6 +19,7 @@ from tunesmith.evaluation._forgetting import (
     LabelChange,
     judge_forgetting,
 )
+from tunesmith.evaluation._model_card import CardFacts, Cost, model_card
 from tunesmith.evaluation._report import Candidate, Report
 from tunesmith.evaluation._section import Section
 from tunesmith.evaluation._thresholds import choose_thresholds
@@ -26,12 +28,15 @@ __all__ = [
     "Answers",
     "Baseline",
     "Candidate",
+    "CardFacts",
+    "Cost",
     "CrossValidation",
     "FoldFigures",
     "Forgetting",
     "LabelChange",
     "MajorityBaseline",
     "Mistake",
+    "ModelCard",
     "Report",
     "Section",
     "Spread",
@@ -40,6 +45,7 @@ __all__ = [
     "confusion_matrix",
     "evaluate",
     "judge_forgetting",
+    "model_card",
     "most_confident_mistakes",
     "paired_difference",
     "spread",

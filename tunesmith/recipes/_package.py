@@ -27,6 +27,7 @@ from tunesmith.data import source_name, source_stem
 from tunesmith.errors import BundleError
 from tunesmith.evaluation import (
     Forgetting,
+    ModelCard,
     Report,
     Section,
     confusion_matrix,
@@ -117,6 +118,7 @@ def package(
     judged: Judged,
     report: Report,
     *,
+    card: ModelCard,
     parent: Parent | None = None,
 ) -> Bundle:
     """Writes the bundle, then checks that what was written answers as what was judged.
@@ -155,6 +157,7 @@ def package(
             )
         model.tokenizer.save_pretrained(str(temporary / "model"))
         report.write(temporary / "report")
+        card.write(temporary)
         if config.data.keep_held_out:
             _write_held_out(temporary / HELD_OUT, data, config.seed)
 

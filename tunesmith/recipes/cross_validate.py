@@ -171,11 +171,15 @@ def _run(
 def _check(config: RunConfig, num_folds: int, repeats: int, jobs: int | None) -> None:
     """Refuses what cannot be done, all of it at once."""
     data, default = config.data, DataConfig()
-    numbers = (("folds", num_folds, 2), ("repeats", repeats, 1), ("jobs", jobs or 1, 1))
+    numbers = (
+        ("folds", num_folds, 2),
+        ("repeats", repeats, 1),
+        ("jobs", 1 if jobs is None else jobs, 1),
+    )
     faults = [
         Fault(f"there are {number} {name}", mend=f"give {least} or more")
         for name, number, least in numbers
-        if number < least or (name == "jobs" and jobs is not None and jobs < 1)
+        if number < least
     ]
     own = "a fold is held out of the one file; leave this out"
     named = {

@@ -11,7 +11,9 @@ from tunesmith import storage
 from tunesmith.bases import Base, find_base
 from tunesmith.config import RunConfig
 from tunesmith.recipes._baselines import fit_baselines
+from tunesmith.recipes._card import make_card
 from tunesmith.recipes._choose import choose_model
+from tunesmith.recipes._energy import EnergyMeter
 from tunesmith.recipes._examine import examine
 from tunesmith.recipes._forgetting import find_old_rows, judge_parent, measure_forgetting
 from tunesmith.recipes._judge import examined, judge_candidates
@@ -57,7 +59,7 @@ def resume(folder: Path, listener: Listener | None = None) -> Run:
 def _run(
     config: RunConfig, heard_by: Listener, resumed: RunFolder | None, processes: Processes
 ) -> Run:
-    started = time.monotonic()
+    started, meter = time.monotonic(), EnergyMeter()
     listener = Recording(heard_by if processes.is_first else Silent())
     check_method(config)
     base = find_base(config.base.id)
@@ -92,7 +94,10 @@ def _run(
             parent=parent, forgetting=forgetting, sections=sections,
         )  # fmt: skip
         folder.keep_rows(data.split, data.facts["text"], data.facts["target"])
-        bundle = package(folder.bundle, config, base, data, model, judged, report, parent=parent)
+        bundle = package(
+            folder.bundle, config, base, data, model, judged, report,
+            card=make_card(config, base, data, report, meter), parent=parent,
+        )  # fmt: skip
     folder.remove_state()
     folder.copy_report(bundle)
     processes.wait()
