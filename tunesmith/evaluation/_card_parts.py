@@ -16,7 +16,7 @@ __all__ = ["CardSection", "CardTable", "ModelCard"]
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~!$])")
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-_LEADING = re.compile(r"^(\s*)([-+=>]|\d+[.)])")
+_LEADING = re.compile(r"^(\s*\d*)([-+=.)])(?=\s|[-=]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _row_of(cells: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text on one line that Markdown shows as it is: no markup of the data's becomes the card's."""
+    """A text on one line that Markdown shows as it is: the data's markup is not the card's."""
     text = _MARKDOWN.sub(r"\\\1", _INVISIBLE.sub(" ", text))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _LEADING.sub(r"\1\\\2", text)

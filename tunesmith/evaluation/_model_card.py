@@ -146,15 +146,15 @@ def _intended_use(report: Report, facts: CardFacts) -> CardSection:
     reads = f"a text ({fields[0]})" if len(fields) == 1 else f"two texts ({' and '.join(fields)})"
     gives = f"any number of {len(labels)} labels" if several else f"one of {len(labels)} labels"
     shown = ", ".join(labels[:_MOST_LABELS]) + (" …" if len(labels) > _MOST_LABELS else "")
+    source = report.data.get("source", report.title)
+    scope = (
+        f"It was trained and tested on rows of {source}, and what is said of it here holds for "
+        "texts like those. Where a decision weighs on somebody, a person should make it."
+    )
     return CardSection(
         "Intended use",
         words=(facts.intended_use,) if facts.intended_use else (),
-        paragraphs=(
-            f"Reads {reads} and gives it {gives}: {shown}.",
-            f"It was trained and tested on rows of {report.data.get('source', report.title)}, and "
-            "what is said of it here holds for texts like those. Where a decision weighs on "
-            "somebody, a person should make it.",
-        ),
+        paragraphs=(f"Reads {reads} and gives it {gives}: {shown}.", scope),
     )
 
 
@@ -187,7 +187,8 @@ def _limit_points(report: Report, facts: CardFacts) -> Iterator[str]:
     few = {label: n for label, n in tested.items() if n < _FEW_TEST}
     if few:
         yield (
-            f"Labels with fewer than {_FEW_TEST} test rows, of which little is known: {_named(few)}."
+            f"Labels with fewer than {_FEW_TEST} test rows, of which little is known: "
+            f"{_named(few)}."
         )
     weak = sorted(
         (own.f1.value, label)
@@ -264,18 +265,14 @@ def _evaluation(report: Report) -> CardSection:
         (metric_name(name), *(_cell(name, row.metrics[name]) for row in report.candidates))
         for name in names
     ]
-    level = f"{100 * report.metrics.confidence:g}"
-    return CardSection(
-        "Evaluation",
-        paragraphs=(
-            f"On {report.metrics.num_examples:,} test rows that nothing was fitted to or chosen "
-            f"by ({report.split_source}); in brackets {level} % intervals. The model of this card "
-            f"is “{report.chosen}”.",
-        ),
-        table=CardTable(("figure", *(row.name for row in report.candidates)), tuple(rows))
-        if report.candidates
-        else None,
+    about = (
+        f"On {report.metrics.num_examples:,} test rows that nothing was fitted to or chosen by "
+        f"({report.split_source}); in brackets {100 * report.metrics.confidence:g} % intervals. "
+        f"The model of this card is “{report.chosen}”."
     )
+    head = ("figure", *(row.name for row in report.candidates))
+    table = CardTable(head, tuple(rows)) if report.candidates else None
+    return CardSection("Evaluation", paragraphs=(about,), table=table)
 
 
 def _labels(report: Report, facts: CardFacts) -> CardSection:
@@ -310,6 +307,7 @@ def _examined(report: Report) -> Iterator[CardSection]:
 
 
 def _cost(cost: Cost, report: Report) -> CardSection:
+    at = f"{cost.carbon_intensity:g}"
     return CardSection(
         "Cost",
         facts=(
@@ -317,8 +315,7 @@ def _cost(cost: Cost, report: Report) -> CardSection:
             ("energy", f"{cost.watt_hours:,.1f} Wh; {cost.how}"),
             (
                 "carbon",
-                f"about {cost.carbon_grams:,.1f} g of CO₂ equivalent, at "
-                f"{cost.carbon_intensity:g} g a kilowatt-hour",
+                f"about {cost.carbon_grams:,.1f} g of CO₂ equivalent, at {at} g a kilowatt-hour",
             ),
         ),
     )

@@ -239,11 +239,20 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         elif isinstance(value, list | tuple):
-            yield f"{prefix}{name}", ", ".join(str(entry) for entry in value) or "none"
+            yield f"{prefix}{name}", _joined(value)
         elif isinstance(value, int) and not isinstance(value, bool):
             yield f"{prefix}{name}", f"{value:,}" if value >= 10_000 else str(value)
         else:
             yield f"{prefix}{name}", "none" if value is None else str(value)
+
+
+def _joined(values: Sequence[Any]) -> str:
+    """Values in a row; of findings of the checks what they say."""
+    said = [
+        str(one["message"]) if isinstance(one, Mapping) and "message" in one else str(one)
+        for one in values
+    ]
+    return ("; " if said and said[0] != str(values[0]) else ", ").join(said) or "none"
 
 
 def _points(change: float) -> str:

@@ -22,7 +22,7 @@ __all__ = ["make_card"]
 _SAMPLE_ROWS = 2_000
 _EMBEDDED_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 _FEWEST_SHARE = 0.01
-_SAID_ELSEWHERE = ("base.id", "base.max_length", "seed", "data.source", "data.target", "data.text")
+_SAID_ELSEWHERE = ("base.id", "seed", "training.method", "data.source")
 
 
 def make_card(
