@@ -41,7 +41,9 @@ def test_the_card_of_a_run(train: Train, base: Path, tmp_path: Path) -> None:
     assert "data.near\\_duplicates:** apart" in card
     assert str(tmp_path) not in card
     assert str(tmp_path) not in (run.bundle.path / "report" / "model-card.html").read_text()
-    child = train({"training.method": "probe", "base.id": str(run.bundle)}, name="child")
+    child = train(
+        {"training.method": "probe", "base.id": str(run.bundle)}, "child", source=str(file)
+    )
     assert metadata(child.bundle.card())["license"] == "mit"
     assert f"({run.bundle.version}) → this model" in child.bundle.card().replace("\\", "")
 

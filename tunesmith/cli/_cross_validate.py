@@ -118,7 +118,9 @@ class Given:
         """The flags of cross-validation that were given."""
         names = {"config_file": "--config", "overrides": "--set"}
         own = ("repeats", "method", "base", "text", "group", "seed", "output", *names)
-        return [names.get(name, f"--{name}") for name in own if getattr(self, name)]
+        return [
+            names.get(name, f"--{name}") for name in own if getattr(self, name) not in (None, [])
+        ]
 
 
 def check_none_given(given: Given, jobs: int | None) -> None:

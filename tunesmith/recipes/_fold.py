@@ -96,12 +96,10 @@ class FoldAnswers:
     Attributes:
         task: with the decision rule that was fitted to its validation rows.
         probabilities: float64 [m, labels].
-        seconds: wall time of its training.
     """
 
     task: Task
     probabilities: NDArray[np.float64] = field(repr=False)
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,6 @@ class FoldResult:
         facts = {
             "names": list(self.answers),
             "tasks": [one.task.as_dict() for one in self.answers.values()],
-            "candidate_seconds": [one.seconds for one in self.answers.values()],
             "method": self.method,
             "warnings": self.warnings,
             "seconds": self.seconds,
@@ -143,8 +140,8 @@ class FoldResult:
         with safe_open(file, framework="numpy") as opened:
             facts = json.loads(opened.metadata()["facts"])
             arrays = [opened.get_tensor(str(n)) for n in range(len(facts["names"]))]
-        each = zip(facts["tasks"], arrays, facts["candidate_seconds"], strict=True)
-        answers = [FoldAnswers(tasks.from_dict(one), *rest) for one, *rest in each]
+        each = zip(facts["tasks"], arrays, strict=True)
+        answers = [FoldAnswers(tasks.from_dict(one), array) for one, array in each]
         named = dict(zip(facts["names"], answers, strict=True))
         return cls(named, facts["method"], tuple(facts["warnings"]), facts["seconds"])
 
@@ -171,7 +168,7 @@ def run_fold(plan: FoldPlan, number: int, folder: Path, listener: Listener) -> F
     heard = Recording(_Hushed(listener))
     data, config = plan.data(number), plan.settings(number)
     answers = {
-        one.name: FoldAnswers(one.task, one.test_probabilities, one.seconds)
+        one.name: FoldAnswers(one.task, one.test_probabilities)
         for one in fit_baselines(data, config, heard)
     }
     if plan.features is not None:
@@ -191,14 +188,13 @@ def _fitted_head(
 ) -> FoldAnswers:
     """A head on features that are there already."""
     assert plan.features is not None
-    started = time.monotonic()
     train, validation, held_out = (
         np.asarray(plan.features[plan.places(number, part)])
         for part in (TRAIN, VALIDATION, HELD_OUT)
     )
     weight, bias = fit_head(train, data.split.train, data.task, listener, seed=config.seed)
     scores = [part @ weight.numpy().T + bias.numpy() for part in (validation, held_out)]
-    return _answers(data, scores[0], scores[1], started)
+    return _answers(data, scores[0], scores[1])
 
 
 def _trained(
@@ -210,9 +206,7 @@ def _trained(
     model = build_model(base, config, data.task, listener)
     tokens = tokenize_split(model, data, listener)
     probe = fit_probe(model, tokens, data, listener, seed=config.seed, parent=parent)
-    simple = _answers(
-        data, probe.validation_scores, probe.test_scores, time.monotonic() - probe.seconds
-    )
+    simple = _answers(data, probe.validation_scores, probe.test_scores)
     folder.mkdir(parents=True, exist_ok=True)
     choice = choose_model(
         model, probe, (), tokens, data, config, listener,
@@ -221,19 +215,15 @@ def _trained(
     model = replace(model, classifier=choice.tuned.classifier)
     validation = score(model.classifier, tokens.validation)
     held_out = score(model.classifier, tokens.test)
-    begun = time.monotonic() - choice.tuned.seconds
-    return simple, _answers(data, validation, held_out, begun), choice.tuned.method
+    return simple, _answers(data, validation, held_out), choice.tuned.method
 
 
 def _answers(
-    data: PreparedData,
-    validation: NDArray[np.float32],
-    held_out: NDArray[np.float32],
-    started: float,
+    data: PreparedData, validation: NDArray[np.float32], held_out: NDArray[np.float32]
 ) -> FoldAnswers:
     task = decide(data.task, data.split.validation, validation)
     probabilities = np.asarray(task.probabilities(Outputs(scores=held_out)), dtype=np.float64)
-    return FoldAnswers(task, probabilities, time.monotonic() - started)
+    return FoldAnswers(task, probabilities)
 
 
 class _Hushed(Silent):

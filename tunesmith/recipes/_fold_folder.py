@@ -20,7 +20,7 @@ from tunesmith.bundles import read_rows, write_rows
 from tunesmith.config import RunConfig
 from tunesmith.errors import InputError, Interrupted, OutputError
 from tunesmith.recipes._fold import FoldPlan, FoldResult
-from tunesmith.recipes._run import RunFolder
+from tunesmith.recipes._run import RunFolder, as_output_error
 from tunesmith.tasks import Task
 
 __all__ = ["FoldFolder", "FoldWork", "Pinned"]
@@ -196,10 +196,13 @@ class FoldFolder:
                 yield
             except (Interrupted, KeyboardInterrupt) as stop:
                 raise Interrupted("stopped", where=str(self.path), mend=go_on) from stop
-            except InputError:
-                if is_new and not any(self.work.path.glob("fold-*.safetensors")):
+            except (InputError, OSError) as error:
+                told = as_output_error(error, self.path) if isinstance(error, OSError) else error
+                if any(self.work.path.glob("fold-*.safetensors")):
+                    told.add_note(f"the folds that are done are kept; then: {go_on}")
+                elif is_new:
                     shutil.rmtree(self.path, ignore_errors=True)
-                raise
+                raise told from error
 
     def _pins(self) -> dict[str, Any]:
         values: dict[str, Any] = json.loads((self.path / "pinned.json").read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Sequence
@@ -142,7 +143,7 @@ def _run(
     rows = prepare_rows(config.data, listener, parent=parent)
     _warn_of_known_rows(parent, rows.dataset, listener)
     parts = _parts(rows, config, pinned)
-    facts = _pinned(config, pinned, base, rows)
+    facts = _pinned(config, pinned, base, rows, parts)
     if resumed is not None:
         resumed.check_pins(facts)
     size = 10_000_000 + _BYTES_A_ROW * len(rows.dataset)
@@ -243,11 +244,23 @@ def _validation_of(
     return np.asarray(split.validation.rows, dtype=np.int64)
 
 
-def _pinned(config: RunConfig, pinned: Pinned, base: Base, rows: PreparedRows) -> dict[str, Any]:
+def _pinned(
+    config: RunConfig,
+    pinned: Pinned,
+    base: Base,
+    rows: PreparedRows,
+    parts: NDArray[np.int8],
+) -> dict[str, Any]:
     """What must be the same when it goes on."""
-    facts = {"folds": pinned.num_folds, "repeats": pinned.repeats}
-    settings = settings_by_name(config)
-    return {**facts, "data": rows.facts["fingerprint"], "base": base.digest, **settings}
+    return {
+        "folds": pinned.num_folds,
+        "repeats": pinned.repeats,
+        "data": rows.facts["fingerprint"],
+        # The order of the rows, and what groups them, are not in the fingerprint.
+        "division of the rows": hashlib.sha256(parts.tobytes()).hexdigest(),
+        "base": base.digest,
+        **settings_by_name(config),
+    }
 
 
 def _settled(config: RunConfig, work: FoldWork, listener: Listener) -> RunConfig:
