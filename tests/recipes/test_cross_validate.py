@@ -127,7 +127,10 @@ def test_what_changed_is_named(base: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"resumed: folds, training\.batch_size changed"):
         validated({**chosen, "training.batch_size": 8}, num_folds=3)
     write_rows(file, labelled_rows(61))
-    with pytest.raises(InputError, match="resumed: data, division of the rows changed"):
+    with pytest.raises(InputError, match="resumed: data changed"):
+        validated(chosen)
+    write_rows(file, labelled_rows(60)[::-1])
+    with pytest.raises(InputError, match="resumed: division of the rows changed"):
         validated(chosen)
     write_rows(file, labelled_rows(60))
     validated(chosen)

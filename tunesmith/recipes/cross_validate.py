@@ -43,6 +43,7 @@ from tunesmith.types import Dataset
 __all__ = ["CrossValidated", "cross_validate", "resume_cross_validation"]
 
 _ROWS_WORTH_PROCESSES = 2_000  # of fewer, folds take less time than processes to start
+_DIVISION = "division of the rows"
 _BYTES_A_ROW = 4_000  # features, probabilities and text, generously
 
 
@@ -145,6 +146,8 @@ def _run(
     parts = _parts(rows, config, pinned)
     facts = _pinned(config, pinned, base, rows, parts)
     if resumed is not None:
+        # What else changed explains another division; alone, it is the order or the groups.
+        resumed.check_pins({name: own for name, own in facts.items() if name != _DIVISION})
         resumed.check_pins(facts)
     size = 10_000_000 + _BYTES_A_ROW * len(rows.dataset)
     folder = resumed or FoldFolder.create(config, facts, size)
@@ -257,7 +260,7 @@ def _pinned(
         "repeats": pinned.repeats,
         "data": rows.facts["fingerprint"],
         # The order of the rows, and what groups them, are not in the fingerprint.
-        "division of the rows": hashlib.sha256(parts.tobytes()).hexdigest(),
+        _DIVISION: hashlib.sha256(parts.tobytes()).hexdigest(),
         "base": base.digest,
         **settings_by_name(config),
     }
