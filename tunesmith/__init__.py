@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tunesmith.recipes import (
         Checked,
         Compared,
+        CrossValidated,
         Evaluation,
         Explained,
         ExplainedData,
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "check",
     "compare",
+    "cross_validate",
     "evaluate",
     "explain",
     "explain_data",
@@ -385,6 +387,54 @@ def explain_data(
         bundle, data, target=target, label=label, method=method, max_rows=rows,
         drop_missing=drop_missing,
     )  # fmt: skip
+
+
+def cross_validate(
+    data: str | Path,
+    *,
+    target: str | None = None,
+    text: str | Sequence[str] | None = None,
+    base: str | Path | Bundle | None = None,
+    method: str | None = None,
+    folds: int = 5,
+    repeats: int = 1,
+    jobs: int | None = None,
+    group: str | None = None,
+    output: str | Path | None = None,
+    seed: int | None = None,
+    drop_missing: bool | None = None,
+    config: str | Path | None = None,
+    settings: Mapping[str, object] | None = None,
+    listener: Listener | None = None,
+) -> CrossValidated:
+    """Judges a method on all rows: trained without one fold, judged on it, fold by fold.
+
+    What is not explained here is as in `train`.
+
+    Args:
+        folds: how many; 5 and 10 are usual.
+        repeats: how often all rows are folded anew.
+        jobs: folds at once; None: what suits the method and the cores.
+        output: a new or empty folder, or that of the same call unfinished: it goes on there.
+
+    Raises:
+        InputError: something given cannot be used; the message says what, where and the mend.
+        Interrupted: the user stopped it; the same call goes on.
+    """
+    from tunesmith import config as config_module
+    from tunesmith import recipes
+
+    given = _given({
+        "data.source": data, "data.target": target, "data.text": text, "data.group": group,
+        "data.drop_missing": drop_missing, "base.id": base, "training.method": method,
+        "output": output, "seed": seed,
+    })  # fmt: skip
+    chosen = config_module.load(
+        Path(config) if config is not None else None, (), {**(settings or {}), **given}
+    )
+    return recipes.cross_validate(
+        chosen, num_folds=folds, repeats=repeats, jobs=jobs, listener=listener or _console()
+    )
 
 
 def load(bundle: str | Path | Bundle) -> Runtime:

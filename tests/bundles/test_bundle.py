@@ -18,6 +18,7 @@ from tunesmith.errors import BundleError, OutputError
 from tunesmith.tasks import TextClassification
 
 FILES = [
+    "README.md",
     "manifest.json",
     "model/config.json",
     "model/head.safetensors",
@@ -26,6 +27,7 @@ FILES = [
     "model/tokenizer_config.json",
     "reference/golden.json",
     "reference/held_out.parquet",
+    "report/model-card.html",
     "report/report.html",
     "report/report.json",
 ]
@@ -56,6 +58,14 @@ def test_a_bundle_tells_what_it_is(tiny_bundle: Bundle, tiny_base: Path) -> None
 
 def test_every_file_is_tested_below(tiny_bundle: Bundle) -> None:
     assert names(tiny_bundle.path) == FILES
+
+
+def test_the_card_is_read_and_older_bundles_have_none(tiny_bundle: Bundle) -> None:
+    assert tiny_bundle.card().startswith("---\n")
+    files = {name: own for name, own in tiny_bundle.manifest.files.items() if name != "README.md"}
+    older = Bundle(tiny_bundle.path, tiny_bundle.manifest.model_copy(update={"files": files}))
+    with pytest.raises(BundleError, match="has no model card"):
+        older.card()
 
 
 def test_a_run_folder_opens_as_its_bundle(tiny_bundle: Bundle) -> None:

@@ -80,3 +80,9 @@ def test_doctor_without_torch() -> None:
     refused = subprocess.run([*start, "train", "x.csv"], capture_output=True, text=True)
     assert refused.returncode == 2
     assert refused.stderr == "error: torch not installed\n  → pip install 'tunesmith[train]'\n"
+
+
+def test_info_prints_the_card(invoke: Invoke, small: Path) -> None:
+    card = (small / "run" / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert invoke("info", small / "run", "--card").out == card
+    assert json.loads(invoke("info", small / "run", "--card", "--json").out)["card"] == card

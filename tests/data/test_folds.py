@@ -36,3 +36,37 @@ def test_refused() -> None:
         fold_rows(dataset(10), 1, seed=0)
     with pytest.raises(DataError, match="4 different texts are too few for 10 folds"):
         fold_rows(dataset(8), 10, seed=0)
+
+
+def test_labels_are_spread_alike_whatever_the_order_of_the_rows() -> None:
+    labels = ["a"] * 700 + ["b"] * 251 + ["c"] * 7
+    data = Dataset(([f"t {n}" for n in range(958)],), labels, np.arange(1, 959), "x.csv")
+    folds = fold_rows(data, 5, seed=0, stratified=True)
+    for label, fewest in (("a", 140), ("b", 50), ("c", 1)):
+        counts = np.bincount(folds[[one == label for one in labels]], minlength=5)
+        assert counts.min() == fewest
+        assert counts.max() <= fewest + 1
+    order = np.random.default_rng(0).permutation(958)
+    assert fold_rows(data.take(order), 5, seed=0, stratified=True).tolist() == folds[order].tolist()
+    assert fold_rows(data, 5, seed=1, stratified=True).tolist() != folds.tolist()
+
+
+def test_several_labels_a_row_are_spread_alike() -> None:
+    generator = np.random.default_rng(0)
+    given = generator.random((1000, 4)) < np.array([0.5, 0.2, 0.1, 0.03])
+    targets = [tuple("wxyz"[n] for n in np.flatnonzero(row)) for row in given]
+    data = Dataset(([f"t {n}" for n in range(1000)],), targets, np.arange(1, 1001))
+    folds = fold_rows(data, 5, seed=0, stratified=True)
+    for column in given.T:
+        counts = np.bincount(folds[column], minlength=5)
+        assert counts.max() - counts.min() <= 2
+    assert np.all(np.abs(np.bincount(folds) - 200) <= 6)
+
+
+def test_a_label_too_rare_is_named() -> None:
+    data = Dataset(([f"t {n}" for n in range(20)],), ["a"] * 17 + ["b"] * 3, np.arange(1, 21))
+    with pytest.raises(DataError, match=r"than the 5 folds: 'b' \(3\).*\n.*ask for 3 folds"):
+        fold_rows(data, 5, seed=0, stratified=True)
+    owners = [b"one"] * 15 + [b"two"] * 5
+    with pytest.raises(DataError, match=r"fewer different owners than the 3 folds: 'b' \(1\)"):
+        fold_rows(data, 3, seed=0, stratified=True, owners=owners)

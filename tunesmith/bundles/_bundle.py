@@ -19,6 +19,9 @@ __all__ = ["HELD_OUT", "Bundle", "is_bundle", "open_bundle", "write_bundle"]
 HELD_OUT = "reference/held_out.parquet"
 """The test rows that a bundle keeps, so that its children can be judged on them."""
 
+CARD = "README.md"
+"""The model card, where a hub looks for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -71,6 +74,18 @@ class Bundle:
             BundleError: the file is not what it should be.
         """
         return Golden.read(self.path / GOLDEN) if GOLDEN in self.manifest.files else None
+
+    def card(self) -> str:
+        """The model card, Markdown with metadata in YAML.
+
+        Raises:
+            BundleError: the bundle was written before there were cards.
+        """
+        file = self.path / CARD
+        if CARD not in self.manifest.files:
+            mend = "its report is in report/report.html; bundles trained from now on have a card"
+            raise BundleError("has no model card", where=str(self.path), mend=mend)
+        return file.read_text(encoding="utf-8")
 
     def __fspath__(self) -> str:
         return str(self.path)

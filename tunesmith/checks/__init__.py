@@ -24,7 +24,7 @@ from tunesmith.checks._corrections import (
 )
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
 from tunesmith.checks._judges import word_vectorizer
-from tunesmith.checks._language import tell_language
+from tunesmith.checks._language import languages_of, tell_language
 from tunesmith.checks._masking import redacted
 from tunesmith.checks._masking import spans as personal_spans
 from tunesmith.checks._misspelt import check_misspelt_values
@@ -63,6 +63,7 @@ __all__ = [
     "find_changes",
     "find_places",
     "find_steps",
+    "languages_of",
     "log_table",
     "looking_for_names",
     "near_pairs",

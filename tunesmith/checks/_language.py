@@ -12,7 +12,7 @@ import numpy as np
 from tunesmith.checks._finding import Finding, counted
 from tunesmith.checks._subject import Subject
 
-__all__ = ["check_languages", "main_language", "tell_language"]
+__all__ = ["check_languages", "languages_of", "main_language", "tell_language"]
 
 _SAMPLE_ROWS = 2_000
 _FEWEST_CHARACTERS = 40  # of shorter texts the language cannot be told well
@@ -93,6 +93,11 @@ def main_language(texts: Iterable[str]) -> str | None:
     if joined and not counts:
         counts[tell.classify(joined)[0]] += 1
     return counts.most_common(1)[0][0] if counts else None
+
+
+def languages_of(texts: Iterable[str]) -> Counter[str]:
+    """How many of some texts are in each language, of those whose language can be told."""
+    return Counter(language for language in tell_language(texts) if language is not None)
 
 
 def tell_language(texts: Iterable[str]) -> Iterator[str | None]:

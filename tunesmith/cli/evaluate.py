@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.cli._options import AsJson, BundleArgument, DropMissing, IgnoreUnseen, RowGroup
+from tunesmith.cli import _cross_validate as folds
+from tunesmith.cli._options import AsJson, DropMissing, IgnoreUnseen, RowGroup
 from tunesmith.errors import ConfigError
 
 if TYPE_CHECKING:
     from tunesmith.evaluation import Verdict
     from tunesmith.recipes import Evaluation
+
+_USAGE = "tunesmith evaluate runs/tickets/bundle march.csv"
 
 
 def _print_schema(wanted: bool) -> None:
@@ -26,10 +29,17 @@ def _print_schema(wanted: bool) -> None:
 
 
 def evaluate(
-    bundle: BundleArgument,
+    bundle: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="BUNDLE",
+            help="A bundle, or the run folder that holds one; with --cross-validate, the data.",
+        ),
+    ] = None,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Labelled rows that the model has not seen.")
-    ],
+        str | None,
+        typer.Argument(metavar="DATA", help="Labelled rows that the model has not seen."),
+    ] = None,
     target: Annotated[
         str | None, typer.Option(help="Column that holds the label; else as in training.")
     ] = None,
@@ -55,6 +65,17 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="With --expect: the outcome as JUnit XML.")
     ] = None,
     as_json: AsJson = False,
+    cross_validate: folds.Folds = None,
+    repeats: folds.Repeats = None,
+    method: folds.Method = None,
+    base: folds.Base = None,
+    text: folds.Text = None,
+    jobs: folds.Jobs = None,
+    seed: folds.Seed = None,
+    output: folds.Output = None,
+    config_file: folds.ConfigFile = None,
+    overrides: folds.Overrides = None,
+    resume: folds.Resume = None,
     _schema: Annotated[
         bool,
         typer.Option(
@@ -65,10 +86,24 @@ def evaluate(
         ),
     ] = False,
 ) -> None:
-    """Judge a bundle on labelled rows, with 95 % intervals.
+    """Judge a bundle on labelled rows, or with --cross-validate a method, with 95 % intervals.
 
     Example: tunesmith evaluate runs/tickets/bundle march.csv --expect expectations.yaml
+
+    Example: tunesmith evaluate --cross-validate 5 tickets.csv --target team
     """
+    given = folds.Given(
+        target=target, drop_missing=drop_missing, repeats=repeats, method=method, base=base,
+        text=text, group=group, seed=seed, output=output, config_file=config_file,
+        overrides=overrides,
+    )  # fmt: skip
+    if cross_validate is not None or resume is not None:
+        positional = [value for value in (bundle, data) if value is not None]
+        folds.run(cross_validate, positional, given, jobs, resume, as_json=as_json)
+        return
+    folds.check_none_given(given, jobs)
+    if bundle is None or data is None:
+        raise ConfigError("a bundle and a data file are needed", mend=_USAGE)
     if junit is not None and expect is None:
         mend = "name the file with the expectations with --expect"
         raise ConfigError("there is nothing to write", where="--junit", mend=mend)
@@ -79,7 +114,7 @@ def evaluate(
     listener = ConsoleListener(errors)
     try:
         result = recipes.evaluate(
-            bundle, data, target=target, group=group, drop_missing=drop_missing,
+            Path(bundle), data, target=target, group=group, drop_missing=drop_missing,
             ignore_unseen=ignore_unseen, expect=expect, report=report,
             slices=slices, fairness=fairness, listener=listener,
         )  # fmt: skip

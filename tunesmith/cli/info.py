@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from tunesmith.cli._options import AsJson, BundleArgument
 
 if TYPE_CHECKING:
-    from tunesmith.bundles import Manifest
+    from tunesmith.bundles import Bundle, Manifest
 
 
-def info(bundle: BundleArgument, as_json: AsJson = False) -> None:
+def info(
+    bundle: BundleArgument,
+    card: Annotated[
+        bool, typer.Option("--card", help="Print the model card, as Markdown for a hub.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what a bundle is: task, base, data, figures. Every file in it is verified.
 
     Example: tunesmith info runs/tickets/bundle
@@ -21,6 +29,9 @@ def info(bundle: BundleArgument, as_json: AsJson = False) -> None:
 
     opened = open_bundle(bundle)
     manifest = opened.manifest
+    if card:
+        _print_card(opened, as_json=as_json)
+        return
     if as_json:
         print_json({"bundle": str(opened.path), **manifest.model_dump(mode="json")})
         return
@@ -46,6 +57,16 @@ def info(bundle: BundleArgument, as_json: AsJson = False) -> None:
             ("files", f"{len(manifest.files)}, all as they were written"),
         ]
     )
+
+
+def _print_card(bundle: Bundle, *, as_json: bool) -> None:
+    from tunesmith.cli._output import print_json
+
+    text = bundle.card()
+    if as_json:
+        print_json({"bundle": str(bundle.path), "card": text})
+    else:
+        print(text, end="")  # noqa: T201 - this is the command's output
 
 
 def _lineage(manifest: Manifest) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from tunesmith.config._redact import redact
 __all__ = [
     "AdapterConfig",
     "BaseConfig",
+    "CardConfig",
     "DataConfig",
     "EvaluationConfig",
     "FewShotConfig",
@@ -286,6 +287,23 @@ class EvaluationConfig(Section):
     """Test rows that are changed, at most; of long texts fewer, so that it takes seconds."""
 
 
+class CardConfig(Section):
+    """What the model card says that only the user knows."""
+
+    intended_use: str | None = None
+    """What the model is for, and for whom; Markdown."""
+    limitations: str | None = None
+    """What it must not be used for, and where it is known to fail; Markdown."""
+    license: str | None = None
+    """Licence of the model, such as apache-2.0; null: that of the base."""
+    watts: Annotated[float, Field(gt=0)] | None = None
+    """Power that the machine draws while it trains; null: measured by the processor's counters
+    where they can be read, else reckoned at 12 W a core and 300 W a GPU."""
+    carbon_intensity: Annotated[float, Field(ge=0)] = 475.0
+    """Grams of CO2 equivalent a kilowatt-hour of the electricity used; the default is the world's
+    average (IEA 2019)."""
+
+
 class RunConfig(Section):
     """Everything that decides a run's result, beside the data and the code."""
 
@@ -295,6 +313,7 @@ class RunConfig(Section):
     adapter: AdapterConfig = AdapterConfig()
     few_shot: FewShotConfig = FewShotConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    card: CardConfig = CardConfig()
     output: str | None = None
     """Folder for the run; null: a new one under `runs/`."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42

@@ -22,7 +22,7 @@ from tunesmith.data._spill import forget_pages, spilled_column, writing_temporar
 from tunesmith.data._split import Split, split_dataset
 from tunesmith.data._split_by_time import split_by_time, times_of
 from tunesmith.data._suggest import did_you_mean, listed, rows_text
-from tunesmith.data._table import Part, Table, missing_column
+from tunesmith.data._table import Part, Table, missing_column, table_of
 from tunesmith.data._targets import CodedTargets, is_missing, read_target_codes, read_targets
 from tunesmith.data._texts import text_column
 from tunesmith.data._times import NO_TIME, read_times
@@ -69,6 +69,7 @@ __all__ = [
     "spilled_column",
     "split_by_time",
     "split_dataset",
+    "table_of",
     "text_column",
     "times_of",
     "write_table",

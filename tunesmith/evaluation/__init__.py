@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from tunesmith.evaluation._baselines import Baseline, MajorityBaseline, TfidfBaseline
+from tunesmith.evaluation._card_parts import ModelCard
 from tunesmith.evaluation._comparison import (
     ChangedRow,
     Comparison,
     compare_answers,
     joint_labels,
 )
+from tunesmith.evaluation._cross_validation import CrossValidation, FoldFigures
 from tunesmith.evaluation._errors import Errors, judge_errors
 from tunesmith.evaluation._evaluate import (
     Mistake,
@@ -18,12 +20,14 @@ from tunesmith.evaluation._evaluate import (
 )
 from tunesmith.evaluation._expectations import Expectations, read_expectations
 from tunesmith.evaluation._fairness import Fairness, judge_fairness
+from tunesmith.evaluation._folds import Spread, spread
 from tunesmith.evaluation._forgetting import (
     Answers,
     Forgetting,
     LabelChange,
     judge_forgetting,
 )
+from tunesmith.evaluation._model_card import CardFacts, Cost, model_card
 from tunesmith.evaluation._paired import McNemar, mcnemar, paired_difference
 from tunesmith.evaluation._perturbations import PERTURBATIONS, Perturbation
 from tunesmith.evaluation._report import Candidate, Report
@@ -40,22 +44,28 @@ __all__ = [
     "Answers",
     "Baseline",
     "Candidate",
+    "CardFacts",
     "ChangedRow",
     "Comparison",
+    "Cost",
+    "CrossValidation",
     "Errors",
     "Expectations",
     "Fairness",
+    "FoldFigures",
     "Forgetting",
     "LabelChange",
     "MajorityBaseline",
     "McNemar",
     "Mistake",
+    "ModelCard",
     "Outcome",
     "Perturbation",
     "Report",
     "Robustness",
     "Section",
     "Slices",
+    "Spread",
     "TfidfBaseline",
     "Verdict",
     "WeakSlices",
@@ -73,8 +83,10 @@ __all__ = [
     "judge_robustness",
     "judge_slices",
     "mcnemar",
+    "model_card",
     "most_confident_mistakes",
     "paired_difference",
     "read_expectations",
     "report_schema",
+    "spread",
 ]

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from tunesmith.evaluation._forgetting import Forgetting
     from tunesmith.evaluation._report import Report
 
-__all__ = ["render_comparison", "render_comparison_fragment", "render_fragment", "render_page"]
+__all__ = [
+    "page_templates",
+    "render_comparison",
+    "render_comparison_fragment",
+    "render_fragment",
+    "render_page",
+]
 
 MAX_CHANGED = 200
 MAX_HEAT_MAP_LABELS = 30
@@ -39,22 +45,22 @@ _OTHER_METRICS = ("macro_f1", "micro_f1", "accuracy", "log_loss")
 
 def render_page(report: Report) -> str:
     """A whole page, whose own Content-Security-Policy allows its one style sheet and no more."""
-    return _templates().render("page.html", _view(report))
+    return page_templates().render("page.html", _view(report))
 
 
 def render_fragment(report: Report) -> str:
     """The page's body with its style sheet, whose rules touch nothing outside it."""
-    return _templates().render("fragment.html", _view(report))
+    return page_templates().render("fragment.html", _view(report))
 
 
 def render_comparison(comparison: Comparison) -> str:
     """The page of two bundles on the same rows; see `render_page`."""
-    return _templates().render("comparison.html", _comparison_view(comparison))
+    return page_templates().render("comparison.html", _comparison_view(comparison))
 
 
 def render_comparison_fragment(comparison: Comparison) -> str:
     """The same as a part of a page; see `render_fragment`."""
-    return _templates().render("comparison_fragment.html", _comparison_view(comparison))
+    return page_templates().render("comparison_fragment.html", _comparison_view(comparison))
 
 
 def _comparison_view(comparison: Comparison) -> dict[str, Any]:
@@ -85,7 +91,8 @@ def _comparison_view(comparison: Comparison) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _templates() -> Templates:
+def page_templates() -> Templates:
+    """The package's templates, with what they may call."""
     filters: dict[str, Callable[..., Any]] = {
         "breakable": _breakable,
         "cut": _figures.cut,
@@ -291,11 +298,20 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         elif isinstance(value, list | tuple):
-            yield f"{prefix}{name}", ", ".join(str(entry) for entry in value) or "none"
+            yield f"{prefix}{name}", _joined(value)
         elif isinstance(value, int) and not isinstance(value, bool):
             yield f"{prefix}{name}", f"{value:,}" if value >= 10_000 else str(value)
         else:
             yield f"{prefix}{name}", "none" if value is None else str(value)
+
+
+def _joined(values: Sequence[Any]) -> str:
+    """Values in a row; of findings of the checks what they say."""
+    said = [
+        str(one["message"]) if isinstance(one, Mapping) and "message" in one else str(one)
+        for one in values
+    ]
+    return ("; " if said and said[0] != str(values[0]) else ", ").join(said) or "none"
 
 
 def _points(change: float) -> str:

@@ -13,6 +13,11 @@ if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes.attempt import Attempt, attempt
     from tunesmith.recipes.check import Checked, check, require_page
     from tunesmith.recipes.compare import Compared, compare
+    from tunesmith.recipes.cross_validate import (
+        CrossValidated,
+        cross_validate,
+        resume_cross_validation,
+    )
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
     from tunesmith.recipes.explain import (
@@ -32,6 +37,7 @@ __all__ = [
     "Attempt",
     "Checked",
     "Compared",
+    "CrossValidated",
     "Evaluation",
     "Explained",
     "ExplainedData",
@@ -46,6 +52,7 @@ __all__ = [
     "check",
     "check_resumed_alone",
     "compare",
+    "cross_validate",
     "demo",
     "evaluate",
     "examine",
@@ -58,6 +65,7 @@ __all__ = [
     "require_copy",
     "require_page",
     "resume",
+    "resume_cross_validation",
     "resume_study",
     "review",
     "train",

@@ -30,6 +30,7 @@ from tunesmith.data import source_name, source_stem
 from tunesmith.errors import BundleError
 from tunesmith.evaluation import (
     Forgetting,
+    ModelCard,
     Report,
     Section,
     confusion_matrix,
@@ -44,7 +45,7 @@ from tunesmith.recipes._sampling import stratified_sample
 from tunesmith.runtimes import load
 from tunesmith.types import Outputs
 
-__all__ = ["make_report", "package"]
+__all__ = ["base_name", "library_versions", "make_report", "package", "portable"]
 
 _LIBRARIES = ("tunesmith", "torch", "transformers", "tokenizers", "numpy", "scikit-learn")
 _HELD_OUT_ROWS = 5_000
@@ -95,9 +96,9 @@ def make_report(
         ),
         forgetting=forgetting,
         sections=sections,
-        config=_portable(config),
+        config=portable(config),
         base={
-            "id": _base_name(base.id),
+            "id": base_name(base.id),
             "family": base.family,
             "digest": base.digest,
             "pooling": model.pooling,
@@ -105,7 +106,7 @@ def make_report(
             "precision": model.precision,
             **({} if parent is None else {"lineage": _chain(parent)}),
         },
-        versions=_versions(),
+        versions=library_versions(),
         seconds=seconds,
         machine=f"{platform.system()} {platform.machine()}, {available_cores()} cores",
     )
@@ -120,6 +121,7 @@ def package(
     judged: Judged,
     report: Report,
     *,
+    card: ModelCard,
     parent: Parent | None = None,
 ) -> Bundle:
     """Writes the bundle, then checks that what was written answers as what was judged.
@@ -133,7 +135,7 @@ def package(
         created=report.created,
         task=dict(judged.task.as_dict()),
         base=BaseFacts(
-            id=_base_name(base.id),
+            id=base_name(base.id),
             digest=base.digest,
             family=base.family,
             pooling=model.pooling,
@@ -142,8 +144,8 @@ def package(
         parent=base.parent,
         lineage=None if parent is None else parent.bundle.manifest.chain(),
         data=dict(data.facts),
-        config=_portable(config),
-        versions=_versions(),
+        config=portable(config),
+        versions=library_versions(),
         metrics=report.metrics.as_dict(),
         forgetting=None if report.forgetting is None else report.forgetting.summary(),
     )
@@ -159,6 +161,7 @@ def package(
         model.tokenizer.save_pretrained(str(temporary / "model"))
         report.write(temporary / "report")
         _write_golden(temporary / GOLDEN, model, judged)
+        card.write(temporary)
         if config.data.keep_held_out:
             _write_held_out(temporary / HELD_OUT, data, config.seed)
 
@@ -189,18 +192,19 @@ def _chain(parent: Parent) -> list[str]:
     return [f"{one.name or 'unknown'} ({one.digest[:12]})" for one in chain]
 
 
-def _portable(config: RunConfig) -> dict[str, Any]:
+def portable(config: RunConfig) -> dict[str, Any]:
     """The settings without the folders of this machine, which are nobody's business elsewhere."""
     values = config.model_dump(mode="json")
     values["output"] = None
     for name in ("source", "validation", "test", "corrections", "replay_from"):
         if values["data"][name]:
             values["data"][name] = source_name(values["data"][name])
-    values["base"]["id"] = _base_name(config.base.id)
+    values["base"]["id"] = base_name(config.base.id)
     return values
 
 
-def _base_name(identifier: str) -> str:
+def base_name(identifier: str) -> str:
+    """A base's name without the folders of this machine."""
     return Path(identifier).name if Path(identifier).exists() else identifier
 
 
@@ -218,7 +222,8 @@ def _check_answers(bundle: Bundle, data: PreparedData, judged: Judged) -> None:
         )
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Python and the libraries that a result depends on."""
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"python": platform.python_version(), **versions}
 

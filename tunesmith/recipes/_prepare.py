@@ -30,11 +30,11 @@ from tunesmith.recipes._lineage import Parent, inherit_task, inherited_notes
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._replay import mix_in
 from tunesmith.recipes._slices import check_extra, extra_columns
-from tunesmith.recipes._splitting import groups_of, held_out_how, split_rows
+from tunesmith.recipes._splitting import groups_of, held_out_how, kinship, split_rows
 from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassification
 from tunesmith.types import Dataset
 
-__all__ = ["PreparedData", "prepare_data"]
+__all__ = ["PreparedData", "PreparedRows", "prepare_data", "prepare_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,40 @@ def _test_groups(
         )
         return None
     return groups_of(table, config.group, test)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRows:
+    """The task that the data sets, and its n rows, of which none is held out yet.
+
+    Attributes:
+        owners, links: what of them belongs together; see `kinship`.
+        facts: what a report says of the data.
+    """
+
+    task: Task
+    dataset: Dataset
+    owners: Sequence[bytes] | None
+    links: NDArray[np.int64] | None
+    facts: Mapping[str, Any]
+
+
+def prepare_rows(
+    config: DataConfig, listener: Listener, *, parent: Parent | None = None
+) -> PreparedRows:
+    """Reads and checks the source as `prepare_data` does, and leaves the splitting to others.
+
+    Raises:
+        DataError: the file, its columns or its rows cannot be used; all that is wrong at once.
+    """
+    read = _read(config, parent, listener, ())
+    facts = _facts(read, config)
+    if config.checks:
+        facts["findings"] = look_for_faults(read.clean.subject, config, listener)
+    dataset = read.loaded.dataset
+    owners, links = kinship(read.clean.subject, read.table, dataset, config, listener)
+    listener.say(f"{len(read.task.labels)} labels, {len(dataset):,} rows")
+    return PreparedRows(read.task, dataset, owners, links, facts)
 
 
 @dataclass(frozen=True, slots=True)

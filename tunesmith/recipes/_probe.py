@@ -16,9 +16,11 @@ from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._sampling import stratified_sample
+from tunesmith.tasks import Task
 from tunesmith.training import fit_linear_head
+from tunesmith.types import Dataset
 
-__all__ = ["Probe", "fit_probe"]
+__all__ = ["Probe", "fit_head", "fit_probe"]
 
 _MOST_ROWS = 100_000  # their features are 154 MB at 384 numbers a row, and the fit needs them twice
 
@@ -54,9 +56,8 @@ def fit_probe(
     started = time.monotonic()
     classifier, task = model.classifier, data.task
     train, train_tokens = data.split.train, tokens.train
-    if len(train) > _MOST_ROWS:
-        listener.say(f"the head is fitted to {_MOST_ROWS:,} of {len(train):,} training rows")
-        places = stratified_sample(train, _MOST_ROWS, seed)
+    places = _fitted_rows(train, listener, seed)
+    if places is not None:
         train, train_tokens = train.take(places), train_tokens.take(places)
     parts = (train_tokens, tokens.validation, tokens.test)
     num_rows = sum(len(part) for part in parts)
@@ -72,3 +73,29 @@ def fit_probe(
     scores = [part @ weight.numpy().T + bias.numpy() for part in features]
     inherited = inherited_head(parent, task, features[0], targets)
     return Probe(scores[1], scores[2], time.monotonic() - started, rate, inherited)
+
+
+def fit_head(
+    features: NDArray[np.float32], train: Dataset, task: Task, listener: Listener, *, seed: int
+) -> tuple[Tensor, Tensor]:
+    """The head that `fit_probe` fits, where the features of the n training rows are at hand.
+
+    Args:
+        features: float32 [n, hidden].
+
+    Returns:
+        Weight [labels, hidden] and bias [labels], float32.
+    """
+    places = _fitted_rows(train, listener, seed)
+    if places is not None:
+        train, features = train.take(places), features[places]
+    targets = task.encode(train.targets or [])
+    return fit_linear_head(features, targets, task.head.size, task.objective)
+
+
+def _fitted_rows(train: Dataset, listener: Listener, seed: int) -> NDArray[np.int64] | None:
+    """The places of the rows that a head is fitted to; None for all."""
+    if len(train) <= _MOST_ROWS:
+        return None
+    listener.say(f"the head is fitted to {_MOST_ROWS:,} of {len(train):,} training rows")
+    return stratified_sample(train, _MOST_ROWS, seed)

@@ -22,7 +22,7 @@ from tunesmith.errors import InputError, Interrupted, OutputError, TunesmithErro
 from tunesmith.evaluation import Report
 from tunesmith.types import Metrics
 
-__all__ = ["Run", "RunFolder"]
+__all__ = ["Run", "RunFolder", "as_output_error", "settings_by_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class RunFolder:
             what = stop.faults[0].what if isinstance(stop, Interrupted) else "stopped"
             raise Interrupted(what, where=str(self.path), mend=go_on) from stop
         except (OutputError, OSError) as error:
-            full = _as_output_error(error, self.path)
+            full = as_output_error(error, self.path)
             if self._can_go_on:
                 full.add_note(f"what was trained so far is kept; then: {go_on}")
             elif is_new:
@@ -208,7 +208,18 @@ class RunFolder:
             )
 
 
-def _as_output_error(error: OutputError | OSError, place: Path) -> OutputError:
+def settings_by_name(config: RunConfig) -> dict[str, Any]:
+    """Every setting but the output folder, by its dotted name, as JSON values."""
+    facts: dict[str, Any] = {}
+    for name, value in config.model_dump(mode="json", exclude={"output"}).items():
+        if isinstance(value, dict):
+            facts |= {f"{name}.{inner}": own for inner, own in value.items()}
+        else:
+            facts[name] = value
+    return facts
+
+
+def as_output_error(error: OutputError | OSError, place: Path) -> OutputError:
     """The error itself, or the system's word for a full disk as one; others are raised again."""
     if isinstance(error, OutputError):
         return error

@@ -21,7 +21,7 @@ from tunesmith.errors import ConfigError, DataError
 from tunesmith.recipes._listener import Listener
 from tunesmith.types import Dataset
 
-__all__ = ["groups_of", "held_out_how", "split_rows"]
+__all__ = ["groups_of", "held_out_how", "kinship", "split_rows", "validation_fraction"]
 
 _VALIDATION_FRACTION, _MOST_VALIDATION_FRACTION = 0.1, 0.2
 _FEWEST_VALIDATION_ROWS, _MOST_VALIDATION_ROWS = 100, 500
@@ -49,22 +49,44 @@ def split_rows(
             mend="take one of them away, or give a test file of your own with --test",
         )
     test = 0.0 if config.test is not None else config.test_fraction
-    validation = _validation_fraction(config, len(dataset))
+    validation = validation_fraction(config, len(dataset))
     if config.time is not None:
         times = times_of(table, config.time, dataset)
         split = split_by_time(dataset, times, validation=validation, test=test)
         _say_what_is_new(split, config.time, listener)
         return split
+    owners, links = None, None
+    if validation or test:
+        owners, links = kinship(subject, table, dataset, config, listener)
     return split_dataset(
         dataset,
         validation=validation,
         test=test,
         seed=seed,
         stratified=config.split == "stratified",
-        owners=None if config.group is None else _owners(table, config.group, dataset),
-        links=_links(subject, dataset, listener)
-        if config.near_duplicates == "together" and (validation or test)
-        else None,
+        owners=owners,
+        links=links,
+    )
+
+
+def kinship(
+    subject: Subject, table: Table, dataset: Dataset, config: DataConfig, listener: Listener
+) -> tuple[list[bytes] | None, NDArray[np.int64] | None]:
+    """What of n rows belongs together, as `split_dataset` takes it.
+
+    Args:
+        subject, table: see `split_rows`.
+
+    Returns:
+        The owner of each row, where a column names it; int64 [pairs, 2], rows that are
+        near-duplicates, where those stay together.
+
+    Raises:
+        DataError: the column is not there or lacks values.
+    """
+    return (
+        None if config.group is None else _owners(table, config.group, dataset),
+        _links(subject, dataset, listener) if config.near_duplicates == "together" else None,
     )
 
 
@@ -91,7 +113,8 @@ def held_out_how(config: DataConfig, seed: int) -> str:
     return f"{config.test_fraction:.0%} of {name}, held out by {by}{alike}, seed {seed}"
 
 
-def _validation_fraction(config: DataConfig, num_rows: int) -> float:
+def validation_fraction(config: DataConfig, num_rows: int) -> float:
+    """The share of n rows that is held out for validation; 0 where a file is given for it."""
     if config.validation is not None:
         return 0.0
     if config.validation_fraction is not None:

@@ -12,7 +12,9 @@ from tunesmith.bases import Base, find_base
 from tunesmith.checks import Names, looking_for_names
 from tunesmith.config import RunConfig
 from tunesmith.recipes._baselines import fit_baselines
+from tunesmith.recipes._card import make_card
 from tunesmith.recipes._choose import choose_model
+from tunesmith.recipes._energy import EnergyMeter
 from tunesmith.recipes._examine import examine
 from tunesmith.recipes._forgetting import find_old_rows, judge_parent, measure_forgetting
 from tunesmith.recipes._judge import examined, judge_candidates
@@ -23,7 +25,7 @@ from tunesmith.recipes._model import Model, build_model, space_needed, tokenize_
 from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._probe import fit_probe
-from tunesmith.recipes._run import Run, RunFolder
+from tunesmith.recipes._run import Run, RunFolder, settings_by_name
 from tunesmith.recipes._slices import extra_names
 from tunesmith.recipes._versions import with_changes
 from tunesmith.training import Processes, join_processes
@@ -65,7 +67,7 @@ def _names(config: RunConfig) -> Names | None:
 def _run(
     config: RunConfig, heard_by: Listener, resumed: RunFolder | None, processes: Processes
 ) -> Run:
-    started = time.monotonic()
+    started, meter = time.monotonic(), EnergyMeter()
     listener = Recording(heard_by if processes.is_first else Silent())
     check_method(config)
     base = find_base(config.base.id)
@@ -101,7 +103,10 @@ def _run(
             parent=parent, forgetting=forgetting, sections=sections,
         )  # fmt: skip
         folder.keep_rows(data.split, data.facts["text"], data.facts["target"])
-        bundle = package(folder.bundle, config, base, data, model, judged, report, parent=parent)
+        bundle = package(
+            folder.bundle, config, base, data, model, judged, report,
+            card=make_card(config, base, data, report, meter), parent=parent,
+        )  # fmt: skip
     folder.remove_state()
     folder.copy_report(bundle)
     processes.wait()
@@ -112,12 +117,7 @@ def _pinned(config: RunConfig, base: Base, data: PreparedData) -> dict[str, Any]
     """What must be the same when the run is resumed: data, base, and each setting by its name."""
     replayed = data.facts.get("replay", {}).get("fingerprint")
     facts = {"data": data.facts["fingerprint"], "base": base.digest, "replay": replayed}
-    for name, value in config.model_dump(mode="json", exclude={"output"}).items():
-        if isinstance(value, dict):
-            facts |= {f"{name}.{inner}": own for inner, own in value.items()}
-        else:
-            facts[name] = value
-    return facts
+    return {**facts, **settings_by_name(config)}
 
 
 def _new_folder(config: RunConfig, model: Model, processes: Processes) -> RunFolder:

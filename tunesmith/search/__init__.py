@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tunesmith.search._choose import Choice, choose_trial
     from tunesmith.search._folder import StudyFile, StudyFolder
+    from tunesmith.search._messages import (
+        EpochMessage,
+        FailureMessage,
+        Message,
+        ResultMessage,
+    )
     from tunesmith.search._parse import (
         parse_space,
         read_space,
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
         setting_value,
         with_settings,
     )
-    from tunesmith.search._process import Limits, memory_share
+    from tunesmith.search._process import Limits, TrialProcess, memory_share
     from tunesmith.search._report import StudyReport
     from tunesmith.search._search import Ending, search
     from tunesmith.search._settings import SearchSettings, make_settings
@@ -34,9 +40,13 @@ __all__ = [
     "Choice",
     "Dimension",
     "Ending",
+    "EpochMessage",
+    "FailureMessage",
     "Limits",
+    "Message",
     "Point",
     "Range",
+    "ResultMessage",
     "Scalar",
     "SearchSettings",
     "Space",
@@ -46,6 +56,7 @@ __all__ = [
     "StudyFolder",
     "StudyReport",
     "Trial",
+    "TrialProcess",
     "ValueList",
     "choose_trial",
     "make_settings",
@@ -64,7 +75,8 @@ _FILES = {
     "_parse": (
         *("parse_space", "read_space", "searchable_settings", "setting_value", "with_settings"),
     ),
-    "_process": ("Limits", "memory_share"),
+    "_messages": ("EpochMessage", "FailureMessage", "Message", "ResultMessage"),
+    "_process": ("Limits", "TrialProcess", "memory_share"),
     "_report": ("StudyReport",),
     "_search": ("Ending", "search"),
     "_settings": ("SearchSettings", "make_settings"),

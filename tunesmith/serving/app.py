@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from types import MappingProxyType
 
 from fastapi import APIRouter, FastAPI
 
-from tunesmith import __version__
 from tunesmith.bundles import Bundle, Registry
 from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
@@ -112,7 +112,7 @@ def create_registry_app(
     """
     metrics = ServingMetrics()
     deployments = Deployments(registry, limits=guards.limits, metrics=metrics, load=load)
-    app = _bare_app(deployments, "Tunesmith", version=__version__)
+    app = _bare_app(deployments, "Tunesmith", version=importlib.metadata.version("tunesmith"))
     return _with_routes(app, deployments, metrics, guards)
 
 
