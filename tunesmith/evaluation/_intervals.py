@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import sqrt
 from statistics import NormalDist
 
@@ -11,7 +12,13 @@ from scipy import sparse
 
 from tunesmith.types import Estimate
 
-__all__ = ["percentile_interval", "resampled_sums", "wilson_f1", "wilson_rate"]
+__all__ = [
+    "percentile_interval",
+    "resampled_counts",
+    "resampled_sums",
+    "wilson_f1",
+    "wilson_rate",
+]
 
 CELLS_AT_ONCE = 2_000_000
 """Row weights held in memory at a time; 16 MB as float64."""
@@ -70,18 +77,28 @@ def resampled_sums(statistics: sparse.csr_array, resamples: int, seed: int) -> N
     Returns:
         float64 [resamples, k]. Needs about 50 MB besides, whatever n is.
     """
-    generator = np.random.default_rng(seed)
     num_rows, num_columns = statistics.shape
     by_column = statistics.T.tocsr()
     sums = np.empty((resamples, num_columns))
+    start = 0
+    for counts in resampled_counts(num_rows, resamples, seed):
+        sums[start : start + len(counts)] = (by_column @ counts.T.astype(np.float64, order="C")).T
+        start += len(counts)
+    return sums
+
+
+def resampled_counts(num_rows: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """How often each row is in each bootstrap sample, int64 [some, rows] at a time.
+
+    The same `seed` and number of rows give the same samples.
+    """
+    generator = np.random.default_rng(seed)
     chunk = max(1, CELLS_AT_ONCE // num_rows)
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
         drawn = generator.integers(num_rows, size=(size, num_rows))
         drawn += num_rows * np.arange(size)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=size * num_rows).reshape(size, num_rows)
-        sums[start : start + size] = (by_column @ weights.T.astype(np.float64, order="C")).T
-    return sums
+        yield np.bincount(drawn.ravel(), minlength=size * num_rows).reshape(size, num_rows)
 
 
 def percentile_interval(value: float, samples: NDArray[np.float64], confidence: float) -> Estimate:

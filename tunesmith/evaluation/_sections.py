@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tunesmith.evaluation._calibration import CalibrationSection
+from tunesmith.evaluation._conformal import ConformalSection
+from tunesmith.evaluation._scope import ScopeSection
 from tunesmith.evaluation._section import Section
+from tunesmith.evaluation._selective import SelectiveSection
 
 __all__ = ["READERS", "sections_from_dict"]
 
-READERS: dict[str, Callable[[Mapping[str, Any]], Section]] = {}
+READERS: dict[str, Callable[[Mapping[str, Any]], Section]] = {
+    "calibration": CalibrationSection.from_dict,
+    "selective": SelectiveSection.from_dict,
+    "conformal": ConformalSection.from_dict,
+    "scope": ScopeSection.from_dict,
+}
 """A section's name → what makes it from its `as_dict()`."""
 
 

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.evaluation import Section
+from tunesmith.recipes._calibrate import calibration, conformal, selective
 from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._scope import scope
 from tunesmith.tasks import Task
 from tunesmith.types import Dataset, Inputs, Outputs
 
@@ -55,7 +57,7 @@ class Examined:
 
 Examination: TypeAlias = Callable[[Examined, Listener], Section | None]
 
-EXAMINATIONS: tuple[Examination, ...] = ()
+EXAMINATIONS: tuple[Examination, ...] = (calibration, selective, conformal, scope)
 """In the order of the report; one that has nothing to say gives None."""
 
 
