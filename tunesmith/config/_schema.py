@@ -269,9 +269,9 @@ class EvaluationConfig(Section):
     """Level of the intervals."""
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
     """Bootstrap resamples behind the intervals."""
-    conformal: Literal["lac", "aps"] = "lac"
-    """How sets of labels are made: lac: the smallest on average; aps: larger where a text is hard,
-    and by about one label in all."""
+    conformal: Literal["lac", "raps"] = "lac"
+    """How sets of labels are made: lac: the smallest on average; raps: larger where a text is hard,
+    and in all."""
 
 
 class RunConfig(Section):

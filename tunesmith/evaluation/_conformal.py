@@ -41,7 +41,7 @@ def fit_conformal(
     cannot give are left out.
 
     "lac" has the smallest sets on average for a coverage (Sadinle, Lei and Wasserman 2019), and is
-    the default; "aps" makes sets of hard rows larger and all of them larger by about one label.
+    the default; "raps" has larger sets where a row is hard, and larger ones in all.
 
     Args:
         probabilities: [n, labels], of rows that the model and its calibration were not fitted on.

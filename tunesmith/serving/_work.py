@@ -9,8 +9,9 @@ from dataclasses import replace
 from operator import itemgetter
 from time import perf_counter
 
-from tunesmith.runtimes import Runtime
+from tunesmith.runtimes import Runtime, answer
 from tunesmith.serving.limits import Limits
+from tunesmith.tasks import Wanted
 from tunesmith.types import Inputs, Prediction
 
 __all__ = ["Work", "mini_batches"]
@@ -32,11 +33,13 @@ class Work:
         inputs: Sequence[Inputs],
         limits: Limits,
         top_k: int | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
         self._runtime = runtime
         self._inputs = inputs
         self._limits = limits
         self._top_k = top_k
+        self._wanted = wanted
         self._batches: list[list[int]] | None = None
         self._answers: dict[int, Prediction] = {}
         self.cut: dict[int, int] = {}
@@ -64,7 +67,7 @@ class Work:
         if self._batches is None:
             self._batches = self._plan()
         chosen = self._batches.pop()
-        predictions = self._runtime.predict([self._inputs[index] for index in chosen])
+        predictions = answer(self._runtime, [self._inputs[index] for index in chosen], self._wanted)
         for index, prediction in zip(chosen, predictions, strict=True):
             self._answers[index] = self._finished(prediction)
         self.inference_s += perf_counter() - started

@@ -16,13 +16,13 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
-from tunesmith.errors import DataError
+from tunesmith.errors import ConfigError, DataError
 from tunesmith.runtimes import Runtime
 from tunesmith.serving._work import Work
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.refusals import Overloaded, Refused
-from tunesmith.tasks import Task
+from tunesmith.tasks import Task, Wanted
 from tunesmith.types import Inputs, Prediction
 
 __all__ = ["Answers", "DataPlane"]
@@ -98,6 +98,7 @@ class DataPlane:
         items: Sequence[object],
         *,
         top_k: int | None = None,
+        wanted: Wanted | None = None,
         place: str = "texts",
         abandoned: Callable[[], Awaitable[bool]] | None = None,
     ) -> Answers:
@@ -106,15 +107,18 @@ class DataPlane:
         Args:
             items: what to answer.
             top_k: how many of the likeliest labels' probabilities to give; None gives all.
+            wanted: what the answers should say beside the labels.
             place: what the protocol calls the list of items, for messages.
             abandoned: asked between mini-batches whether nobody waits for the answer any more.
 
         Raises:
-            Refused: an item is wrong, or there are too many of them.
+            Refused: an item is wrong, there are too many of them, or the model cannot give what is
+                wanted.
             Overloaded: the queue is full, or the answer took too long.
         """
+        self._check(wanted)
         inputs = self._read(items, place)
-        work = Work(self.runtime, inputs, self.limits, top_k)
+        work = Work(self.runtime, inputs, self.limits, top_k, wanted)
         with self._admitted():
             await self._finish(work, abandoned)
         self._mean_s = 0.9 * self._mean_s + 0.1 * work.inference_s
@@ -128,6 +132,17 @@ class DataPlane:
         return Answers(
             work.predictions(), work.cut, work.num_tokens, work.queue_s, work.inference_s
         )
+
+    def _check(self, wanted: Wanted | None) -> None:
+        if not wanted:
+            return
+        try:
+            self.task.check(wanted)
+        except ConfigError as error:
+            first = error.faults[0]
+            raise Refused(
+                "invalid_request", first.what, where=first.where, mend=first.mend
+            ) from error
 
     def _read(self, items: Sequence[object], place: str) -> list[Inputs]:
         if not items:

@@ -22,7 +22,9 @@ from tunesmith.serving.refusals import Refused
 __all__ = ["router"]
 
 _FAULTS = {
+    "bool_type": "must be true or false",
     "extra_forbidden": "is not known here",
+    "float_type": "must be a number",
     "greater_than_equal": "must be at least 1",
     "int_from_float": "must be a whole number",
     "int_type": "must be a whole number",
@@ -56,7 +58,7 @@ def router(plane: DataPlane, *, name: str) -> APIRouter:
         """Answers a list of texts, in their order."""
         asked = _parsed(await _body(request, plane.limits.timeout_s))
         answers = await plane.predict(
-            asked.texts, top_k=asked.top_k, abandoned=request.is_disconnected
+            asked.texts, top_k=asked.top_k, wanted=asked.wanted, abandoned=request.is_disconnected
         )
         return _response(answers, model, plane.runtime.max_length)
 
