@@ -68,7 +68,7 @@ def plain_ece(said, right, bins=15):
     return error
 
 
-@pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
+@pytest.mark.parametrize("scale", [0.4, 0.8, 3.0])
 def test_the_temperature_is_found_again(scale):
     scores, targets = sample(4000, scale=scale)
     fitted = fit_calibration(one(), scores, targets)
@@ -123,6 +123,8 @@ def test_never_worse_on_the_fitted_rows(seed, rows, size, scale):
     scores, targets = sample(rows, size, scale=scale, seed=seed)
     fitted = fit_calibration(one(size), scores, targets)
     places = np.arange(size)
+    if fitted.calibration is None:
+        return
     before = log_loss(targets, softmax(scores), labels=places)
     after = log_loss(targets, fitted.calibration.of_one(scores), labels=places)
     if fitted.calibration.method != "isotonic":
@@ -134,6 +136,16 @@ def test_rows_that_are_all_right_do_not_make_it_certain():
     scores = (5 * np.eye(4)[targets]).astype(np.float32)
     fitted = fit_calibration(one(), scores, targets)
     assert 1 <= fitted.calibration.scale[0] < 3
+
+
+def test_none_where_the_model_is_calibrated():
+    found = []
+    for seed in range(20):
+        scores, targets = sample(500, seed=seed)
+        fitted = fit_calibration(one(), scores, targets)
+        assert (fitted.calibration is None) == (fitted.chosen == "none")
+        found.append(fitted.chosen)
+    assert found.count("none") >= 10
 
 
 def test_too_few_rows():

@@ -93,7 +93,7 @@ def test_the_python_api_answers_alike(calibrated: Run) -> None:
 
 def test_levels_are_checked_before_work_starts(calibrated: Run, tmp_path: Path) -> None:
     wanted = Wanted(coverage=0.77)
-    with pytest.raises(ConfigError, match="0.77 is no level"):
+    with pytest.raises(ConfigError, match=r"0\.77 is no level"):
         recipes.predict(calibrated.bundle, tmp_path / "absent.csv", wanted=wanted)
 
 

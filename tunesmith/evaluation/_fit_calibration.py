@@ -39,6 +39,8 @@ class FittedCalibration:
     """A calibration, and what it was chosen by.
 
     Attributes:
+        calibration: None where the model's own probabilities are no worse.
+        chosen: its method; "none" where there is none.
         losses: method → mean log loss on the rows left out in cross-validation; "none" is the model
             without calibration.
         places: int64 [m], the rows that it was fitted on.
@@ -46,7 +48,8 @@ class FittedCalibration:
             without the row: what new rows will get, for thresholds that are chosen on them.
     """
 
-    calibration: Calibration
+    calibration: Calibration | None
+    chosen: str
     losses: dict[str, float]
     places: NDArray[np.int64]
     held_out: NDArray[np.float64]
@@ -57,11 +60,12 @@ def fit_calibration(
 ) -> FittedCalibration | None:
     """The calibration with the lowest log loss; the simplest that is not clearly worse.
 
-    Temperature scaling is taken unless another kind, where the rows allow it, has a lower
-    cross-validated log loss by more than one standard error of the difference (the rule of Breiman
-    et al., Classification and Regression Trees, 1984). Vector scaling asks for 10 rows of each
-    label, isotonic regression for 50. For several labels a row there is one scale for all, or a
-    scale and a shift for each label, which a label with few rows shares with the others.
+    Temperature scaling is taken where it has a lower cross-validated log loss than the model's own
+    probabilities; another kind, where the rows allow it, if its loss is lower still by more than
+    one standard error of the difference (the rule of Breiman et al., Classification and Regression
+    Trees, 1984). Vector scaling asks for 10 rows of each label, isotonic regression for 50. For
+    several labels a row there is one scale for all, or a scale and a shift for each label, which a
+    label with few rows shares with the others.
 
     Fit on validation rows, never on test rows. Where the same rows chose the epoch, the scores are
     a little better on them than on new rows, and so is the calibration.
@@ -92,12 +96,12 @@ def fit_calibration(
             held_out[name][out] = own.of_many(raw[out]) if several else own.of_one(raw[out])
     losses = {name: _losses(found, truth) for name, found in held_out.items()}
     chosen = _simplest_of_the_best(losses)
-    own = _fits(several)[chosen](raw, truth)
-    plain = Calibration("temperature", (1.0,))
-    unchanged = plain.of_many(raw) if several else plain.of_one(raw)
-    means = {"none": _losses(unchanged, truth), **losses}
     return FittedCalibration(
-        own, {name: float(rows.mean()) for name, rows in means.items()}, places, held_out[chosen]
+        calibration=None if chosen == "none" else _fits(several)[chosen](raw, truth),
+        chosen=chosen,
+        losses={name: float(rows.mean()) for name, rows in losses.items()},
+        places=places,
+        held_out=held_out[chosen],
     )
 
 
@@ -193,11 +197,17 @@ def _fit_isotonic(scores: NDArray[np.float64], targets: NDArray[Any]) -> Calibra
     return Calibration("isotonic", scale, knots=tuple(knots))
 
 
+def _fit_nothing(scores: NDArray[np.float64], targets: NDArray[Any]) -> Calibration:  # noqa: ARG001
+    """What leaves the probabilities as they are."""
+    return Calibration("temperature", (1.0,))
+
+
 def _fits(several: bool) -> dict[str, _Fit]:
     """The kinds there are, the simplest first."""
+    simple: dict[str, _Fit] = {"none": _fit_nothing, "temperature": fit_temperature}
     if several:
-        return {"temperature": fit_temperature, "platt": _fit_platt}
-    return {"temperature": fit_temperature, "vector": _fit_vector, "isotonic": _fit_isotonic}
+        return {**simple, "platt": _fit_platt}
+    return {**simple, "vector": _fit_vector, "isotonic": _fit_isotonic}
 
 
 def _candidates(targets: NDArray[Any], num_labels: int, several: bool) -> dict[str, _Fit]:
@@ -210,12 +220,16 @@ def _candidates(targets: NDArray[Any], num_labels: int, several: bool) -> dict[s
 
 
 def _simplest_of_the_best(losses: dict[str, NDArray[np.float64]]) -> str:
-    """The kind that is better than the simpler ones by more than one standard error."""
+    """The kind that is better than the simpler ones by more than one standard error.
+
+    Temperature scaling has one parameter and a prior, so any gain on rows left out is enough.
+    """
     names = list(losses)
     chosen = names[0]
     for name in names[1:]:
         gain = losses[chosen] - losses[name]
-        if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)):
+        margin = 0.0 if name == "temperature" else gain.std(ddof=1) / np.sqrt(len(gain))
+        if gain.mean() > margin:
             chosen = name
     return chosen
 

@@ -80,7 +80,9 @@ def assure(
 
 def _described(fitted: FittedCalibration) -> str:
     own = fitted.calibration
-    before, after = fitted.losses["none"], fitted.losses[own.method]
+    before, after = fitted.losses["none"], fitted.losses[fitted.chosen]
+    if own is None:
+        return f"not calibrated: its own probabilities are best on validation rows ({before:.3f})"
     kind = f"temperature {1 / own.scale[0]:.2f}" if own.method == "temperature" else own.method
     return f"calibrated on validation rows ({kind}): log loss there {before:.3f} → {after:.3f}"
 
