@@ -11,7 +11,7 @@ from tunesmith.pages import even_ticks
 __all__ = ["Chart", "Mark", "chart", "share_axis"]
 
 WIDTH, HEIGHT = 420, 300
-LEFT, RIGHT, TOP, BOTTOM = 56, 404, 12, 252
+LEFT, RIGHT, TOP, BOTTOM = 56, 394, 12, 252
 _MOST_TICKS = 6
 _LARGEST, _SMALLEST = 9.0, 2.5
 
