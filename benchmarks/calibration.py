@@ -115,6 +115,7 @@ def measure(run: Path, unseen: list[str] | None) -> dict:
         "method": sections["calibration"]["method"],
         "ece_before": before,
         "ece_after": (ece["after"] or ece["before"])["value"],
+        "ece_by_chance": sections["calibration"]["chance"]["before"],
         "ece_interval": [(ece["after"] or ece["before"])[end] for end in ("low", "high")],
         "scope": {
             own["kind"]: {name: value["value"] for name, value in own["auroc"].items()}
@@ -222,7 +223,9 @@ def summarise(name: str, found: list[dict]) -> None:
     before, after = mean(f["ece_before"] for f in found), mean(f["ece_after"] for f in found)
     fine = after <= before / 2 or before < 2 or after < 2
     print(f"\n{name}, {len(found)} runs ({', '.join(str(f['method']) for f in found)})")
-    print(f"  ECE {before:.2f} % → {after:.2f} %: {'as wanted' if fine else 'NOT as wanted'}")
+    chance = mean(f["ece_by_chance"] for f in found)
+    said = "as wanted" if fine else "NOT as wanted"
+    print(f"  ECE {before:.2f} % → {after:.2f} %, {chance:.2f} % by chance alone: {said}")
     for kind in found[0].get("sets", {}):
         for asked in found[0]["sets"][kind]:
             reached, exact, size = zip(*(f["sets"][kind][asked] for f in found), strict=True)

@@ -208,6 +208,17 @@ def test_the_error_of_a_calibrated_model_is_near_zero():
     assert bad.ece.low > 0.1
 
 
+def test_what_chance_alone_would_show():
+    scores, _ = sample(500)
+    probabilities = softmax(scores)
+    said = probabilities.max(axis=1)
+    generator = np.random.default_rng(0)
+    drawn = [plain_ece(said, generator.random(500) < said) for _ in range(300)]
+    targets = probabilities.argmax(axis=1)
+    found = calibration_figures(one(), targets, probabilities, resamples=20)
+    assert found.chance == pytest.approx(np.mean(drawn), rel=0.1)
+
+
 def test_very_many_cells_leave_the_error_by_label_out(monkeypatch):
     monkeypatch.setattr("tunesmith.evaluation._calibration.MOST_CELLS", 100)
     scores, targets = sample(200)

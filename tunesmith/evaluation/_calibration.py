@@ -57,6 +57,8 @@ class CalibrationFigures:
             row (Brier 1950), or the mean over them where a row may have several.
         log_loss: in nats.
         bins: those of `ece` that hold answers.
+        chance: about the `ece` that a perfectly calibrated model with these probabilities would
+            show on so many rows, by chance alone.
     """
 
     ece: Estimate
@@ -65,6 +67,7 @@ class CalibrationFigures:
     brier: Estimate
     log_loss: Estimate
     bins: tuple[Bin, ...]
+    chance: float
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
@@ -72,10 +75,11 @@ class CalibrationFigures:
         estimates: dict[str, Any] = {
             name: None if saved[name] is None else Estimate(**saved[name]) for name in _ESTIMATES
         }
-        return cls(**estimates, bins=tuple(Bin(**own) for own in saved["bins"]))
+        bins = tuple(Bin(**own) for own in saved["bins"])
+        return cls(**estimates, bins=bins, chance=saved["chance"])
 
 
-_ESTIMATES = tuple(entry.name for entry in fields(CalibrationFigures) if entry.name != "bins")
+_ESTIMATES = ("ece", "adaptive_ece", "classwise_ece", "brier", "log_loss")
 
 
 def calibration_figures(
@@ -131,7 +135,18 @@ def calibration_figures(
         brier=mean("brier"),
         log_loss=mean("log_loss"),
         bins=_filled(_bins(said), said, right),
+        chance=_chance(said),
     )
+
+
+def _chance(said: NDArray[np.float64]) -> float:
+    """The mean size of each bin's gap, where answers are right as often as is said.
+
+    The gap is then a sum of independent terms of mean 0, about normal, whose mean size is the
+    square root of 2 / pi times its variance.
+    """
+    variances = np.bincount(_bins(said), said * (1 - said), minlength=NUM_BINS)
+    return float(np.sqrt(2 * variances / np.pi).sum() / len(said))
 
 
 def _blocks(
@@ -267,6 +282,7 @@ class CalibrationSection:
                 if self.before.classwise_ece is not None or name != "classwise_ece"
             ],
             "charts": [self._chart(title, own) for title, own in both],
+            "chance": (self.after or self.before).chance,
             "confidence": f"{100 * self.confidence:g}",
         }
 
@@ -311,12 +327,16 @@ class CalibrationSection:
             "before": _bin_dicts(self.before),
             "after": None if self.after is None else _bin_dicts(self.after),
         }
+        values["chance"] = {
+            "before": self.before.chance,
+            "after": None if self.after is None else self.after.chance,
+        }
         return {**values, "num_rows": self.num_rows, "confidence": self.confidence}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """What `as_dict` described."""
-        names = (*_ESTIMATES, "bins")
+        names = (*_ESTIMATES, "bins", "chance")
         before, after = ({name: saved[name][side] for name in names} for side in _SIDES)
         return cls(
             saved["method"],
