@@ -64,16 +64,21 @@ def outside_texts(
         seed: of what is drawn.
     """
     generator = np.random.default_rng(seed)
-    own = {str(value) for part in (dataset, known) if part is not None for value in part.columns[0]}
-    foreign: list[str] = []
-    for sample in samples.SAMPLES:
-        texts = [str(text) for text in read_table(sample.path).column(sample.text) if text]
+    domains = [
+        [str(text) for text in read_table(sample.path).column(sample.text) if text]
+        for sample in samples.SAMPLES
+    ]
+    everyday = Path(samples.__file__).with_name("everyday.txt").read_text(encoding="utf-8")
+    foreign = {*everyday.splitlines(), *(text for texts in domains for text in texts)}
+    parts = [part.columns[0] for part in (dataset, known) if part is not None]
+    own = {text for column in parts for text in column if text in foreign}
+    drawn: list[str] = []
+    for texts in domains:
         if sum(text in own for text in texts) <= _KNOWN_SHARE * len(texts):
             chosen = generator.choice(len(texts), min(_TEXTS_A_KIND // 2, len(texts)), False)
-            foreign += [texts[place] for place in chosen]
-    everyday = Path(samples.__file__).with_name("everyday.txt").read_text(encoding="utf-8")
+            drawn += [texts[place] for place in chosen]
     return {
-        "other domains": foreign,
+        "other domains": drawn,
         "everyday, many languages": [text for text in everyday.splitlines() if text not in own],
         "own words, mixed": _mixed([str(value) for value in dataset.columns[0]], generator),
     }
