@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Run,
     )
     from tunesmith.runtimes import Runtime
+    from tunesmith.types import Prediction
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ __all__ = [
     "explain",
     "explain_data",
     "load",
+    "predict",
     "resume",
     "serve",
     "train",
@@ -446,6 +448,38 @@ def load(bundle: str | Path | Bundle) -> Runtime:
     from tunesmith import runtimes
 
     return runtimes.load(bundle)
+
+
+def predict(
+    model: str | Path | Bundle | Runtime,
+    items: Sequence[object],
+    *,
+    abstain_below: float | None = None,
+    precision: float | None = None,
+    coverage: float | None = None,
+    scope: bool = False,
+) -> list[Prediction]:
+    """Answers a list of texts, and says how far the answers can be trusted.
+
+    Args:
+        model: a bundle, or one that `load` gave, which saves loading it again.
+        items: texts; for models that read two, pairs or mappings by field name.
+        abstain_below: answers that are less likely get `abstained`.
+        precision: the same, so that so many of the others are right, such as 0.95.
+        coverage: each answer gets a `label_set` that holds the true label so often.
+        scope: each answer says whether the text is `in_scope`: like the training data.
+
+    Raises:
+        ConfigError: the model's validation rows do not vouch for what is asked.
+        BundleError: it is no bundle, or was changed.
+        DataError: an item is not what the model reads.
+    """
+    from tunesmith import runtimes
+    from tunesmith.tasks import Wanted
+
+    wanted = Wanted(abstain_below, precision, coverage, scope)
+    runtime = model if isinstance(model, runtimes.Runtime) else runtimes.load(model)
+    return runtimes.answer(runtime, items, wanted)
 
 
 def serve(

@@ -215,11 +215,20 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class LabelPrediction:
-    """The answer of a single-label task. `probabilities` sums to 1."""
+    """The answer of a single-label task. `probabilities` sums to 1.
+
+    Attributes:
+        abstained: whether the answer is too unsure to be used, where that was asked.
+        label_set: labels of which one is the true one, as often as was asked; the likeliest first.
+        in_scope: whether the input is like the training data, where that was asked.
+    """
 
     label: str
     probability: float
     probabilities: Mapping[str, float]
+    abstained: bool | None = None
+    label_set: tuple[str, ...] | None = None
+    in_scope: bool | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -227,19 +236,30 @@ class LabelPrediction:
         return (self.label,)
 
     def as_dict(self) -> dict[str, Any]:
-        return {
+        values: dict[str, Any] = {
             "label": self.label,
             "probability": self.probability,
             "probabilities": dict(self.probabilities),
         }
+        if self.abstained is not None:
+            values["abstained"] = self.abstained
+        if self.label_set is not None:
+            values["label_set"] = list(self.label_set)
+        if self.in_scope is not None:
+            values["in_scope"] = self.in_scope
+        return values
 
 
 @dataclass(frozen=True, slots=True)
 class LabelsPrediction:
-    """The answer of a multi-label task: every label whose probability reaches its threshold."""
+    """The answer of a multi-label task: every label whose probability reaches its threshold.
+
+    `in_scope` says whether the input is like the training data, where that was asked.
+    """
 
     labels: tuple[str, ...]
     probabilities: Mapping[str, float]
+    in_scope: bool | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -247,7 +267,8 @@ class LabelsPrediction:
         return tuple(label for label in self.probabilities if label in self.labels)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"labels": list(self.labels), "probabilities": dict(self.probabilities)}
+        values = {"labels": list(self.labels), "probabilities": dict(self.probabilities)}
+        return values if self.in_scope is None else {**values, "in_scope": self.in_scope}
 
 
 Prediction: TypeAlias = LabelPrediction | LabelsPrediction

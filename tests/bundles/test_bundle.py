@@ -136,7 +136,7 @@ def _later_format(values: dict[str, object]) -> str:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (_later_format, r"has format 99; this Tunesmith reads formats up to 2"),
+        (_later_format, r"has format 99; this Tunesmith reads formats up to 3"),
         (lambda values: json.dumps(values), "changed or damaged"),
         (lambda values: json.dumps(values, ensure_ascii=False, indent=2), "changed or damaged"),
         (lambda values: json.dumps({**values, "name": "x"}, indent=2) + "\n", "changed"),

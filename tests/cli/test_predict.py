@@ -64,3 +64,26 @@ def test_a_wrong_column(invoke: Invoke, small: Path) -> None:
     assert "column 'text' does not exist" in result.err
     assert "did you mean 'txet'?" in result.err
     assert not Path("out.csv").exists()
+
+
+def test_what_the_model_was_not_given_is_refused(invoke: Invoke, small: Path) -> None:
+    result = invoke(
+        *("predict", small / "run", small / "topics.csv", "-o", "out.csv"),
+        *("--precision", "0.95", "--coverage", "0.9", "--scope"),
+    )
+    assert result.code == 2
+    for option in ("precision", "coverage", "scope"):
+        assert f"{option}: the model was not given this when it was trained" in result.err
+    assert not Path("out.csv").exists()
+
+
+def test_unsure_answers_are_marked(invoke: Invoke, small: Path) -> None:
+    result = invoke(
+        *("predict", small / "run", small / "topics.csv", "-o", "out.csv", "--abstain-below", "0.9")
+    )
+    assert result.code == 0
+    with Path("out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["text", "topic", "label", "probability", "abstained"]
+    for row in rows:
+        assert row["abstained"] == str(float(row["probability"]) < 0.9).lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from fastapi import FastAPI
@@ -14,11 +14,27 @@ from fastapi.testclient import TestClient
 from tunesmith.runtimes import Runtime
 from tunesmith.serving import LOOPBACK_HOSTS, Guards, Limits, create_app
 from tunesmith.serving.security import Access
-from tunesmith.tasks import Field, MultiLabelClassification, Task, TextClassification
+from tunesmith.tasks import (
+    Calibration,
+    Conformal,
+    Field,
+    MultiLabelClassification,
+    Scope,
+    Selective,
+    Task,
+    TextClassification,
+)
 from tunesmith.types import Inputs, Outputs, Prediction
 
 LABELS = ("billing", "delivery", "praise", "refund")
 ONE_LABEL = TextClassification((Field("text"),), LABELS)
+ASSURED = replace(
+    ONE_LABEL,
+    calibration=Calibration("temperature", (2.0,)),
+    selective=Selective(((0.9, 0.6),), 0.95, 200),
+    conformal=Conformal("lac", ((0.8, (0.5,)), (0.9, (0.8,))), 200),
+    scope=Scope("energy", 1.5, 0.95),
+)
 MANY_LABELS = MultiLabelClassification((Field("text"),), LABELS)
 PAIRS = TextClassification((Field("question"), Field("answer")), LABELS)
 

@@ -8,7 +8,10 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from .hash_runtime import LABELS, MANY_LABELS, PAIRS, HashRuntime
+from tunesmith.runtimes import answer
+from tunesmith.tasks import Wanted
+
+from .hash_runtime import ASSURED, LABELS, MANY_LABELS, PAIRS, HashRuntime
 
 Serve = Callable[..., TestClient]
 
@@ -95,3 +98,55 @@ def test_reads_every_spelling_of_the_media_type(client: TestClient, media_type: 
     headers = {"content-type": media_type}
     answer = client.post("/v1/predict", content=b'{"texts": ["a"]}', headers=headers)
     assert answer.status_code == 200
+
+
+def test_answers_say_what_is_wanted(serve: Serve) -> None:
+    runtime = HashRuntime(task=ASSURED)
+    client = serve(runtime)
+    asked = {"texts": ["a b c", "d", "e f"], "precision": 0.9, "coverage": 0.9, "scope": True}
+    wanted = Wanted(precision=0.9, coverage=0.9, scope=True)
+    answers = client.post("/v1/predict", json={**asked, "top_k": 1}).json()["predictions"]
+    alone = answer(runtime, asked["texts"], wanted)
+    for got, own in zip(answers, alone, strict=True):
+        assert len(got.pop("probabilities")) == 1
+        expected = own.as_dict()
+        del expected["probabilities"]
+        assert got == expected
+        assert {"abstained", "label_set", "in_scope"} <= set(got)
+    plain = client.post("/v1/predict", json={"texts": ["a"], "scope": False}).json()
+    assert set(plain["predictions"][0]) == {"label", "probability", "probabilities"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"coverage": 0.77}, "coverage: 0.77 is no level"),
+        ({"precision": 2}, "precision: 2 is not between 0 and 1"),
+        ({"abstain_below": "0.5"}, "abstain_below: must be a number"),
+        ({"scope": 1}, "scope: must be true or false"),
+        ({"abstain_below": 0.5, "precision": 0.9}, "leave abstain_below out"),
+    ],
+)
+def test_refuses_what_it_cannot_give(serve: Serve, asked: dict[str, object], words: str) -> None:
+    client = serve(HashRuntime(task=ASSURED))
+    response = client.post("/v1/predict", json={"texts": ["a"], **asked})
+    assert response.status_code == 422
+    assert response.json()["error"]["code"] == "invalid_request"
+    assert words in response.json()["error"]["message"]
+
+
+def test_a_model_without_it_says_so(client: TestClient) -> None:
+    response = client.post("/v1/predict", json={"texts": ["a"], "scope": True})
+    assert response.status_code == 422
+    assert "was not given this when it was trained" in response.json()["error"]["message"]
+
+
+def test_the_document_names_the_levels(serve: Serve, client: TestClient) -> None:
+    def properties(own: TestClient) -> dict[str, dict[str, object]]:
+        body = own.get("/openapi.json").json()["paths"]["/v1/predict"]["post"]["requestBody"]
+        return body["content"]["application/json"]["schema"]["properties"]
+
+    assured = properties(serve(HashRuntime(task=ASSURED)))
+    assert assured["coverage"]["enum"] == [0.8, 0.9, None]
+    assert assured["precision"]["enum"] == [0.9, None]
+    assert not {"coverage", "precision", "scope"} & set(properties(client))

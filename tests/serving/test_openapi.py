@@ -11,11 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 
-from .hash_runtime import PAIRS, HashRuntime, make_app, wait_until_ready
+from .hash_runtime import ASSURED, PAIRS, HashRuntime, make_app, wait_until_ready
 
 pytestmark = pytest.mark.slow
 
-APPS = {"one": make_app(HashRuntime()), "pairs": make_app(HashRuntime(task=PAIRS))}
+APPS = {
+    "one": make_app(HashRuntime(task=ASSURED)),
+    "pairs": make_app(HashRuntime(task=PAIRS)),
+}
 SCHEMAS = {name: schemathesis.openapi.from_dict(app.openapi()) for name, app in APPS.items()}
 
 

@@ -13,7 +13,7 @@ from tunesmith.errors import BundleError
 
 __all__ = ["FORMAT_VERSION", "MANIFEST", "Ancestor", "BaseFacts", "Manifest", "file_digest"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 
 _ABSENT_WHERE_NONE = ("lineage", "forgetting")
@@ -50,7 +50,8 @@ class Manifest(BaseModel):
 
     `files` maps each other file's path to its sha256; `digest` is the sha256 of the manifest itself
     without that field, so that it stands for the whole bundle. `lineage` and `forgetting` came with
-    format 2: they are left out of the file where they are None.
+    format 2: they are left out of the file where they are None. Format 3 has in `task` what was
+    fitted on validation rows, which a reader of older formats would pass over and answer otherwise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -21,6 +21,25 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the output file if it exists.")
     ] = False,
+    abstain_below: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Mark answers less likely than P in a column 'abstained'."),
+    ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", help="The same, so that a share P of the others is right, such as 0.95."
+        ),
+    ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", help="Add 'label_set': labels that hold the true one with probability P."
+        ),
+    ] = None,
+    scope: Annotated[
+        bool, typer.Option("--scope", help="Add 'in_scope': whether a text is like the training's.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add a label and its probability to every row of a file.
@@ -32,10 +51,14 @@ def predict(
     from tunesmith import recipes
     from tunesmith.cli._console import ConsoleListener
     from tunesmith.cli._output import errors, out, print_json
+    from tunesmith.tasks import Wanted
 
     listener = ConsoleListener(errors)
     try:
-        result = recipes.predict(bundle, data, output, overwrite=overwrite, listener=listener)
+        wanted = Wanted(abstain_below, precision, coverage, scope)
+        result = recipes.predict(
+            bundle, data, output, overwrite=overwrite, wanted=wanted, listener=listener
+        )
     finally:
         listener.close()
     if as_json:

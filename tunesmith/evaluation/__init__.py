@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from tunesmith.evaluation._baselines import Baseline, MajorityBaseline, TfidfBaseline
+from tunesmith.evaluation._calibration import (
+    CalibrationFigures,
+    CalibrationSection,
+    calibration_figures,
+)
 from tunesmith.evaluation._card_parts import ModelCard
 from tunesmith.evaluation._comparison import (
     ChangedRow,
@@ -10,6 +15,7 @@ from tunesmith.evaluation._comparison import (
     compare_answers,
     joint_labels,
 )
+from tunesmith.evaluation._conformal import ConformalSection, conformal_section, fit_conformal
 from tunesmith.evaluation._cross_validation import CrossValidation, FoldFigures
 from tunesmith.evaluation._errors import Errors, judge_errors
 from tunesmith.evaluation._evaluate import (
@@ -20,6 +26,7 @@ from tunesmith.evaluation._evaluate import (
 )
 from tunesmith.evaluation._expectations import Expectations, read_expectations
 from tunesmith.evaluation._fairness import Fairness, judge_fairness
+from tunesmith.evaluation._fit_calibration import FittedCalibration, fit_calibration
 from tunesmith.evaluation._folds import Spread, spread
 from tunesmith.evaluation._forgetting import (
     Answers,
@@ -33,7 +40,9 @@ from tunesmith.evaluation._perturbations import PERTURBATIONS, Perturbation
 from tunesmith.evaluation._report import Candidate, Report
 from tunesmith.evaluation._robustness import Robustness, judge_robustness
 from tunesmith.evaluation._schema import report_schema
+from tunesmith.evaluation._scope import ScopeSection, auroc, fit_scope, scope_section
 from tunesmith.evaluation._section import Section
+from tunesmith.evaluation._selective import SelectiveSection, fit_selective, selective_section
 from tunesmith.evaluation._slices import Slices, judge_slices
 from tunesmith.evaluation._thresholds import choose_thresholds
 from tunesmith.evaluation._verdict import Outcome, Verdict, check_names, hold_against
@@ -43,15 +52,19 @@ __all__ = [
     "PERTURBATIONS",
     "Answers",
     "Baseline",
+    "CalibrationFigures",
+    "CalibrationSection",
     "Candidate",
     "CardFacts",
     "ChangedRow",
     "Comparison",
+    "ConformalSection",
     "Cost",
     "CrossValidation",
     "Errors",
     "Expectations",
     "Fairness",
+    "FittedCalibration",
     "FoldFigures",
     "Forgetting",
     "LabelChange",
@@ -63,18 +76,27 @@ __all__ = [
     "Perturbation",
     "Report",
     "Robustness",
+    "ScopeSection",
     "Section",
+    "SelectiveSection",
     "Slices",
     "Spread",
     "TfidfBaseline",
     "Verdict",
     "WeakSlices",
+    "auroc",
+    "calibration_figures",
     "check_names",
     "choose_thresholds",
     "compare_answers",
+    "conformal_section",
     "confusion_matrix",
     "evaluate",
     "find_weak_slices",
+    "fit_calibration",
+    "fit_conformal",
+    "fit_scope",
+    "fit_selective",
     "hold_against",
     "joint_labels",
     "judge_errors",
@@ -88,5 +110,7 @@ __all__ = [
     "paired_difference",
     "read_expectations",
     "report_schema",
+    "scope_section",
+    "selective_section",
     "spread",
 ]

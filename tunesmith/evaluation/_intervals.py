@@ -22,6 +22,7 @@ __all__ = [
     "difference_interval",
     "effective_share",
     "mean_interval",
+    "percentile_interval",
     "rare_label_factor",
     "wider",
     "wilson_f1",
@@ -198,6 +199,16 @@ def bootstrap_interval(
     reach = _z(confidence) * error * transform.slope(centre)
     low, high = transform.back(middle - reach), transform.back(middle + reach)
     return Estimate(value, min(low, value), max(high, value))
+
+
+def percentile_interval(value: float, samples: NDArray[np.float64], confidence: float) -> Estimate:
+    """The middle `confidence` share of the samples, widened where needed to hold the value.
+
+    For figures that have no scale of their own and are hardly biased, such as mean sizes of sets.
+    """
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail])
+    return Estimate(value, min(float(low), value), max(float(high), value))
 
 
 def difference_interval(

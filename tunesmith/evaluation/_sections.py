@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tunesmith.evaluation._calibration import CalibrationSection
+from tunesmith.evaluation._conformal import ConformalSection
 from tunesmith.evaluation._errors import Errors
 from tunesmith.evaluation._fairness import Fairness
 from tunesmith.evaluation._robustness import Robustness
+from tunesmith.evaluation._scope import ScopeSection
 from tunesmith.evaluation._section import Section
+from tunesmith.evaluation._selective import SelectiveSection
 from tunesmith.evaluation._slices import Slices
 from tunesmith.evaluation._weak_slices import WeakSlices
 
@@ -20,6 +24,10 @@ READERS: dict[str, Callable[[Mapping[str, Any]], Section]] = {
     "robustness": Robustness.from_dict,
     "slices": Slices.from_dict,
     "weak_slices": WeakSlices.from_dict,
+    "calibration": CalibrationSection.from_dict,
+    "selective": SelectiveSection.from_dict,
+    "conformal": ConformalSection.from_dict,
+    "scope": ScopeSection.from_dict,
 }
 """A section's name → what makes it from its `as_dict()`."""
 

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from tunesmith.config import EvaluationConfig
 from tunesmith.evaluation import Section
+from tunesmith.recipes._calibrate import calibration, conformal, selective
 from tunesmith.recipes._errors import errors
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._robustness import robustness
+from tunesmith.recipes._scope import scope
 from tunesmith.recipes._slices import fairness, slices, weak_slices
 from tunesmith.tasks import Task
 from tunesmith.types import Dataset, Inputs, Outputs
@@ -61,7 +63,10 @@ class Examined:
 
 Examination: TypeAlias = Callable[[Examined, Listener], Section | None]
 
-EXAMINATIONS: tuple[Examination, ...] = (slices, weak_slices, fairness, robustness, errors)
+EXAMINATIONS: tuple[Examination, ...] = (
+    *(calibration, selective, conformal, scope),
+    *(slices, weak_slices, fairness, robustness, errors),
+)
 """In the order of the report; one that has nothing to say gives None."""
 
 

@@ -14,8 +14,9 @@ from tunesmith.bases import score, tokenize
 from tunesmith.config import RunConfig
 from tunesmith.evaluation import Candidate, evaluate, paired_difference
 from tunesmith.recipes._baselines import FittedBaseline
+from tunesmith.recipes._calibrate import assure
 from tunesmith.recipes._examine import Examined
-from tunesmith.recipes._fine_tune import Tuned, decide
+from tunesmith.recipes._fine_tune import Tuned
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
@@ -34,7 +35,7 @@ class Judged:
     """The comparison on the test rows.
 
     Attributes:
-        task: the task with the decision rule that is shipped.
+        task: the task as it is shipped, with what was fitted on validation rows.
         candidates: baselines first, the shipped model last.
         chosen: the name of the shipped model.
         targets, probabilities: of the test rows, as the task encodes them; the shipped model's.
@@ -67,14 +68,14 @@ def judge_candidates(
     judging = _Judging(data, config)
     for baseline in baselines:
         judging.add(baseline.name, baseline.task, baseline.test_probabilities, baseline.seconds)
-    probe_task = decide(data.task, data.split.validation, probe.validation_scores)
+    probe_task = assure(data.task, data.split.validation, probe.validation_scores, config)
     judging.add(PROBE, probe_task, _probabilities(probe_task, probe.test_scores), probe.seconds)
     chosen = PROBE if tuned.method == "probe" else FINE_TUNED
     listener.stage("testing the model", len(tokens.test) + len(tokens.validation))
     # In float32, as it is served; the probe's features may have been made in another precision.
     started = time.monotonic()
     validation = score(model.classifier, tokens.validation, on_rows=listener.advance)
-    task = decide(data.task, data.split.validation, validation)
+    task = assure(data.task, data.split.validation, validation, config, listener)
     test = score(model.classifier, tokens.test, on_rows=listener.advance)
     seconds = tuned.seconds + time.monotonic() - started
     judging.add(chosen, task, _probabilities(task, test), seconds)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tunesmith.bundles import Bundle
+from tunesmith.bundles import Bundle, open_bundle
 from tunesmith.data import Table, check_writable, choose_columns, read_table, write_table
 from tunesmith.errors import DataError
 from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
 from tunesmith.runtimes import load
+from tunesmith.tasks import Wanted
 from tunesmith.types import Inputs, LabelPrediction, Prediction
 
 __all__ = ["predict"]
@@ -23,26 +24,33 @@ def predict(
     output: Path | None = None,
     *,
     overwrite: bool = False,
+    wanted: Wanted | None = None,
     listener: Listener | None = None,
 ) -> Table:
     """Predicts every row of a file; the input's columns are kept.
 
     Added are `label` and `probability`; for several labels a row `labels`, a list, and
-    `probabilities`, an object (both as JSON in csv). An input column of such a name is kept as
-    `input_label` and so on. Rows without text get no prediction.
+    `probabilities`, an object (both as JSON in csv); and where they are wanted `abstained`,
+    `label_set`, a list, and `in_scope`. An input column of such a name is kept as `input_label` and
+    so on. Rows without text get no prediction.
 
     Args:
         source: a file with the bundle's text columns, or "-" for standard input.
         output: csv, tsv, jsonl or parquet, by its suffix; None: nothing is written.
+        wanted: what to say beside the labels.
 
     Raises:
         BundleError, DataError, OutputError: the bundle, the file or the output cannot be used.
+        ConfigError: the model cannot give what is wanted.
     """
     listener = listener or Silent()
     if output is not None:
         check_writable(output, overwrite=overwrite)
+    opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
+    if wanted:
+        opened.task.check(wanted)
     table = read_table(source)
-    runtime = load(bundle)
+    runtime = load(opened)
     columns = choose_columns(
         table, text=[field.name for field in runtime.task.fields], with_target=False
     )
@@ -59,7 +67,7 @@ def predict(
     if empty:
         rows_have = "row has" if empty == 1 else "rows have"
         listener.warn(f"{empty:,} {rows_have} no text and no prediction")
-    predictions = runtime.task.decode(outputs_in_chunks(runtime, inputs, listener))
+    predictions = runtime.task.decode(outputs_in_chunks(runtime, inputs, listener), wanted)
     result = _with_predictions(table, rows, predictions)
     if output is not None:
         write_table(result, output, overwrite=overwrite)
@@ -79,17 +87,13 @@ def _rows_with_text(table: Table, names: tuple[str, ...]) -> tuple[list[int], li
 
 
 def _with_predictions(table: Table, rows: list[int], predictions: list[Prediction]) -> Table:
-    single = isinstance(predictions[0], LabelPrediction)
-    names = ("label", "probability") if single else ("labels", "probabilities")
+    left_out = "probabilities" if isinstance(predictions[0], LabelPrediction) else ""
+    names = [name for name in predictions[0].as_dict() if name != left_out]
     added: dict[str, list[object]] = {name: [None] * table.num_rows for name in names}
     for row, prediction in zip(rows, predictions, strict=True):
-        values: tuple[object, object]
-        if isinstance(prediction, LabelPrediction):
-            values = (prediction.label, prediction.probability)
-        else:
-            values = (list(prediction.labels), dict(prediction.probabilities))
-        for name, value in zip(names, values, strict=True):
-            added[name][row] = value
+        values = prediction.as_dict()
+        for name in names:
+            added[name][row] = values[name]
     return _keeping_aside(table, names).with_columns(added)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunesmith.bundles import Bundle, open_bundle
+from tunesmith.runtimes._answer import answer
 from tunesmith.runtimes._runtime import Runtime
 
-__all__ = ["Runtime", "load"]
+__all__ = ["Runtime", "answer", "load"]
 
 
 def load(bundle: Bundle | Path | str) -> Runtime:

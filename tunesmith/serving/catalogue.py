@@ -11,7 +11,7 @@ from tunesmith.bundles import Bundle
 from tunesmith.serving.data_plane import Answers, DataPlane
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.refusals import Refused
-from tunesmith.tasks import Task
+from tunesmith.tasks import Task, Wanted
 
 __all__ = ["Catalogue", "OneModel", "Served", "bundle_details", "unknown"]
 
@@ -42,13 +42,19 @@ class Served:
         items: Sequence[object],
         *,
         top_k: int | None = None,
+        wanted: Wanted | None = None,
         place: str = "texts",
         timeout_s: float | None = None,
         abandoned: Callable[[], Awaitable[bool]] | None = None,
     ) -> Answers:
         """Answers every item; see `DataPlane.predict`."""
         answers = await self.plane.predict(
-            items, top_k=top_k, place=place, timeout_s=timeout_s, abandoned=abandoned
+            items,
+            top_k=top_k,
+            wanted=wanted,
+            place=place,
+            timeout_s=timeout_s,
+            abandoned=abandoned,
         )
         if self.watched is not None:
             self.watched(items, answers)

@@ -21,13 +21,13 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.errors import DataError
+from tunesmith.errors import ConfigError, DataError
 from tunesmith.runtimes import Runtime
 from tunesmith.serving.batcher import Batcher, Work
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ModelMetrics
 from tunesmith.serving.refusals import Overloaded, Refused
-from tunesmith.tasks import Task
+from tunesmith.tasks import Task, Wanted
 from tunesmith.types import Inputs, Outputs, Prediction
 
 __all__ = ["Answers", "DataPlane"]
@@ -177,6 +177,7 @@ class DataPlane:
         items: Sequence[object],
         *,
         top_k: int | None = None,
+        wanted: Wanted | None = None,
         place: str = "texts",
         timeout_s: float | None = None,
         abandoned: Callable[[], Awaitable[bool]] | None = None,
@@ -186,14 +187,17 @@ class DataPlane:
         Args:
             items: what to answer.
             top_k: how many of the likeliest labels' probabilities to give; None gives all.
+            wanted: what the answers should say beside the labels.
             place: what the protocol calls the list of items, for messages.
             timeout_s: how long the client waits, where it says so; less than the server's limit.
             abandoned: asked now and then whether nobody waits for the answer any more.
 
         Raises:
-            Refused: an item is wrong, or there are too many of them.
+            Refused: an item is wrong, there are too many of them, or the model cannot give what is
+                wanted.
             Overloaded: the answer would not be, or was not, there in time.
         """
+        self._check(wanted)
         inputs = self._read(items, place)
         patience_s = min(timeout_s or self.limits.timeout_s, self.limits.timeout_s)
         longest = self.runtime.max_length
@@ -214,7 +218,7 @@ class DataPlane:
             inference_s=work.inference_s,
         )
         return Answers(
-            predictions=self._decode(scores, top_k),
+            predictions=self._decode(scores, top_k, wanted),
             scores=scores,
             cut={index: count for index, count in enumerate(counts) if count > longest},
             num_tokens=sum(lengths),
@@ -228,11 +232,24 @@ class DataPlane:
             return self.runtime.count_tokens(inputs)
         return await asyncio.to_thread(self.runtime.count_tokens, inputs)
 
-    def _decode(self, scores: NDArray[np.float32], top_k: int | None) -> list[Prediction]:
+    def _decode(
+        self, scores: NDArray[np.float32], top_k: int | None, wanted: Wanted | None
+    ) -> list[Prediction]:
         if not np.isfinite(scores).all():
             raise ArithmeticError("the runtime gave a score that is not a number")
-        predictions = self.task.decode(Outputs(scores=scores))
+        predictions = self.task.decode(Outputs(scores=scores), wanted)
         return [_with_likeliest(prediction, top_k) for prediction in predictions]
+
+    def _check(self, wanted: Wanted | None) -> None:
+        if not wanted:
+            return
+        try:
+            self.task.check(wanted)
+        except ConfigError as error:
+            first = error.faults[0]
+            raise Refused(
+                "invalid_request", first.what, where=first.where, mend=first.mend
+            ) from error
 
     def _read(self, items: Sequence[object], place: str) -> list[Inputs]:
         if not items:

@@ -11,9 +11,10 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import NDArray
 
+from tunesmith.tasks._wanted import Wanted
 from tunesmith.types import Inputs, Outputs, Prediction, Target
 
-__all__ = ["Field", "Head", "Modality", "Objective", "Task"]
+__all__ = ["Field", "Head", "Modality", "Objective", "Task", "fitted_as_dict"]
 
 Modality: TypeAlias = Literal["text", "image", "audio"]
 Objective: TypeAlias = Literal["cross-entropy", "binary-cross-entropy"]
@@ -83,10 +84,34 @@ class Task(Protocol):
         """
 
     def probabilities(self, outputs: Outputs) -> NDArray[Any]:
-        """The scores as probabilities, float64 [n, labels]."""
+        """The scores as probabilities, float64 [n, labels]; calibrated where that was fitted."""
 
-    def decode(self, outputs: Outputs) -> list[Prediction]:
-        """The n answers that the model's outputs stand for."""
+    def check(self, wanted: Wanted) -> None:
+        """Refuses what `decode` cannot give.
+
+        Raises:
+            ConfigError: something wanted is wrong, or the model was not given it; each is named.
+        """
+
+    def decode(self, outputs: Outputs, wanted: Wanted | None = None) -> list[Prediction]:
+        """The n answers that the model's outputs stand for.
+
+        Args:
+            wanted: what they should say beside the labels.
+
+        Raises:
+            ConfigError: see `check`.
+        """
 
     def as_dict(self) -> Mapping[str, Any]:
         """The task as JSON values, for a bundle's manifest."""
+
+
+def fitted_as_dict(task: Task) -> dict[str, Any]:
+    """What was fitted on validation rows, as JSON values; left out where it was not.
+
+    So the manifests of bundles without it keep the bytes that their digests were taken of.
+    """
+    names = ("calibration", "selective", "conformal", "scope")
+    fitted = {name: getattr(task, name, None) for name in names}
+    return {name: own.as_dict() for name, own in fitted.items() if own is not None}

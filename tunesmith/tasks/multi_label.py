@@ -9,8 +9,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.tasks._assurance import Scope
+from tunesmith.tasks._calibration import Calibration, sigmoid
 from tunesmith.tasks._labels import label_indices, read_inputs
-from tunesmith.tasks._task import Field, Head, Objective
+from tunesmith.tasks._task import Field, Head, Objective, fitted_as_dict
+from tunesmith.tasks._wanted import Wanted, check_wanted
 from tunesmith.types import Inputs, LabelsPrediction, Outputs, Prediction, Target
 
 __all__ = ["MultiLabelClassification"]
@@ -24,11 +27,15 @@ class MultiLabelClassification:
         fields: the text columns read, one or two.
         labels: the labels in the order of the scores.
         thresholds: one probability for each label; 0.5 for all where empty.
+        calibration: from scores to probabilities; sigmoid where None.
+        scope: whether inputs are like the training data, where `decode` is asked for it.
     """
 
     fields: tuple[Field, ...]
     labels: tuple[str, ...]
     thresholds: tuple[float, ...] = ()
+    calibration: Calibration | None = None
+    scope: Scope | None = None
 
     @property
     def name(self) -> str:
@@ -61,11 +68,16 @@ class MultiLabelClassification:
         return encoded
 
     def probabilities(self, outputs: Outputs) -> NDArray[np.float64]:
-        """Sigmoid of the scores."""
+        """Sigmoid of the scores, calibrated where the task has a calibration."""
         assert outputs.scores is not None
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * outputs.scores.astype(np.float64))))
+        if self.calibration is not None:
+            return self.calibration.of_many(outputs.scores)
+        return sigmoid(outputs.scores)
 
-    def decode(self, outputs: Outputs) -> list[Prediction]:
+    def check(self, wanted: Wanted) -> None:
+        check_wanted(wanted, None, None, self.scope, several=True)
+
+    def decode(self, outputs: Outputs, wanted: Wanted | None = None) -> list[Prediction]:
         """The labels at or above their thresholds, the likeliest first."""
         probabilities = self.probabilities(outputs)
         thresholds = np.array(self.thresholds or (0.5,) * len(self.labels))
@@ -74,7 +86,14 @@ class MultiLabelClassification:
             chosen = [int(i) for i in np.argsort(-row, kind="stable") if row[i] >= thresholds[i]]
             named = dict(zip(self.labels, row.tolist(), strict=True))
             predictions.append(LabelsPrediction(tuple(self.labels[i] for i in chosen), named))
-        return predictions
+        if not wanted:
+            return predictions
+        self.check(wanted)
+        assert self.scope is not None
+        assert outputs.scores is not None
+        accepted = self.scope.accepts(outputs.scores, probabilities, several=True)
+        pairs = zip(predictions, accepted, strict=True)
+        return [replace(prediction, in_scope=bool(own)) for prediction, own in pairs]
 
     def as_dict(self) -> Mapping[str, Any]:
         return {
@@ -82,4 +101,5 @@ class MultiLabelClassification:
             "fields": [{"name": f.name, "modality": f.modality} for f in self.fields],
             "labels": list(self.labels),
             "thresholds": list(self.thresholds),
+            **fitted_as_dict(self),
         }

@@ -17,7 +17,9 @@ __all__ = ["media_type", "parsed", "read_body", "read_json"]
 Model = TypeVar("Model", bound=BaseModel)
 
 _FAULTS = {
+    "bool_type": "must be true or false",
     "extra_forbidden": "is not known here",
+    "float_type": "must be a number",
     "greater_than_equal": "must be at least 1",
     "int_from_float": "must be a whole number",
     "int_type": "must be a whole number",

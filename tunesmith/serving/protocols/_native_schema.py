@@ -7,9 +7,11 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunesmith.serving.limits import Limits
-from tunesmith.tasks import MultiLabelClassification, Task
+from tunesmith.tasks import MultiLabelClassification, Task, TextClassification, Wanted
 
 __all__ = ["PredictRequest", "request_body", "response_model"]
+
+_IN_SCOPE = "Whether the text is like the training data; there where asked"
 
 
 class PredictRequest(BaseModel):
@@ -21,6 +23,15 @@ class PredictRequest(BaseModel):
     top_k: int | None = Field(None, ge=1)
     model: str | None = None
     version: str | None = None
+    abstain_below: float | None = None
+    precision: float | None = None
+    coverage: float | None = None
+    scope: bool = False
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the answers should say beside the labels."""
+        return Wanted(self.abstain_below, self.precision, self.coverage, self.scope)
 
 
 class LabelAnswer(BaseModel):
@@ -29,6 +40,11 @@ class LabelAnswer(BaseModel):
     label: str
     probability: float = Field(ge=0, le=1)
     probabilities: dict[str, float]
+    abstained: bool | None = Field(None, description="Too unsure to be used; there where asked")
+    label_set: list[str] | None = Field(
+        None, description="Hold the true label as often as was asked; there where asked"
+    )
+    in_scope: bool | None = Field(None, description=_IN_SCOPE)
 
 
 class LabelsAnswer(BaseModel):
@@ -36,6 +52,7 @@ class LabelsAnswer(BaseModel):
 
     labels: list[str]
     probabilities: dict[str, float]
+    in_scope: bool | None = Field(None, description=_IN_SCOPE)
 
 
 class ModelName(BaseModel):
@@ -92,6 +109,7 @@ def request_body(task: Task, limits: Limits) -> dict[str, Any]:
                 "anyOf": [{"type": "string"}, {"type": "null"}],
                 "description": "Which of its versions; else the one that answers now.",
             },
+            **_options(task),
         },
     }
     example = {"texts": [_example(task)]}
@@ -99,6 +117,33 @@ def request_body(task: Task, limits: Limits) -> dict[str, Any]:
         "required": True,
         "content": {"application/json": {"schema": schema, "example": example}},
     }
+
+
+def _options(task: Task) -> dict[str, Any]:
+    """What may be asked of this task beside the labels, with the levels that it has."""
+    options: dict[str, Any] = {}
+    if isinstance(task, TextClassification):
+        share = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+        options["abstain_below"] = {
+            "anyOf": [share, {"type": "null"}],
+            "description": "Mark answers that are less likely as abstained.",
+        }
+        if task.selective is not None and task.selective.thresholds:
+            options["precision"] = {
+                "enum": [level for level, _ in task.selective.thresholds] + [None],
+                "description": "The same, so that so many of the others are right.",
+            }
+        if task.conformal is not None and task.conformal.quantiles:
+            options["coverage"] = {
+                "enum": [level for level, _ in task.conformal.quantiles] + [None],
+                "description": "Give a set of labels that holds the true one so often.",
+            }
+    if getattr(task, "scope", None) is not None:
+        options["scope"] = {
+            "type": "boolean",
+            "description": "Say whether each text is like the training data.",
+        }
+    return options
 
 
 def _item(task: Task, limits: Limits) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         asked = parsed(body, PredictRequest, _EXAMPLE, {})
         served = catalogue.find(asked.model, asked.version)
         answers = await served.predict(
-            asked.texts, top_k=asked.top_k, abandoned=request.is_disconnected
+            asked.texts, top_k=asked.top_k, wanted=asked.wanted, abandoned=request.is_disconnected
         )
         return _response(answers, served)
 
