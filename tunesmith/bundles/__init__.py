@@ -1,15 +1,20 @@
 """The bundle: weights, tokenizer, task, report and manifest in one immutable folder."""
 
 from tunesmith.bundles._bundle import HELD_OUT, Bundle, is_bundle, open_bundle, write_bundle
-from tunesmith.bundles._manifest import Ancestor, BaseFacts, Manifest, file_digest
+from tunesmith.bundles._manifest import FORMAT_VERSION, Ancestor, BaseFacts, Manifest, file_digest
 from tunesmith.bundles._rows import read_rows, write_rows
+from tunesmith.bundles._runtimes import RuntimeFacts, Runtimes, TokenizerFacts
 
 __all__ = [
+    "FORMAT_VERSION",
     "HELD_OUT",
     "Ancestor",
     "BaseFacts",
     "Bundle",
     "Manifest",
+    "RuntimeFacts",
+    "Runtimes",
+    "TokenizerFacts",
     "file_digest",
     "is_bundle",
     "open_bundle",

@@ -26,6 +26,7 @@ from tunesmith.cli.demo import demo  # noqa: E402
 from tunesmith.cli.doctor import doctor  # noqa: E402
 from tunesmith.cli.evaluate import evaluate  # noqa: E402
 from tunesmith.cli.info import info  # noqa: E402
+from tunesmith.cli.optimize import optimize  # noqa: E402
 from tunesmith.cli.predict import predict  # noqa: E402
 from tunesmith.cli.review import review  # noqa: E402
 from tunesmith.cli.serve import serve  # noqa: E402
@@ -44,7 +45,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for _command in (check, review, train, tune, evaluate, predict, serve, info, doctor, demo):
+for _command in (
+    check,
+    review,
+    train,
+    tune,
+    evaluate,
+    optimize,
+    predict,
+    serve,
+    info,
+    doctor,
+    demo,
+):
     app.command()(_command)
 
 

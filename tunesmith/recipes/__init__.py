@@ -15,6 +15,7 @@ if TYPE_CHECKING or not missing_packages("train"):
     from tunesmith.recipes.demo import demo
     from tunesmith.recipes.evaluate import Evaluation, evaluate
     from tunesmith.recipes.fix import Fixed, fix, require_copy
+    from tunesmith.recipes.optimize import Optimized, optimize
     from tunesmith.recipes.predict import predict
     from tunesmith.recipes.review import OpenReview, review
     from tunesmith.recipes.train import resume, train
@@ -29,6 +30,7 @@ __all__ = [
     "Listener",
     "Machine",
     "OpenReview",
+    "Optimized",
     "Run",
     "Silent",
     "attempt",
@@ -38,6 +40,7 @@ __all__ = [
     "evaluate",
     "examine",
     "fix",
+    "optimize",
     "predict",
     "read_search",
     "require_copy",
