@@ -10,8 +10,8 @@ from tunesmith.optimization._quantize import (
     quantize_embeddings,
     quantize_static,
     quantize_tensors,
-    quantize_tokens,
 )
+from tunesmith.optimization._quantize_tokens import quantize_tokens
 from tunesmith.optimization._speed import Speed, choose, measure_speed
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
 """The graph in eight bits: four ways to quantise what enters a matrix product.
 
-Weights are quantised symmetrically, per output channel or per block of 32. What differs is the scale
-of the activations, and with it whether a text's answer depends on the texts beside it:
+Weights are quantised symmetrically, per output channel or per block of 32. What differs is the
+scale of the activations, and with it whether a text's answer depends on the texts beside it:
 
-* `quantize_tokens`: a scale for each token, found while it runs (Yao et al., ZeroQuant, NeurIPS
-  2022). The products add up whole numbers, so the answer is the same in any batch.
+* `quantize_tokens` (`_quantize_tokens.py`): a scale for each token, found while it runs. The
+  products add up whole numbers, so the answer is the same in any batch.
 * `quantize_blocks`: a scale for each 32 values of each token: finer, slower, the same in any batch.
 * `quantize_tensors`: one scale for the whole batch, as ONNX Runtime's own dynamic quantisation has
   it. A text's answer then depends on the batch, so that such a graph must be given one at a time.
@@ -33,7 +33,6 @@ __all__ = [
     "quantize_embeddings",
     "quantize_static",
     "quantize_tensors",
-    "quantize_tokens",
 ]
 
 Arrays = Mapping[str, NDArray[np.int64]]
@@ -110,75 +109,7 @@ def quantize_static(
         )
 
 
-def quantize_tokens(source: Path, file: Path, *, reduce_range: bool) -> None:
-    """Int8 with a scale for each token.
-
-    A token's values are divided by the largest of them, so that one scale, 1/127, fits all tokens;
-    the products are multiplied by it again. ONNX Runtime fuses the rest into one operator.
-
-    Args:
-        reduce_range: see `quantize_tensors`.
-    """
-    import onnx
-    from onnx import helper, numpy_helper
-
-    model = onnx.load(str(source))
-    graph = model.graph
-    weights = {one.name: one for one in graph.initializer if len(one.dims) == 2}
-    constants = {
-        "step": np.float32(1 / 127), "zero": np.uint8(128), "least": np.float32(1e-9),
-        "last": np.array([-1]),
-    }  # fmt: skip
-    nodes: list[Any] = []
-    scaled: dict[str, str] = {}
-    for node in graph.node:
-        if node.op_type != "MatMul" or node.input[1] not in weights:
-            nodes.append(node)
-            continue
-        read, name, output = node.input[0], node.input[1], node.output[0]
-        if read not in scaled:
-            scaled[read] = f"{read}_tokens"
-            nodes += _scaled_tokens(read, helper)
-        if f"{name}_codes" not in {one.name for one in graph.initializer}:
-            codes, scale = _channel_codes(numpy_helper.to_array(weights[name]), reduce_range)
-            graph.initializer.append(numpy_helper.from_array(codes, f"{name}_codes"))
-            graph.initializer.append(numpy_helper.from_array(scale, f"{name}_scale"))
-        inputs = [f"{read}_codes", f"{name}_codes", "q_step", f"{name}_scale", "q_zero"]
-        nodes += [
-            helper.make_node(
-                "MatMulIntegerToFloat", inputs, [f"{output}_unit"], domain="com.microsoft"
-            ),
-            helper.make_node("Mul", [f"{output}_unit", f"{read}_largest"], [output]),
-        ]
-    graph.initializer.extend(
-        numpy_helper.from_array(np.array(value), f"q_{name}") for name, value in constants.items()
-    )
-    _replace_nodes(model, nodes)
-    onnx.save(model, str(file))
-
-
-def _scaled_tokens(read: str, helper: Any) -> list[Any]:
-    """Nodes that give `read`'s values as bytes, and the largest of each token that they are of."""
-    make = helper.make_node
-    return [
-        make("Abs", [read], [f"{read}_sizes"]),
-        make("ReduceMax", [f"{read}_sizes", "q_last"], [f"{read}_most"], keepdims=1),
-        make("Max", [f"{read}_most", "q_least"], [f"{read}_largest"]),
-        make("Div", [read, f"{read}_largest"], [f"{read}_units"]),
-        make("QuantizeLinear", [f"{read}_units", "q_step", "q_zero"], [f"{read}_codes"]),
-    ]
-
-
-def _channel_codes(
-    weight: NDArray[np.float32], reduce_range: bool
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """A weight [in, out] as bytes, and the scale of each of its outputs, [out]."""
-    most = 63 if reduce_range else 127
-    scale = np.maximum(np.abs(weight).max(axis=0) / most, 1e-12).astype(np.float32)
-    return np.rint(weight / scale).astype(np.int8), scale
-
-
-def _replace_nodes(model: Any, nodes: list[Any]) -> None:
+def replace_nodes(model: Any, nodes: list[Any]) -> None:
     """Gives a graph other nodes, and drops the weights that none of them reads any more."""
     graph = model.graph
     del graph.node[:]
@@ -244,7 +175,7 @@ def quantize_embeddings(file: Path) -> bool:
             helper.make_node("Mul", [f"{output}_float", f"{output}_scale"], [output]),
         ]
     if found:
-        _replace_nodes(model, nodes)
+        replace_nodes(model, nodes)
         onnx.save(model, str(file))
     return found
 

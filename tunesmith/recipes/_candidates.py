@@ -131,7 +131,7 @@ def build_candidates(
     batches = _arrays(bundle, found.tokenizer, calibration)
 
     ways: tuple[tuple[str, Callable[[Path, Path], None], bool], ...] = (
-        ("onnx-int8", partial(quantize_tokens, reduce_range=reduce), False),
+        ("onnx-int8", partial(quantize_tokens, batches=batches, reduce_range=reduce), False),
         ("onnx-int8-block", quantize_blocks, False),
         ("onnx-int8-tensor", partial(quantize_tensors, reduce_range=reduce), True),
         ("onnx-int8-static", partial(quantize_static, batches=batches, reduce_range=reduce), False),
@@ -169,7 +169,7 @@ def tokenizer_facts(bundle: Bundle, inputs: Sequence[Inputs]) -> TokenizerFacts:
     length = bundle.manifest.base.max_length
     if not _same(tokenize(tokenizer, tried, length), tokenize(plain, tried, length)):
         raise BaseModelError(
-            "its tokenizer does more with a text than tokenizer.json says: only torch reads it right",
+            "its tokenizer does more with a text than its tokenizer.json says",
             where=str(bundle.model_path),
         )
     return facts
@@ -203,7 +203,7 @@ def _add_openvino(found: Candidates) -> None:
         found.reasons["openvino"] = "not installed (pip install 'tunesmith[openvino]')"
         return
     for own in list(found.built):
-        if own.name in ("onnx-fp32", "onnx-int8-static"):
+        if own.name in ("onnx-fp32", "onnx-int8", "onnx-int8-static"):
             name = own.name.replace("onnx", "openvino")
             found.built.append(
                 Candidate(name, "openvino", own.precision, own.file, needs=own.needs)
