@@ -125,7 +125,7 @@ def _later_format(values: dict[str, object]) -> str:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (_later_format, r"has format 99; this Tunesmith reads formats up to 2"),
+        (_later_format, r"has format 99; this Tunesmith reads formats up to 3"),
         (lambda values: json.dumps(values), "changed or damaged"),
         (lambda values: json.dumps(values, ensure_ascii=False, indent=2), "changed or damaged"),
         (lambda values: json.dumps({**values, "name": "x"}, indent=2) + "\n", "changed"),
@@ -149,7 +149,9 @@ def as_format_1(folder: Path, **changes: object) -> None:
     """Rewrites a manifest as Tunesmith 0.1.0 wrote it."""
     file = folder / "manifest.json"
     values = json.loads(file.read_text(encoding="utf-8"))
-    assert not {"lineage", "forgetting"} & values.keys(), "only what is known is written"
+    assert not {"lineage", "forgetting", "runtimes"} & values.keys(), (
+        "only what is known is written"
+    )
     values.update(changes, format_version=1, digest="")
     text = json.dumps(values, ensure_ascii=False, indent=2) + "\n"
     values["digest"] = hashlib.sha256(text.encode()).hexdigest()

@@ -199,24 +199,29 @@ def test_a_vocabulary_that_was_cut(
     assert not compare(runtime).verified
 
 
-def test_ranges_that_were_found_on_nothing(
-    compare: Callable[[Runtime], Parity],
-    optimized: Optimized,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("texts", [[""] * 100, ["the same text"] * 100, []])
+def test_rows_that_no_ranges_can_be_found_on(
+    optimized: Optimized, tmp_path: Path, texts: list[str]
 ) -> None:
-    """Empty and equal calibration rows are refused; and if they were not, the gate would see it."""
     bundle = optimized.bundle
     source = bundle.path / str(facts_of(bundle, "onnx-fp32").file)
-    for texts in ([""] * 100, ["the same text"] * 100):
-        with pytest.raises(DataError, match="too few to find"):
-            quantize_static(
-                source, tmp_path / "none.onnx", batches(bundle, texts), reduce_range=False
-            )
-    monkeypatch.setattr("tunesmith.optimization._quantize.check_calibration", lambda rows: None)
-    file = tmp_path / "model.onnx"
-    quantize_static(source, file, batches(bundle, [""] * 4), reduce_range=False)
-    assert not compare(opened(bundle, "onnx-int8-static", file)).verified
+    with pytest.raises(DataError, match="too few to find"):
+        quantize_static(source, tmp_path / "none.onnx", batches(bundle, texts), reduce_range=False)
+    assert not (tmp_path / "none.onnx").exists()
+
+
+def test_ranges_that_fit_no_text(
+    compare: Callable[[Runtime], Parity], spoil: Callable[..., Runtime]
+) -> None:
+    def narrow(model: onnx.ModelProto) -> None:
+        scales = {node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+        assert scales
+        for one in model.graph.initializer:
+            if one.name in scales:
+                values = numpy_helper.to_array(one) * np.float32(0.02)
+                one.CopyFrom(numpy_helper.from_array(np.asarray(values), one.name))
+
+    assert not compare(spoil(narrow, "onnx-int8-static")).verified
 
 
 def batches(bundle: Bundle, texts: list[str]) -> list[Any]:

@@ -92,7 +92,7 @@ def _table(result: Optimized) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("runtime", no_wrap=True)
-    for title in ("MB", "ms a text", "texts/s", "speed", "agreement", "largest gap", "change"):
+    for title in ("MB", "ms", "texts/s", "×", "same", "gap", "points"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("parity")
     reference = result.speed[result.reference]
@@ -104,7 +104,7 @@ def _table(result: Optimized) -> Table:
         if parity is not None:
             change = "–" if parity.change is None else f"{100 * parity.change.value:+.2f}"
             cells = [
-                f"{parity.agreement:.2%}",
+                f"{parity.agreement:.1%}",
                 f"{parity.largest_difference:.3f}",
                 change.replace("-", "−"),
                 "passed" if parity.verified else "refused",
@@ -114,7 +114,7 @@ def _table(result: Optimized) -> Table:
             f"{result.sizes[name] / 1e6:,.1f}" if name in result.sizes else "–",
             f"{speed.latency_ms:.2f}",
             f"{speed.texts_per_s:,.0f}",
-            f"{speed.gain(reference):.1f} ×",
+            f"{speed.gain(reference):.1f}",
             *cells,
             style="bold" if name == result.chosen else None,
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli._options import AsJson, BundleArgument
+from tunesmith.cli._options import AllowUnverified, AsJson, BundleArgument, RuntimeName
 
 
 def predict(
@@ -21,6 +21,8 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the output file if it exists.")
     ] = False,
+    runtime: RuntimeName = None,
+    allow_unverified: AllowUnverified = False,
     as_json: AsJson = False,
 ) -> None:
     """Add a label and its probability to every row of a file.
@@ -35,7 +37,15 @@ def predict(
 
     listener = ConsoleListener(errors)
     try:
-        result = recipes.predict(bundle, data, output, overwrite=overwrite, listener=listener)
+        result = recipes.predict(
+            bundle,
+            data,
+            output,
+            overwrite=overwrite,
+            runtime_name=runtime,
+            allow_unverified=allow_unverified,
+            listener=listener,
+        )
     finally:
         listener.close()
     if as_json:

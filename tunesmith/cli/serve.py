@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli._options import AsJson, BundleArgument, Host, Port
+from tunesmith.cli._options import AllowUnverified, AsJson, BundleArgument, Host, Port, RuntimeName
 
 
 def serve(
@@ -17,13 +17,23 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow addresses that other machines reach.")
     ] = False,
+    runtime: RuntimeName = None,
+    allow_unverified: AllowUnverified = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve a bundle over HTTP, with a page to try it.
 
     Example: tunesmith serve runs/tickets/bundle --port 8080
     """
-    serve_bundle(bundle, host, port, insecure=insecure, as_json=as_json)
+    serve_bundle(
+        bundle,
+        host,
+        port,
+        insecure=insecure,
+        runtime_name=runtime,
+        allow_unverified=allow_unverified,
+        as_json=as_json,
+    )
 
 
 def serve_bundle(
@@ -33,6 +43,8 @@ def serve_bundle(
     *,
     example: str = "Write the text to classify here",
     insecure: bool = False,
+    runtime_name: str | None = None,
+    allow_unverified: bool = False,
     as_json: bool = False,
 ) -> None:
     """Serves, and says where once connections are accepted."""
@@ -54,4 +66,12 @@ def serve_bundle(
         errors.print(Text("Ctrl-C stops the server", style="dim"))
 
     errors.print(Text(f"· loading {bundle}"))
-    serve_until_stopped(bundle, host=host, port=port, insecure=insecure, on_ready=ready)
+    serve_until_stopped(
+        bundle,
+        host=host,
+        port=port,
+        insecure=insecure,
+        runtime_name=runtime_name,
+        allow_unverified=allow_unverified,
+        on_ready=ready,
+    )

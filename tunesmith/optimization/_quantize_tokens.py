@@ -1,13 +1,12 @@
-"""Int8 with a scale for each token: the same answer in any batch, at the speed of one scale for all.
+"""Int8 with a scale for each token: the same answer in any batch, as fast as one scale for all.
 
-ONNX Runtime's own dynamic quantisation takes one scale for all tokens of a batch, so that one token
+ONNX Runtime's own dynamic quantisation takes one scale for all tokens of a batch, so that a token
 with a large value makes those of every text beside it coarser. Here each token has its own (Yao et
 al., ZeroQuant, NeurIPS 2022), in operators that ONNX Runtime and OpenVINO both know.
 
-Channels that are large for every token, or lie on one side of zero as behind a GELU, still waste
-the eight bits of the rest. On calibration rows each channel's middle and width are found, taken off
-the activations, and put into the weights and the bias: SmoothQuant (Xiao et al., ICML 2023) with the
-shift of Outlier Suppression+ (Wei et al., EMNLP 2023). It cancels out exactly, whatever the rows.
+Channels that are large in every token still waste the eight bits of the rest. The largest value of
+each channel is found on calibration rows, and part of it moved from the activations into the
+weights (SmoothQuant, Xiao et al., ICML 2023). It cancels out exactly, whatever the rows are.
 """
 
 from __future__ import annotations
@@ -23,9 +22,7 @@ from tunesmith.optimization._quantize import Arrays, check_calibration, replace_
 
 __all__ = ["quantize_tokens"]
 
-Ranges = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
-
-_BALANCE = 0.5  # how much of a channel's width goes into the weights
+_BALANCE = 0.5  # how much of a channel's size goes into the weights; the paper's
 
 
 def quantize_tokens(
@@ -50,7 +47,7 @@ def quantize_tokens(
         if node.op_type == "MatMul" and node.input[1] in matrices:
             products.setdefault(node.input[0], []).append(node)
     new = _Graph(model, reduce_range)
-    ranges = _ranges(model, list(products), batches)
+    largest = _largest(model, list(products), batches)
     done: set[str] = set()
     for node in model.graph.node:
         if node not in products.get(node.input[0] if node.input else "", ()):
@@ -58,20 +55,21 @@ def quantize_tokens(
         elif node.input[0] not in done:
             # All that read the same activations share their bytes.
             done.add(node.input[0])
-            new.add_products(products[node.input[0]], ranges[node.input[0]])
+            new.add_products(products[node.input[0]], largest[node.input[0]])
     model.graph.initializer.extend(new.constants)
     replace_nodes(model, new.nodes)
     onnx.save(model, str(file))
 
 
-def _ranges(model: Any, names: Sequence[str], batches: Sequence[Arrays]) -> Ranges:
-    """The least and the largest value of each channel, of each tensor, over the rows."""
+def _largest(
+    model: Any, names: Sequence[str], batches: Sequence[Arrays]
+) -> Mapping[str, NDArray[np.float32]]:
+    """The largest value of each channel, whatever its sign, of each tensor, over the rows."""
     import onnx
     import onnxruntime as ort
 
     told = onnx.ModelProto()
     told.CopyFrom(model)
-    names = list(dict.fromkeys(names))
     told.graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
     )
@@ -81,15 +79,12 @@ def _ranges(model: Any, names: Sequence[str], batches: Sequence[Arrays]) -> Rang
         told.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     given = [one.name for one in session.get_inputs()]
-    found: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+    found: dict[str, NDArray[np.float32]] = {}
     for batch in batches:
-        values = session.run(names, {name: batch[name] for name in given})
+        values = session.run(list(names), {name: batch[name] for name in given})
         for name, value in zip(names, values, strict=True):
-            flat = value.reshape(-1, value.shape[-1])
-            low, high = flat.min(axis=0), flat.max(axis=0)
-            if name in found:
-                low, high = np.minimum(low, found[name][0]), np.maximum(high, found[name][1])
-            found[name] = (low, high)
+            own = np.abs(value).reshape(-1, value.shape[-1]).max(axis=0)
+            found[name] = np.maximum(own, found.get(name, own))
     return found
 
 
@@ -109,41 +104,39 @@ class _Graph:
         self._constant("tokens_least", np.array(1e-9, np.float32))
         self._constant("tokens_axis", np.array([-1]))
 
-    def add_products(
-        self, products: Sequence[Any], ranges: tuple[NDArray[np.float32], NDArray[np.float32]]
-    ) -> None:
-        """Puts products of bytes in the place of x [.., in] @ weight [in, out], for the same x."""
+    def add_products(self, products: Sequence[Any], largest: NDArray[np.float32]) -> None:
+        """Puts products of bytes in the place of x [.., in] @ weight [in, out], for the same x.
+
+        Args:
+            largest: [in], of x over the calibration rows.
+        """
         read = products[0].input[0]
         weights = [self._array(self._given[node.input[1]]) for node in products]
-        middle, width = _balanced(np.concatenate(weights, axis=1), *ranges)
-        self._add_tokens(read, middle, width)
+        width = _balanced(np.concatenate(weights, axis=1), largest)
+        self._add_tokens(read, width)
         for node, weight in zip(products, weights, strict=True):
-            name, output = f"{node.output[0]}_weight", node.output[0]
+            output = node.output[0]
             codes, scale = _codes(weight * width[:, None], self._most)
-            self._constant(f"{name}_codes", codes)
-            self._constant(f"{name}_scale", scale)
-            self._constant(f"{name}_middle", middle @ weight)
-            inputs = (f"{read}_codes", f"{name}_codes", "tokens_step", f"{name}_scale")
+            self._constant(f"{output}_weight", codes)
+            self._constant(f"{output}_scale", scale)
+            inputs = (f"{read}_codes", f"{output}_weight", "tokens_step", f"{output}_scale")
             self._node(
-                "MatMulIntegerToFloat", (*inputs, "tokens_zero"), f"{output}_units",
+                "MatMulIntegerToFloat",
+                (*inputs, "tokens_zero"),
+                f"{output}_parts",
                 domain="com.microsoft",
-            )  # fmt: skip
-            self._node("Mul", (f"{output}_units", f"{read}_largest"), f"{output}_moved")
-            self._node("Add", (f"{output}_moved", f"{name}_middle"), output)
+            )
+            self._node("Mul", (f"{output}_parts", f"{read}_largest"), output)
 
-    def _add_tokens(
-        self, read: str, middle: NDArray[np.float32], width: NDArray[np.float32]
-    ) -> None:
+    def _add_tokens(self, read: str, width: NDArray[np.float32]) -> None:
         """The activations as bytes, and each token's largest value, that they are parts of."""
-        self._constant(f"{read}_middle", middle)
         self._constant(f"{read}_inverse", 1 / width)
-        self._node("Sub", (read, f"{read}_middle"), f"{read}_moved")
-        self._node("Mul", (f"{read}_moved", f"{read}_inverse"), f"{read}_even")
+        self._node("Mul", (read, f"{read}_inverse"), f"{read}_even")
         self._node("Abs", (f"{read}_even",), f"{read}_sizes")
         self._node("ReduceMax", (f"{read}_sizes", "tokens_axis"), f"{read}_most", keepdims=1)
         self._node("Max", (f"{read}_most", "tokens_least"), f"{read}_largest")
-        self._node("Div", (f"{read}_even", f"{read}_largest"), f"{read}_parts")
-        inputs = (f"{read}_parts", "tokens_step", "tokens_zero")
+        self._node("Div", (f"{read}_even", f"{read}_largest"), f"{read}_shares")
+        inputs = (f"{read}_shares", "tokens_step", "tokens_zero")
         self._node("QuantizeLinear", inputs, f"{read}_codes")
 
     def _node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> None:
@@ -155,19 +148,16 @@ class _Graph:
         self.constants.append(self._tensor(np.ascontiguousarray(value), name))
 
 
-def _balanced(
-    weight: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Each channel's middle, and by how much its width is divided, both [in].
+def _balanced(weight: NDArray[np.float32], largest: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What each channel of the activations is divided by, [in], with a median of 1.
 
     Args:
         weight: [in, out], of all products with these activations.
-        low, high: [in], the channel's range over the calibration rows.
+        largest: [in], of the activations.
     """
-    middle, half = (high + low) / 2, np.maximum((high - low) / 2, 1e-6)
-    largest = np.maximum(np.abs(weight).max(axis=1), 1e-6)
-    width = half**_BALANCE / largest ** (1 - _BALANCE)
-    return middle.astype(np.float32), (width / np.median(width)).astype(np.float32)
+    own = np.maximum(largest, 1e-6) ** _BALANCE
+    width = own / np.maximum(np.abs(weight).max(axis=1), 1e-6) ** (1 - _BALANCE)
+    return np.asarray(width / np.median(width), dtype=np.float32)
 
 
 def _codes(weight: NDArray[np.float32], most: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

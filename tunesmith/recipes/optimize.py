@@ -11,37 +11,29 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunesmith.bases import available_cores, choose_device
 from tunesmith.bundles import FORMAT_VERSION, Bundle, Runtimes, open_bundle, read_rows, write_bundle
 from tunesmith.errors import BundleError, ConfigError, DataError
-from tunesmith.evaluation import paired_difference
 from tunesmith.optimization import (
     Parity,
     Speed,
     Tolerances,
     choose,
-    judge_parity,
-    measure_speed,
 )
 from tunesmith.recipes._candidates import Candidate, Candidates, build_candidates
 from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._lineage import train_rows_of
 from tunesmith.recipes._listener import Listener, Silent
+from tunesmith.recipes._parity import ROWS_CHECKED, Comparison, compare
 from tunesmith.recipes._sampling import stratified_sample
-from tunesmith.runtimes import REFERENCE, Runtime, load
+from tunesmith.runtimes import REFERENCE, load
 from tunesmith.storage import require_empty, require_space
-from tunesmith.types import Dataset, Inputs, Outputs
+from tunesmith.types import Dataset, Inputs
 
 __all__ = ["Optimized", "optimize"]
 
 _CALIBRATION_ROWS = 256
-_ALONE_ROWS = 64
-_SINGLES = 20
-_BATCH_TEXTS = 32
-_NUM_BATCHES = 4
-_ROWS_CHECKED = 64
 _TOLERANCE = 1e-4
 _FEW_ROWS = 200
 _DEFAULT = Tolerances()
@@ -127,7 +119,7 @@ def optimize(
     with tempfile.TemporaryDirectory(prefix="tunesmith-") as temporary:
         found = build_candidates(opened, Path(temporary), calibration, device, listener)
         _check_keep(keep, found)
-        comparison = _compare(opened, found, rows, tolerances, device, rounds, listener)
+        comparison = compare(opened, found, rows, tolerances, device, rounds, listener)
         order = _order(comparison, latency_ms)
         kept = _kept(order, keep, found)
         runtimes = _manifest(opened, found, comparison, order, kept, device, tolerances)
@@ -140,22 +132,6 @@ def optimize(
         reasons=comparison.reasons,
         sizes=comparison.sizes,
     )
-
-
-@dataclass(slots=True)
-class _Comparison:
-    """What was found of each candidate that runs; see `Optimized`.
-
-    Attributes:
-        checked: name → probabilities of the first rows, which the written bundle must give again.
-    """
-
-    inputs: Sequence[Inputs]
-    parity: dict[str, Parity]
-    speed: dict[str, Speed]
-    reasons: dict[str, str]
-    sizes: dict[str, int]
-    checked: dict[str, NDArray[np.float64]]
 
 
 def _beside(bundle: Bundle) -> Path:
@@ -208,93 +184,7 @@ def _training_rows(bundle: Bundle, seed: int) -> Dataset | None:
     return rows.take(stratified_sample(rows, _CALIBRATION_ROWS, seed))
 
 
-def _compare(
-    bundle: Bundle,
-    found: Candidates,
-    rows: Dataset,
-    tolerances: Tolerances,
-    device: Literal["cpu", "gpu"],
-    rounds: int,
-    listener: Listener,
-) -> _Comparison:
-    """Answers and speed of all candidates, and of the reference."""
-    inputs = list(rows.inputs)
-    reference = Candidate(REFERENCE, "torch", "fp32").open(bundle, None, device)
-    listener.stage("comparing answers", len(inputs) * (len(found.built) + 1))
-    wanted = _mixed(reference, inputs, listener)
-    result = _Comparison(inputs, {}, {}, dict(found.reasons), {}, {})
-    loaded: dict[str, Runtime] = {REFERENCE: reference}
-    for own in found.built:
-        try:
-            runtime = own.open(bundle, found.tokenizer, device)
-            outputs = _mixed(runtime, inputs, listener)
-            alone = _alone(runtime, inputs[:_ALONE_ROWS])
-        except BundleError as error:
-            result.reasons[own.name] = error.faults[0].what
-            continue
-        loaded[own.name] = runtime
-        result.parity[own.name] = _parity(bundle, rows, wanted, outputs, alone, tolerances)
-        if own.file is not None:
-            result.sizes[own.name] = own.file.stat().st_size
-    for name, runtime in loaded.items():
-        some = runtime.outputs(inputs[:_ROWS_CHECKED])
-        result.checked[name] = np.asarray(bundle.task.probabilities(some))
-    listener.stage("measuring", rounds)
-    result.speed = measure_speed(
-        {name: runtime.outputs for name, runtime in loaded.items()},
-        inputs[:: max(1, len(inputs) // _SINGLES)][:_SINGLES],
-        _batches(reference, inputs),
-        rounds=rounds,
-        on_round=lambda: listener.advance(1),
-    )
-    return result
-
-
-def _mixed(runtime: Runtime, inputs: Sequence[Inputs], listener: Listener) -> Outputs:
-    """The outputs for rows that are given together as they come, of all lengths."""
-    parts = []
-    for start in range(0, len(inputs), _BATCH_TEXTS):
-        part = runtime.outputs(inputs[start : start + _BATCH_TEXTS]).scores
-        assert part is not None
-        parts.append(part)
-        listener.advance(len(part))
-    return Outputs(scores=np.concatenate(parts))
-
-
-def _alone(runtime: Runtime, inputs: Sequence[Inputs]) -> Outputs:
-    parts = [runtime.outputs([one]).scores for one in inputs]
-    return Outputs(scores=np.concatenate([part for part in parts if part is not None]))
-
-
-def _parity(
-    bundle: Bundle,
-    rows: Dataset,
-    wanted: Outputs,
-    outputs: Outputs,
-    alone: Outputs,
-    tolerances: Tolerances,
-) -> Parity:
-    task = bundle.task
-    metric = task.default_metrics[0]
-    change = paired_difference(
-        task,
-        task.encode(rows.targets or []),
-        np.asarray(task.probabilities(outputs)),
-        np.asarray(task.probabilities(wanted)),
-        metric=metric,
-    )
-    return judge_parity(task, wanted, outputs, alone, tolerances, metric=metric, change=change)
-
-
-def _batches(runtime: Runtime, inputs: Sequence[Inputs]) -> list[list[Inputs]]:
-    """Texts of neighbouring lengths together, as the service orders those of one request."""
-    some = inputs[: _NUM_BATCHES * _BATCH_TEXTS]
-    order = np.argsort(runtime.count_tokens(some), kind="stable").tolist()
-    starts = range(0, len(some), _BATCH_TEXTS)
-    return [[some[place] for place in order[start : start + _BATCH_TEXTS]] for start in starts]
-
-
-def _order(comparison: _Comparison, latency_ms: float | None) -> list[str]:
+def _order(comparison: Comparison, latency_ms: float | None) -> list[str]:
     """What passed the gate, the best first.
 
     Raises:
@@ -340,7 +230,7 @@ def _kept(order: Sequence[str], keep: Sequence[str], found: Candidates) -> list[
 def _manifest(
     bundle: Bundle,
     found: Candidates,
-    comparison: _Comparison,
+    comparison: Comparison,
     order: Sequence[str],
     kept: Sequence[Candidate],
     device: Literal["cpu", "gpu"],
@@ -377,7 +267,7 @@ def _write(
     final: Path,
     runtimes: Runtimes,
     kept: Sequence[Candidate],
-    comparison: _Comparison,
+    comparison: Comparison,
 ) -> Bundle:
     """Writes the new bundle, and checks that what was written answers as what was compared."""
     manifest = bundle.manifest.model_copy(
@@ -403,7 +293,7 @@ def _write(
     def check(whole: Bundle) -> None:
         for own in kept:
             runtime = load(whole, own.name, allow_unverified=True)
-            inputs = comparison.inputs[:_ROWS_CHECKED]
+            inputs = comparison.inputs[:ROWS_CHECKED]
             found = whole.task.probabilities(runtime.outputs(inputs))
             gap = float(np.abs(found - comparison.checked[own.name]).max())
             if not gap <= _TOLERANCE:

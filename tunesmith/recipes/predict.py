@@ -23,6 +23,8 @@ def predict(
     output: Path | None = None,
     *,
     overwrite: bool = False,
+    runtime_name: str | None = None,
+    allow_unverified: bool = False,
     listener: Listener | None = None,
 ) -> Table:
     """Predicts every row of a file; the input's columns are kept.
@@ -34,6 +36,7 @@ def predict(
     Args:
         source: a file with the bundle's text columns, or "-" for standard input.
         output: csv, tsv, jsonl or parquet, by its suffix; None: nothing is written.
+        runtime_name, allow_unverified: see `runtimes.load`.
 
     Raises:
         BundleError, DataError, OutputError: the bundle, the file or the output cannot be used.
@@ -42,7 +45,7 @@ def predict(
     if output is not None:
         check_writable(output, overwrite=overwrite)
     table = read_table(source)
-    runtime = load(bundle)
+    runtime = load(bundle, runtime_name, allow_unverified=allow_unverified)
     columns = choose_columns(
         table, text=[field.name for field in runtime.task.fields], with_target=False
     )

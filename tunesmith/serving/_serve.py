@@ -26,6 +26,8 @@ def serve(
     port: int = 8080,
     insecure: bool = False,
     limits: Limits = _DEFAULT_LIMITS,
+    runtime_name: str | None = None,
+    allow_unverified: bool = False,
     on_ready: Callable[[str, Runtime], None] | None = None,
 ) -> None:
     """Serves a bundle until SIGINT or SIGTERM.
@@ -36,15 +38,18 @@ def serve(
         port: 0 picks a free one.
         insecure: whether to listen beyond loopback, where anyone may use the model.
         limits: the caps on requests.
+        runtime_name, allow_unverified: see `runtimes.load`.
         on_ready: called with the base URL and the runtime once connections are accepted.
 
     Raises:
         OutputError: the address cannot be listened on; found before the model is loaded.
         BundleError: the bundle is missing, incomplete, or was changed.
+        ConfigError: it has no runtime of that name, or one that did not pass the parity gate.
+        MissingDependencyError: what its runtimes need is not installed.
     """
     check_address(host, port, insecure=insecure)
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    runtime = load(opened)
+    runtime = load(opened, runtime_name, allow_unverified=allow_unverified)
     manifest = opened.manifest
     app = create_app(
         runtime,
