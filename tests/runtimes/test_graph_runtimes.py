@@ -1,4 +1,4 @@
-"""Runtimes without torch: the contract for each, which one is taken, and that no torch is needed."""
+"""Runtimes without torch: the contract for each, and which one is taken."""
 
 from __future__ import annotations
 
