@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import torch
+
 from tunesmith.bundles import open_bundle
 
 from .conftest import Invoke
@@ -41,6 +43,8 @@ def test_what_cannot_be_asked_for(invoke: Invoke, small: Path) -> None:
         "predict", small / "run", small / "topics.csv", "-o", "x.csv", "--runtime", "y"
     )
     assert (unknown.code, "no runtime 'y'" in unknown.err) == (2, True)
+    if torch.cuda.is_available():
+        return
     gpu = invoke("optimize", small / "run", "--for", "gpu", "-o", "gpu")
     assert (gpu.code, "there is no GPU" in gpu.err) == (2, True)
     assert not Path("gpu").exists()

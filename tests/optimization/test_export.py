@@ -14,7 +14,7 @@ from tunesmith.errors import BaseModelError
 from tunesmith.optimization import export_onnx
 
 CANNOT = {"mamba"}
-"""Its recurrence is a loop over the tokens, which an export freezes at the length it was made with."""
+"""Its recurrence is a loop over the tokens, which an export freezes at one length."""
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +29,7 @@ from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._parity import ROWS_CHECKED, Comparison, compare
 from tunesmith.recipes._sampling import stratified_sample
 from tunesmith.runtimes import REFERENCE, load
-from tunesmith.storage import require_empty, require_space
+from tunesmith.storage import make_private, require_empty, require_space
 from tunesmith.types import Dataset, Inputs
 
 __all__ = ["Optimized", "optimize"]
@@ -116,8 +117,8 @@ def optimize(
         raise ConfigError("there is no GPU on this machine", where="--for gpu")
     rows, calibration = _rows(opened, data, max_rows, seed, listener)
     require_space(final, 8 * sum(file.stat().st_size for file in opened.model_path.iterdir()))
-    with tempfile.TemporaryDirectory(prefix="tunesmith-") as temporary:
-        found = build_candidates(opened, Path(temporary), calibration, device, listener)
+    with _work_folder(final) as folder:
+        found = build_candidates(opened, folder, calibration, device, listener)
         _check_keep(keep, found)
         comparison = compare(opened, found, rows, tolerances, device, rounds, listener)
         order = _order(comparison, latency_ms)
@@ -132,6 +133,21 @@ def optimize(
         reasons=comparison.reasons,
         sizes=comparison.sizes,
     )
+
+
+@contextmanager
+def _work_folder(final: Path) -> Iterator[Path]:
+    """A folder for graphs on the disk that the bundle goes to; that it can be made is known first.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    folder = final.with_name(f".{final.name}.{os.getpid()}")
+    make_private(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _beside(bundle: Bundle) -> Path:
