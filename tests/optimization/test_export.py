@@ -7,14 +7,24 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from tiny import FAMILIES, tiny_model
 
-from tunesmith.bases import find_base, new_classifier
+from tunesmith.bases import Classifier, find_base, new_classifier
 from tunesmith.errors import BaseModelError
 from tunesmith.optimization import export_onnx
 
 CANNOT = {"mamba"}
 """Its recurrence is a loop over the tokens, which an export freezes at one length."""
+
+
+def fitted(folder: Path) -> Classifier:
+    """A classifier whose head is not the zeros that it begins with."""
+    model = new_classifier(folder, find_base(str(folder)).pooling, 3)
+    torch.manual_seed(0)
+    torch.nn.init.normal_(model.head.weight)
+    torch.nn.init.normal_(model.head.bias)
+    return model
 
 
 @pytest.mark.parametrize(
@@ -25,8 +35,7 @@ CANNOT = {"mamba"}
     ],
 )
 def test_families(family: str, tmp_path: Path) -> None:
-    base = find_base(str(tiny_model(tmp_path / family, family)))
-    model = new_classifier(tmp_path / family, base.pooling, 3)
+    model = fitted(tiny_model(tmp_path / family, family))
     file = tmp_path / "model.onnx"
     if family in CANNOT:
         with pytest.raises(BaseModelError, match="family mamba"):
@@ -41,8 +50,7 @@ def test_families(family: str, tmp_path: Path) -> None:
 
 
 def test_scores_that_differ_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = find_base(str(tiny_model(tmp_path / "bert")))
-    model = new_classifier(tmp_path / "bert", base.pooling, 3)
+    model = fitted(tiny_model(tmp_path / "bert"))
     from tunesmith.optimization import _export
 
     written = _export._write

@@ -38,7 +38,8 @@ def export_onnx(model: Classifier, file: Path, *, token_types: bool) -> None:
     Raises:
         BaseModelError: the architecture cannot be exported, or the graph gives other scores.
     """
-    where = model.backbone.config.model_type  # type: ignore[union-attr]
+    config: Any = model.backbone.config
+    where = str(config.model_type)
     wrapped = _Scores(model.eval())
     example = _example((2, 6), token_types)
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length")

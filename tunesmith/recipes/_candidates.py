@@ -138,9 +138,9 @@ def build_candidates(
     )
     for name, quantize, alone in ways:
         file = _graph_file(folder, name)
-        reason = _quantize(base, file, quantize)
-        if reason is not None:
-            found.reasons[name] = reason
+        failure = _quantize(base, file, quantize)
+        if failure is not None:
+            found.reasons[name] = failure
             continue
         own = () if quantize is quantize_blocks else needs
         found.built.append(Candidate(name, "onnx", "int8", file, alone, own))
