@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from tunesmith.bases import Classifier, TokenBatch
 from tunesmith.errors import BaseModelError
 
-__all__ = ["OPSET", "export_onnx"]
+__all__ = ["export_onnx"]
 
-OPSET = 23
-"""The first one with attention as one operator, which ONNX Runtime 1.23 and OpenVINO both know."""
-
+# Opset 23 is the first with attention as one operator, which ONNX Runtime 1.23 and OpenVINO know.
+# Where a family's own code does not fit it (ModernBERT's rotary angles, T5's biases), plain
+# products at opset 18 do.
+_WAYS = ((23, "sdpa"), (18, "eager"))
 _SHAPES = ((1, 1), (1, 7), (3, 5), (5, 2))
 _TOLERANCE = 1e-3
 _LARGEST_FILE = 2**31 - 2**20
@@ -39,31 +40,36 @@ def export_onnx(model: Classifier, file: Path, *, token_types: bool) -> None:
         BaseModelError: the architecture cannot be exported, or the graph gives other scores.
     """
     config: Any = model.backbone.config
-    where = str(config.model_type)
-    wrapped = _Scores(model.eval())
+    where = f"a model of the family {config.model_type}"
+    model.eval()
+    for opset, attention in _WAYS:
+        try:
+            with _attention(model, attention):
+                _write(_program(model, opset, token_types), file)
+                _compare(model, file, token_types)
+        # Each layer of the exporter raises errors of its own, whatever a family's code does.
+        except Exception as error:  # noqa: BLE001
+            reason = error
+        else:
+            return
+    file.unlink(missing_ok=True)
+    raise BaseModelError(f"cannot be exported ({_first_line(reason)})", where=where) from reason
+
+
+def _program(model: Classifier, opset: int, token_types: bool) -> Any:
     example = _example((2, 6), token_types)
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
-    shapes = tuple({0: batch, 1: length} for _ in example)
-    with _plain_attention(model), _quiet():
-        try:
-            program = torch.onnx.export(
-                wrapped,
-                tuple(example.values()),
-                dynamo=True,
-                dynamic_shapes=shapes,
-                input_names=list(example),
-                output_names=["scores"],
-                opset_version=OPSET,
-                verbose=False,
-            )
-        # Each layer of the exporter raises errors of its own, whatever a family's code does.
-        except Exception as error:
-            raise BaseModelError(
-                f"cannot be exported ({_first_line(error)})", where=f"a model of the family {where}"
-            ) from error
-    assert program is not None
-    _write(program, file, where)
-    _compare(model, file, token_types, where)
+    with _quiet():
+        return torch.onnx.export(
+            _Scores(model),
+            tuple(example.values()),
+            dynamo=True,
+            dynamic_shapes=tuple({0: batch, 1: length} for _ in example),
+            input_names=list(example),
+            output_names=["scores"],
+            opset_version=opset,
+            verbose=False,
+        )
 
 
 class _Scores(nn.Module):
@@ -96,13 +102,13 @@ def _example(shape: tuple[int, int], token_types: bool) -> dict[str, Tensor]:
 
 
 @contextlib.contextmanager
-def _plain_attention(model: Classifier) -> Iterator[None]:
-    """Attention as the one call that becomes one operator, where the family has it."""
+def _attention(model: Classifier, kind: str) -> Iterator[None]:
+    """Attention by one call ("sdpa") or by plain products ("eager"), where the family has both."""
     backbone: Any = model.backbone
     before = backbone.config._attn_implementation
     try:
         with contextlib.suppress(ValueError):
-            backbone.set_attn_implementation("sdpa")
+            backbone.set_attn_implementation(kind)
         yield
     finally:
         backbone.set_attn_implementation(before)
@@ -127,46 +133,37 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _write(program: Any, file: Path, where: str) -> None:
+def _write(program: Any, file: Path) -> None:
     if program.model_proto.ByteSize() > _LARGEST_FILE:
-        raise BaseModelError(
-            "is larger than 2 GB, the most that one ONNX file holds",
-            where=f"a model of the family {where}",
-        )
+        raise ValueError("it is larger than 2 GB, the most that one ONNX file holds")
     with _quiet():
         program.save(str(file))
 
 
-def _compare(model: Classifier, file: Path, token_types: bool, where: str) -> None:
-    """Runs the graph on shapes other than that of the export, padded ones among them."""
+def _compare(model: Classifier, file: Path, token_types: bool) -> None:
+    """Runs the graph on shapes other than that of the export, padded ones among them.
+
+    Raises:
+        ValueError: it gives other scores than the model.
+    """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    place = f"a model of the family {where}"
-    try:
-        session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        names = {one.name for one in session.get_inputs()}
-        for shape in _SHAPES:
-            example = _example(shape, token_types)
-            given = {name: value.numpy() for name, value in example.items() if name in names}
-            found = session.run(["scores"], given)[0]
-            with torch.inference_mode():
-                wanted = model(example).numpy()
-            gap = float(np.abs(found - wanted).max() / max(1.0, np.abs(wanted).max()))
-            if not gap <= _TOLERANCE:
-                raise BaseModelError(
-                    f"gives other scores once exported (by {gap:.2g} for {shape[0]} texts of "
-                    f"{shape[1]} tokens)",
-                    where=place,
-                )
-    except BaseModelError:
-        raise
-    except Exception as error:
-        raise BaseModelError(
-            f"cannot be run once exported ({_first_line(error)})", where=place
-        ) from error
+    session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    names = {one.name for one in session.get_inputs()}
+    for shape in _SHAPES:
+        example = _example(shape, token_types)
+        given = {name: value.numpy() for name, value in example.items() if name in names}
+        found = session.run(["scores"], given)[0]
+        with torch.inference_mode():
+            wanted = model(example).numpy()
+        gap = float(np.abs(found - wanted).max() / max(1.0, np.abs(wanted).max()))
+        if not gap <= _TOLERANCE:
+            raise ValueError(
+                f"it gives other scores then, by {gap:.2g} for {shape[0]} × {shape[1]} tokens"
+            )
 
 
 def _first_line(error: BaseException) -> str:
