@@ -37,7 +37,10 @@ def test_importing_tunesmith_brings_hardly_anything() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["bundles", "cli", "config", "data", "search", "serving", "storage", "tasks", "types", "bases"],
+    [
+        *("bundles", "cli", "config", "data", "runtimes", "runtimes.onnx_runtime", "search"),
+        *("serving", "storage", "tasks", "types", "bases"),
+    ],
 )
 def test_what_serves_and_reads_does_not_bring_torch(name: str) -> None:
     assert not modules_after(f"import tunesmith.{name}") & (HEAVY - {"pandas", "scipy"})

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tunesmith.errors import TunesmithError
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ExplainedData,
         FinishedStudy,
         Listener,
+        Optimized,
         Run,
     )
     from tunesmith.runtimes import Runtime
@@ -47,6 +48,7 @@ __all__ = [
     "explain",
     "explain_data",
     "load",
+    "optimize",
     "predict",
     "resume",
     "serve",
@@ -439,15 +441,65 @@ def cross_validate(
     )
 
 
-def load(bundle: str | Path | Bundle) -> Runtime:
+def load(
+    bundle: str | Path | Bundle, runtime: str | None = None, *, allow_unverified: bool = False
+) -> Runtime:
     """Verifies a bundle and loads it; `.predict(["…"])` answers.
+
+    Args:
+        runtime: one of the bundle's, such as "onnx-int8" or "torch-fp32"; None: the best that
+            passed the parity gate and can run here.
+        allow_unverified: whether it may be one that did not pass.
 
     Raises:
         BundleError: it is no bundle, or was changed after it was written.
+        ConfigError: it has no such runtime, or one that did not pass.
+        MissingDependencyError: what the runtime needs is not installed.
     """
     from tunesmith import runtimes
 
-    return runtimes.load(bundle)
+    return runtimes.load(bundle, runtime, allow_unverified=allow_unverified)
+
+
+def optimize(
+    bundle: str | Path | Bundle,
+    *,
+    output: str | Path | None = None,
+    device: Literal["cpu", "gpu"] = "cpu",
+    data: str | Path | None = None,
+    max_drop: float = 0.3,
+    min_agreement: float = 0.99,
+    latency_ms: float | None = None,
+    keep: Sequence[str] = (),
+    listener: Listener | None = None,
+) -> Optimized:
+    """Writes a bundle with the fastest runtime of this machine that keeps the model's answers.
+
+    Args:
+        output: a new or empty folder; None: `optimized` beside the bundle.
+        data: labelled rows that answers are compared on; None: those that the bundle keeps.
+        max_drop: points that the leading metric may drop by.
+        min_agreement: share of rows that must get the same label.
+        latency_ms: 95 of 100 single texts must take no longer.
+        keep: candidates to keep too, even where they did not pass.
+        listener: hears of the progress; None: lines on standard error.
+
+    Raises:
+        InputError: something given cannot be used; the message says what, where and the mend.
+    """
+    from tunesmith import recipes
+    from tunesmith.optimization import Tolerances
+
+    return recipes.optimize(
+        bundle,
+        output=None if output is None else Path(output),
+        device=device,
+        data=data,
+        latency_ms=latency_ms,
+        tolerances=Tolerances(min_agreement=min_agreement, max_drop=max_drop),
+        keep=tuple(keep),
+        listener=listener or _console(),
+    )
 
 
 def predict(

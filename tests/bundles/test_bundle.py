@@ -160,7 +160,9 @@ def as_format_1(folder: Path, **changes: object) -> None:
     """Rewrites a manifest as Tunesmith 0.1.0 wrote it."""
     file = folder / "manifest.json"
     values = json.loads(file.read_text(encoding="utf-8"))
-    assert not {"lineage", "forgetting"} & values.keys(), "only what is known is written"
+    assert not {"lineage", "forgetting", "runtimes"} & values.keys(), (
+        "only what is known is written"
+    )
     values.update(changes, format_version=1, digest="")
     text = json.dumps(values, ensure_ascii=False, indent=2) + "\n"
     values["digest"] = hashlib.sha256(text.encode()).hexdigest()

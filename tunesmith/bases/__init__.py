@@ -1,6 +1,7 @@
 """Base models: find one, check it, open it, put a head on it.
 
-Only `Base` and `find_base` are light; the rest brings torch and is imported on first use.
+Each name is imported on first use: most bring torch. What reads texts without it (`PlainTokenizer`,
+`tokenize`, `TokenizedDataset.arrays`, `sorted_batches`, `available_cores`) does not.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
     from tunesmith.bases._adapter_files import load_adapter, save_adapter
     from tunesmith.bases._adapter_kinds import ADAPTERS
     from tunesmith.bases._adapters import attach_adapter, has_adapter, merge_adapter
+    from tunesmith.bases._batches import sorted_batches
     from tunesmith.bases._classifier import Classifier, Precision, load_classifier, new_classifier
+    from tunesmith.bases._cores import available_cores
     from tunesmith.bases._freezing import PartialMethod, train_only
     from tunesmith.bases._inference import TokenSource, extract_features, score
     from tunesmith.bases._layers import layers_of
     from tunesmith.bases._machine import (
-        available_cores,
         choose_device,
         choose_precision,
         device_name,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         set_threads,
     )
     from tunesmith.bases._places import TokenPlaces, find_places
+    from tunesmith.bases._plain_tokenizer import PlainTokenizer
     from tunesmith.bases._prefix import PrefixCache
     from tunesmith.bases._token_cache import CacheEntry, TokenCache
     from tunesmith.bases._tokens import TokenBatch, TokenizedDataset, load_tokenizer, tokenize
@@ -38,6 +41,7 @@ __all__ = [
     "CacheEntry",
     "Classifier",
     "PartialMethod",
+    "PlainTokenizer",
     "Pooling",
     "Precision",
     "PrefixCache",
@@ -66,6 +70,7 @@ __all__ = [
     "save_adapter",
     "score",
     "set_threads",
+    "sorted_batches",
     "tokenize",
     "train_only",
 ]
@@ -83,7 +88,7 @@ _HEAVY = {
     "Precision": "_classifier",
     "PartialMethod": "_freezing",
     "train_only": "_freezing",
-    "available_cores": "_machine",
+    "available_cores": "_cores",
     "choose_device": "_machine",
     "choose_precision": "_machine",
     "device_name": "_machine",
@@ -95,7 +100,9 @@ _HEAVY = {
     "layers_of": "_layers",
     "TokenPlaces": "_places",
     "find_places": "_places",
+    "PlainTokenizer": "_plain_tokenizer",
     "PrefixCache": "_prefix",
+    "sorted_batches": "_batches",
     "TokenSource": "_inference",
     "CacheEntry": "_token_cache",
     "TokenCache": "_token_cache",

@@ -165,7 +165,7 @@ def pool(states: Tensor, mask: Tensor | None, pooling: Pooling) -> Tensor:
         if mask is None:
             return states[:, -1]
         last = mask.sum(dim=1) - 1
-        return states[torch.arange(len(states), device=states.device), last]
+        return states[torch.arange(states.shape[0], device=states.device), last]
     if mask is None:
         return states.mean(dim=1)
     weights = mask.unsqueeze(-1).to(states.dtype)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.bases._plain_tokenizer import PlainTokenizer
 from tunesmith.types import Inputs
 
 __all__ = ["TokenPiece", "encode", "in_chunks", "kept_places"]
@@ -86,6 +87,8 @@ def _whole(tokenizer: Any, columns: list[list[Any]]) -> tuple[_Lists, Sequence[A
 
 def _has_standard_calls(tokenizer: Any) -> bool:
     """Whether the tokenizer does no more with a text than its backend; some families do."""
+    if isinstance(tokenizer, PlainTokenizer):
+        return True
     from transformers import PreTrainedTokenizerFast
 
     own = type(tokenizer)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tunesmith.bases._batches import sorted_batches
 from tunesmith.bases._classifier import Classifier
 
 if TYPE_CHECKING:
     from tunesmith.bases._tokens import TokenBatch
 
-__all__ = ["TokenSource", "extract_features", "score", "sorted_batches"]
-
-_TOKENS_A_BATCH = 2048
+__all__ = ["TokenSource", "extract_features", "score"]
 
 
 class TokenSource(Protocol):
@@ -73,13 +72,3 @@ def _run(
                 on_rows(len(indices))
     model.train(was_training)
     return results
-
-
-def sorted_batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Batches of neighbours in length, longest first, each of at most a fixed number of tokens."""
-    order = np.argsort(-lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        size = max(1, _TOKENS_A_BATCH // max(int(lengths[order[start]]), 1))
-        yield order[start : start + size]
-        start += size

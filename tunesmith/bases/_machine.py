@@ -1,4 +1,4 @@
-"""What this machine can do: its cores, its device, and which precision is faster on it."""
+"""What this machine can do: its device, and which precision is faster on it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import os
 import statistics
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 import torch
 
 from tunesmith.bases._classifier import Precision
+from tunesmith.bases._cores import available_cores
 
 __all__ = [
-    "available_cores",
     "choose_device",
     "choose_precision",
     "device_name",
@@ -26,20 +25,6 @@ __all__ = [
 _MIN_GAIN = 1.2
 _NUM_ROUNDS = 3
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
-
-
-def available_cores() -> int:
-    """The cores that this process may use: its affinity, cut by the cgroup's quota."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:
-        cores = os.cpu_count() or 1
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.is_file():
-        limit, _, period = quota.read_text().strip().partition(" ")
-        if limit != "max":
-            cores = min(cores, max(1, int(limit) // int(period)))
-    return cores
 
 
 def set_threads(threads: int | None) -> int:

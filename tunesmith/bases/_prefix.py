@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tunesmith.bases._batches import sorted_batches
 from tunesmith.bases._classifier import Classifier
-from tunesmith.bases._inference import sorted_batches
 from tunesmith.bases._layers import layers_of, names_in_order
 from tunesmith.bases._suffix import entering_name
 from tunesmith.bases._tokens import TokenBatch, TokenizedDataset

@@ -76,29 +76,27 @@ class TokenizedDataset:
         )
 
     def batch(self, indices: NDArray[np.int64]) -> TokenBatch:
+        """`arrays` as tensors of torch."""
+        import torch
+
+        return {name: torch.from_numpy(value) for name, value in self.arrays(indices).items()}
+
+    def arrays(self, indices: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         """The examples at `indices`, filled up on the right to the longest: int64 [b, length].
 
         `attention_mask` is absent where nothing had to be filled up: attention is faster without.
         """
-        import torch
-
         starts = self.offsets[indices]
         lengths = self.lengths[indices]
-        longest = int(lengths.max())
-        columns = np.arange(longest)
+        columns = np.arange(int(lengths.max()))
         real = columns[None, :] < lengths[:, None]
         places = np.minimum(starts[:, None] + columns[None, :], len(self.ids) - 1)
-        batch: TokenBatch = {
-            "input_ids": torch.from_numpy(
-                np.where(real, self.ids[places], self.pad_id).astype(np.int64)
-            )
-        }
+        arrays = {"input_ids": np.where(real, self.ids[places], self.pad_id).astype(np.int64)}
         if self.types is not None:
-            types = np.where(real, self.types[places], 0).astype(np.int64)
-            batch["token_type_ids"] = torch.from_numpy(types)
+            arrays["token_type_ids"] = np.where(real, self.types[places], 0).astype(np.int64)
         if not real.all():
-            batch["attention_mask"] = torch.from_numpy(real.astype(np.int64))
-        return batch
+            arrays["attention_mask"] = real.astype(np.int64)
+        return arrays
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -2,12 +2,14 @@
 
 from tunesmith.bundles._bundle import HELD_OUT, Bundle, is_bundle, open_bundle, write_bundle
 from tunesmith.bundles._golden import GOLDEN, Golden, golden_inputs
-from tunesmith.bundles._manifest import Ancestor, BaseFacts, Manifest, file_digest
+from tunesmith.bundles._manifest import FORMAT_VERSION, Ancestor, BaseFacts, Manifest, file_digest
 from tunesmith.bundles._registry import Registry
 from tunesmith.bundles._rows import read_rows, write_rows
+from tunesmith.bundles._runtimes import RuntimeFacts, Runtimes, TokenizerFacts
 from tunesmith.bundles._traffic import Canary, Status, Traffic
 
 __all__ = [
+    "FORMAT_VERSION",
     "GOLDEN",
     "HELD_OUT",
     "Ancestor",
@@ -17,7 +19,10 @@ __all__ = [
     "Golden",
     "Manifest",
     "Registry",
+    "RuntimeFacts",
+    "Runtimes",
     "Status",
+    "TokenizerFacts",
     "Traffic",
     "file_digest",
     "golden_inputs",

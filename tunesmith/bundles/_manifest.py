@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tunesmith.bundles._runtimes import Runtimes
 from tunesmith.errors import BundleError
 
 __all__ = ["FORMAT_VERSION", "MANIFEST", "Ancestor", "BaseFacts", "Manifest", "file_digest"]
@@ -16,7 +17,7 @@ __all__ = ["FORMAT_VERSION", "MANIFEST", "Ancestor", "BaseFacts", "Manifest", "f
 FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 
-_ABSENT_WHERE_NONE = ("lineage", "forgetting")
+_ABSENT_WHERE_NONE = ("lineage", "forgetting", "runtimes")
 
 
 class BaseFacts(BaseModel):
@@ -51,7 +52,8 @@ class Manifest(BaseModel):
     `files` maps each other file's path to its sha256; `digest` is the sha256 of the manifest itself
     without that field, so that it stands for the whole bundle. `lineage` and `forgetting` came with
     format 2: they are left out of the file where they are None. Format 3 has in `task` what was
-    fitted on validation rows, which a reader of older formats would pass over and answer otherwise.
+    fitted on validation rows, which a reader of older formats would pass over and answer otherwise,
+    and `runtimes`, which is left out in the same way.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +71,7 @@ class Manifest(BaseModel):
     metrics: dict[str, Any]
     calibration: dict[str, Any] | None = None
     forgetting: dict[str, Any] | None = None
+    runtimes: Runtimes | None = None
     files: dict[str, str] = {}
     digest: str = ""
 

@@ -31,6 +31,7 @@ from tunesmith.cli.evaluate import evaluate  # noqa: E402
 from tunesmith.cli.explain import explain  # noqa: E402
 from tunesmith.cli.info import info  # noqa: E402
 from tunesmith.cli.keys import keys  # noqa: E402
+from tunesmith.cli.optimize import optimize  # noqa: E402
 from tunesmith.cli.predict import predict  # noqa: E402
 from tunesmith.cli.review import review  # noqa: E402
 from tunesmith.cli.serve import serve  # noqa: E402
@@ -50,7 +51,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(check, review, train, tune, evaluate, compare, explain, predict, serve),
+    *(check, review, train, tune, evaluate, compare, explain, optimize, predict, serve),
     *(deploy, promote, roll_back, deployments, info, doctor, demo),
 )
 for _command in _COMMANDS:

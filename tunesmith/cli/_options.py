@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 __all__ = [
+    "AllowUnverified",
     "AsJson",
     "Base",
     "BundleArgument",
@@ -19,12 +20,17 @@ __all__ = [
     "IgnoreUnseen",
     "Port",
     "RowGroup",
+    "RuntimeName",
     "Target",
     "Text",
     "Time",
     "Validation",
 ]
 
+AllowUnverified: TypeAlias = Annotated[
+    bool,
+    typer.Option("--allow-unverified", help="Allow a runtime that did not pass the parity gate."),
+]
 AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON object; progress goes to standard error.")
 ]
@@ -63,6 +69,10 @@ RowGroup: TypeAlias = Annotated[
 ]
 Host: TypeAlias = Annotated[str, typer.Option(help="Address to listen on.")]
 Port: TypeAlias = Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")]
+RuntimeName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--runtime", metavar="NAME", help="One of the bundle's; else its best."),
+]
 Target: TypeAlias = Annotated[str | None, typer.Option(help="Column that holds the label.")]
 Text: TypeAlias = Annotated[
     list[str] | None, typer.Option(help="Column to read; give it twice for pairs of texts.")

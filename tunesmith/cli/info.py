@@ -50,6 +50,7 @@ def info(
             ("reads at most", f"{manifest.base.max_length} tokens"),
             ("trained on", f"{manifest.data['source']} ({manifest.data['rows']:,} rows)"),
             *_lineage(manifest),
+            *_runtimes(manifest),
             (
                 leading.replace("_", "-"),
                 f"{share} on {manifest.metrics['num_examples']:,} test rows",
@@ -85,3 +86,13 @@ def _lineage(manifest: Manifest) -> list[tuple[str, str]]:
         )
         facts.append(("forgetting", text))
     return facts
+
+
+def _runtimes(manifest: Manifest) -> list[tuple[str, str]]:
+    """What the bundle can run on, the one that is preferred first."""
+    found = manifest.runtimes
+    if found is None:
+        return []
+    refused = [name for name, facts in found.kept.items() if not facts.verified]
+    text = ", ".join((*found.order, *(f"{name} (did not pass)" for name in refused)))
+    return [("runtimes", f"{text}; measured on {found.machine}")]

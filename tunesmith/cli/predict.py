@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli._options import AsJson, BundleArgument
+from tunesmith.cli._options import AllowUnverified, AsJson, BundleArgument, RuntimeName
 
 
 def predict(
@@ -40,6 +40,8 @@ def predict(
     scope: Annotated[
         bool, typer.Option("--scope", help="Add 'in_scope': whether a text is like the training's.")
     ] = False,
+    runtime: RuntimeName = None,
+    allow_unverified: AllowUnverified = False,
     as_json: AsJson = False,
 ) -> None:
     """Add a label and its probability to every row of a file.
@@ -57,7 +59,14 @@ def predict(
     try:
         wanted = Wanted(abstain_below, precision, coverage, scope)
         result = recipes.predict(
-            bundle, data, output, overwrite=overwrite, wanted=wanted, listener=listener
+            bundle,
+            data,
+            output,
+            overwrite=overwrite,
+            wanted=wanted,
+            runtime_name=runtime,
+            allow_unverified=allow_unverified,
+            listener=listener,
         )
     finally:
         listener.close()

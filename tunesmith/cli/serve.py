@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tunesmith.cli._options import AsJson, Host, Port
+from tunesmith.cli._options import AllowUnverified, AsJson, Host, Port, RuntimeName
 
 if TYPE_CHECKING:
     from tunesmith.bundles import Registry
@@ -90,6 +90,8 @@ def serve(
             rich_help_panel=_LOG,
         ),
     ] = False,
+    runtime: RuntimeName = None,
+    allow_unverified: AllowUnverified = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve a bundle over HTTP, with a page to try it.
@@ -117,7 +119,15 @@ def serve(
         log_texts=log_texts,
     )
     source = bundle or Registry(registry or "")
-    serve_source(source, host, port, security=security, as_json=as_json)
+    serve_source(
+        source,
+        host,
+        port,
+        security=security,
+        runtime_name=runtime,
+        allow_unverified=allow_unverified,
+        as_json=as_json,
+    )
 
 
 def serve_source(
@@ -127,6 +137,8 @@ def serve_source(
     *,
     example: str = "Write the text to classify here",
     security: Security | None = None,
+    runtime_name: str | None = None,
+    allow_unverified: bool = False,
     as_json: bool = False,
 ) -> None:
     """Serves, and says where once connections are accepted."""
@@ -148,7 +160,13 @@ def serve_source(
 
     errors.print(Text(f"· loading {source}"))
     serve_until_stopped(
-        source, host=host, port=port, security=security or Security(), on_ready=ready
+        source,
+        host=host,
+        port=port,
+        security=security or Security(),
+        runtime_name=runtime_name,
+        allow_unverified=allow_unverified,
+        on_ready=ready,
     )
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING or not missing_packages("train"):
         explain_rows,
     )
     from tunesmith.recipes.fix import Fixed, fix, require_copy
+    from tunesmith.recipes.optimize import Optimized, optimize
     from tunesmith.recipes.predict import predict
     from tunesmith.recipes.review import OpenReview, review
     from tunesmith.recipes.train import resume, train
@@ -46,6 +47,7 @@ __all__ = [
     "Listener",
     "Machine",
     "OpenReview",
+    "Optimized",
     "Run",
     "Silent",
     "attempt",
@@ -60,6 +62,7 @@ __all__ = [
     "explain_data",
     "explain_rows",
     "fix",
+    "optimize",
     "predict",
     "read_search",
     "require_copy",

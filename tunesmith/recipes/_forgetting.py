@@ -19,7 +19,7 @@ from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._replay import parent_rows
-from tunesmith.runtimes import load
+from tunesmith.runtimes import REFERENCE, load
 from tunesmith.tasks import Task
 from tunesmith.types import Dataset, Inputs, Outputs, Target
 
@@ -99,7 +99,7 @@ def measure_forgetting(
     if old is None:
         return None
     listener.stage("what the base could do", 2 * len(old.rows))
-    runtime, inputs = load(old.parent.bundle), old.rows.inputs
+    runtime, inputs = load(old.parent.bundle, REFERENCE), old.rows.inputs
 
     def after(chunk: Sequence[Inputs]) -> Outputs:
         tokens = tokenize(model.tokenizer, chunk, model.max_length)
@@ -135,7 +135,7 @@ def judge_parent(
         return []
     validation, test = data.split.validation, data.test
     listener.stage("the base on the new rows", len(validation) + len(test))
-    runtime = load(parent.bundle)
+    runtime = load(parent.bundle, REFERENCE)
     judged, tested = (
         Answers(
             runtime.task, _probabilities(runtime.task, runtime.outputs, part.inputs, listener)

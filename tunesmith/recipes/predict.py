@@ -25,6 +25,8 @@ def predict(
     *,
     overwrite: bool = False,
     wanted: Wanted | None = None,
+    runtime_name: str | None = None,
+    allow_unverified: bool = False,
     listener: Listener | None = None,
 ) -> Table:
     """Predicts every row of a file; the input's columns are kept.
@@ -38,6 +40,7 @@ def predict(
         source: a file with the bundle's text columns, or "-" for standard input.
         output: csv, tsv, jsonl or parquet, by its suffix; None: nothing is written.
         wanted: what to say beside the labels.
+        runtime_name, allow_unverified: see `runtimes.load`.
 
     Raises:
         BundleError, DataError, OutputError: the bundle, the file or the output cannot be used.
@@ -50,7 +53,7 @@ def predict(
     if wanted:
         opened.task.check(wanted)
     table = read_table(source)
-    runtime = load(opened)
+    runtime = load(opened, runtime_name, allow_unverified=allow_unverified)
     columns = choose_columns(
         table, text=[field.name for field in runtime.task.fields], with_target=False
     )

@@ -1,13 +1,15 @@
-"""The reference runtime: PyTorch, float32, on the processor or a GPU."""
+"""PyTorch, on the processor or a GPU; in float32 the reference for every other runtime."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 
 from tunesmith.bases import (
+    Precision,
     available_cores,
     choose_device,
     load_classifier,
@@ -17,7 +19,7 @@ from tunesmith.bases import (
     tokenize,
 )
 from tunesmith.bundles import Bundle
-from tunesmith.errors import DataError
+from tunesmith.runtimes._predict import predict
 from tunesmith.tasks import Task
 from tunesmith.types import Inputs, Outputs, Prediction
 
@@ -27,8 +29,18 @@ __all__ = ["TorchRuntime"]
 class TorchRuntime:
     """A bundle's `model/` in PyTorch; see `Runtime` for the contract."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        precision: Precision = "fp32",
+        *,
+        device: Literal["cpu", "gpu"] | None = None,
+    ) -> None:
         """Loads the model and its tokenizer.
+
+        Args:
+            precision: of the base's layers; pooling and head work in float32.
+            device: None: the GPU where there is one.
 
         Raises:
             BundleError: the model does not fit the manifest.
@@ -45,13 +57,15 @@ class TorchRuntime:
         self._model = load_classifier(
             bundle.model_path, facts.pooling, self._task.head.size, adapter=bundle.adapter_path
         )
-        self._model.to(choose_device())
+        self._model = self._model.at(precision)
+        self._model.to(torch.device("cpu") if device == "cpu" else choose_device())
+        self._precision = precision
         # The tokenizer keeps its truncation as state, and the model uses every core by itself.
         self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
-        return "torch-fp32"
+        return f"torch-{self._precision}"
 
     @property
     def task(self) -> Task:
@@ -76,8 +90,4 @@ class TorchRuntime:
         return [int(length) for length in tokens.full_lengths]
 
     def predict(self, items: Sequence[object]) -> list[Prediction]:
-        if isinstance(items, str):
-            raise DataError("give a list of texts, not one text", mend=f"predict([{items[:40]!r}])")
-        if not items:
-            return []
-        return self._task.decode(self.outputs([self._task.read(item) for item in items]))
+        return predict(self, items)

@@ -11,7 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from tunesmith.bundles import Bundle, Registry, open_bundle
-from tunesmith.runtimes import load
+from tunesmith.runtimes import Runtime, load
 from tunesmith.serving._options import Security
 from tunesmith.serving.access_log import logging_to
 from tunesmith.serving.app import Guards, create_admin_app, create_app, create_registry_app
@@ -58,6 +58,8 @@ def serve(
     port: int = 8080,
     security: Security = _DEFAULT_SECURITY,
     limits: Limits = _DEFAULT_LIMITS,
+    runtime_name: str | None = None,
+    allow_unverified: bool = False,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
     """Serves a bundle, or all models of a registry, until SIGINT or SIGTERM.
@@ -68,17 +70,24 @@ def serve(
         port: 0 picks a free one.
         security: who may use the model, and over what.
         limits: the caps on requests.
+        runtime_name, allow_unverified: see `runtimes.load`.
         on_ready: called once connections are accepted.
 
     Raises:
         ConfigError: the keys or the certificate cannot be used, or options contradict one another.
         OutputError: an address cannot or may not be listened on.
         BundleError: the bundle is missing, incomplete, or was changed.
+        ConfigError: the bundle has no runtime of that name, or one that did not pass the gate.
+        MissingDependencyError: what its runtimes need is not installed.
 
     Whatever is wrong with addresses, keys and certificates is found before the model is loaded.
     """
     security.check(host, port)
     access, tls = security.access(), security.opened_tls()
+
+    def loaded(bundle: Bundle) -> Runtime:
+        return load(bundle, runtime_name, allow_unverified=allow_unverified)
+
     with logging_to(security.log_format, security.log_file):
         guards = Guards(
             access,
@@ -87,7 +96,7 @@ def serve(
             limits,
             log_texts=security.log_texts,
         )
-        task, version, app = _app(source, guards)
+        task, version, app = _app(source, guards, loaded)
         admin_urls: list[str] = []
 
         def ready(url: str) -> None:
@@ -111,11 +120,11 @@ def serve(
 
 
 def _app(
-    source: Bundle | Registry | Path | str, guards: Guards
+    source: Bundle | Registry | Path | str, guards: Guards, load: Callable[[Bundle], Runtime]
 ) -> tuple[Task, str | None, FastAPI]:
     """What is served does, its version where there is but one, and the app."""
     if isinstance(source, Registry):
-        app = create_registry_app(source, guards=guards)
+        app = create_registry_app(source, guards=guards, load=load)
         return app.state.catalogue.task, None, app
     bundle = source if isinstance(source, Bundle) else open_bundle(source)
     runtime = load(bundle)

@@ -1,0 +1,140 @@
+"""`tunesmith optimize`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunesmith.cli._options import AsJson, BundleArgument
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tunesmith.recipes import Optimized
+
+
+class _Device(StrEnum):
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+def optimize(
+    bundle: BundleArgument,
+    device: Annotated[_Device, typer.Option("--for", help="What it will run on.")] = _Device.CPU,
+    max_drop: Annotated[
+        float, typer.Option(help="Points that the leading metric may drop by.", min=0, max=100)
+    ] = 0.3,
+    min_agreement: Annotated[
+        float, typer.Option(help="Share of rows that must get the same label.", min=0, max=1)
+    ] = 0.99,
+    latency_ms: Annotated[
+        float | None, typer.Option(help="95 of 100 single texts must take no longer.", min=0)
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Labelled rows to compare on; else those it keeps."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Keep this candidate too, even where it did not pass."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the new bundle.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the fastest way to run a bundle here that keeps its answers; write it as a new bundle.
+
+    Example: tunesmith optimize runs/tickets/bundle
+    """
+    from rich.text import Text
+
+    from tunesmith import recipes
+    from tunesmith.cli._console import ConsoleListener
+    from tunesmith.cli._output import errors, out, print_json
+    from tunesmith.optimization import Tolerances
+
+    listener = ConsoleListener(errors)
+    try:
+        result = recipes.optimize(
+            bundle,
+            output=output,
+            device=device.value,
+            data=data,
+            latency_ms=latency_ms,
+            tolerances=Tolerances(min_agreement=min_agreement, max_drop=max_drop),
+            keep=tuple(keep or ()),
+            listener=listener,
+        )
+    finally:
+        listener.close()
+    if as_json:
+        print_json(result.as_dict())
+        return
+    out.print(_table(result))
+    for name, parity in result.parity.items():
+        if not parity.verified:
+            out.print(Text(f"{name} is refused: {'; '.join(parity.refused_for)}"), soft_wrap=True)
+    for name, reason in result.reasons.items():
+        out.print(Text(f"{name} was not tried: {reason}"), soft_wrap=True)
+    out.print(Text(_sentence(result)), soft_wrap=True)
+    out.print(Text(f"bundle  {result.bundle.path}"), soft_wrap=True)
+    out.print(Text(f"serve   tunesmith serve {result.bundle.path}"), soft_wrap=True)
+
+
+def _table(result: Optimized) -> Table:
+    """A row a runtime, the quickest first; those that were refused last."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("runtime", no_wrap=True)
+    for title in ("MB", "ms", "texts/s", "×", "same", "gap", "points"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("parity")
+    reference = result.speed[result.reference]
+    refused = {name for name, own in result.parity.items() if not own.verified}
+    order = sorted(result.speed, key=lambda n: (n in refused, -result.speed[n].gain(reference)))
+    for name in order:
+        speed, parity = result.speed[name], result.parity.get(name)
+        cells = ["–", "–", "–", "reference"]
+        if parity is not None:
+            change = "–" if parity.change is None else f"{100 * parity.change.value:+.2f}"
+            cells = [
+                f"{parity.agreement:.1%}",
+                f"{parity.largest_difference:.3f}",
+                change.replace("-", "−"),
+                "passed" if parity.verified else "refused",
+            ]
+        table.add_row(
+            name,
+            f"{result.sizes[name] / 1e6:,.1f}" if name in result.sizes else "–",
+            f"{speed.latency_ms:.2f}",
+            f"{speed.texts_per_s:,.0f}",
+            f"{speed.gain(reference):.1f}",
+            *cells,
+            style="bold" if name == result.chosen else None,
+        )
+    return table
+
+
+def _sentence(result: Optimized) -> str:
+    """Which one is kept, and why."""
+    gain = result.speed[result.chosen].gain(result.speed[result.reference])
+    if result.chosen == result.reference:
+        return f"{result.chosen} is kept: nothing that keeps its answers is faster here"
+    parity = result.parity[result.chosen]
+    text = (
+        f"{result.chosen} is kept: {gain:.1f} × as fast as {result.reference}, the same label on "
+        f"{parity.agreement:.2%} of {parity.num_rows:,} rows"
+    )
+    if parity.change is None or parity.metric is None:
+        return text
+    low, value, high = (
+        f"{100 * part:+.2f}".replace("-", "−")
+        for part in (parity.change.low, parity.change.value, parity.change.high)
+    )
+    return f"{text}, {parity.metric.replace('_', '-')} {value} points ({low} to {high})"

@@ -1,0 +1,130 @@
+"""Each candidate's answers and speed beside those of torch in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.bundles import Bundle
+from tunesmith.errors import BundleError
+from tunesmith.evaluation import paired_difference
+from tunesmith.optimization import Parity, Speed, Tolerances, judge_parity, measure_speed
+from tunesmith.recipes._candidates import Candidate, Candidates
+from tunesmith.recipes._listener import Listener
+from tunesmith.runtimes import REFERENCE, Runtime
+from tunesmith.types import Dataset, Inputs, Outputs
+
+__all__ = ["ROWS_CHECKED", "Comparison", "compare"]
+
+ROWS_CHECKED = 64
+"""So many answers of a candidate are kept, for the written bundle to give again."""
+_ALONE_ROWS = 64
+_SINGLES = 20
+_BATCH_TEXTS = 32
+_NUM_BATCHES = 4
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What was found of each candidate that runs; see `Optimized`.
+
+    Attributes:
+        checked: name → probabilities of the first rows, which the written bundle must give again.
+    """
+
+    inputs: Sequence[Inputs]
+    parity: dict[str, Parity]
+    speed: dict[str, Speed]
+    reasons: dict[str, str]
+    sizes: dict[str, int]
+    checked: dict[str, NDArray[np.float64]]
+
+
+def compare(
+    bundle: Bundle,
+    found: Candidates,
+    rows: Dataset,
+    tolerances: Tolerances,
+    device: Literal["cpu", "gpu"],
+    rounds: int,
+    listener: Listener,
+) -> Comparison:
+    """Answers and speed of all candidates, and of the reference."""
+    inputs = list(rows.inputs)
+    reference = Candidate(REFERENCE, "torch", "fp32").open(bundle, None, device)
+    listener.stage("comparing answers", len(inputs) * (len(found.built) + 1))
+    wanted = _mixed(reference, inputs, listener)
+    result = Comparison(inputs, {}, {}, dict(found.reasons), {}, {})
+    loaded: dict[str, Runtime] = {REFERENCE: reference}
+    for own in found.built:
+        try:
+            runtime = own.open(bundle, found.tokenizer, device)
+            outputs = _mixed(runtime, inputs, listener)
+            alone = _alone(runtime, inputs[:_ALONE_ROWS])
+        except BundleError as error:
+            result.reasons[own.name] = error.faults[0].what
+            continue
+        loaded[own.name] = runtime
+        result.parity[own.name] = _parity(bundle, rows, wanted, outputs, alone, tolerances)
+        if own.file is not None:
+            result.sizes[own.name] = own.file.stat().st_size
+    for name, runtime in loaded.items():
+        some = runtime.outputs(inputs[:ROWS_CHECKED])
+        result.checked[name] = np.asarray(bundle.task.probabilities(some))
+    listener.stage("measuring", rounds)
+    result.speed = measure_speed(
+        {name: runtime.outputs for name, runtime in loaded.items()},
+        inputs[:: max(1, len(inputs) // _SINGLES)][:_SINGLES],
+        _batches(reference, inputs),
+        rounds=rounds,
+        on_round=lambda: listener.advance(1),
+    )
+    return result
+
+
+def _mixed(runtime: Runtime, inputs: Sequence[Inputs], listener: Listener) -> Outputs:
+    """The outputs for rows that are given together as they come, of all lengths."""
+    parts = []
+    for start in range(0, len(inputs), _BATCH_TEXTS):
+        part = runtime.outputs(inputs[start : start + _BATCH_TEXTS]).scores
+        assert part is not None
+        parts.append(part)
+        listener.advance(len(part))
+    return Outputs(scores=np.concatenate(parts))
+
+
+def _alone(runtime: Runtime, inputs: Sequence[Inputs]) -> Outputs:
+    parts = [runtime.outputs([one]).scores for one in inputs]
+    return Outputs(scores=np.concatenate([part for part in parts if part is not None]))
+
+
+def _parity(
+    bundle: Bundle,
+    rows: Dataset,
+    wanted: Outputs,
+    outputs: Outputs,
+    alone: Outputs,
+    tolerances: Tolerances,
+) -> Parity:
+    task = bundle.task
+    metric = task.default_metrics[0]
+    change = paired_difference(
+        task,
+        task.encode(rows.targets or []),
+        np.asarray(task.probabilities(outputs)),
+        np.asarray(task.probabilities(wanted)),
+        metric=metric,
+    )
+    return judge_parity(task, wanted, outputs, alone, tolerances, metric=metric, change=change)
+
+
+def _batches(runtime: Runtime, inputs: Sequence[Inputs]) -> list[list[Inputs]]:
+    """Texts of neighbouring lengths together, as the service orders those of one request."""
+    some = inputs[: _NUM_BATCHES * _BATCH_TEXTS]
+    order = np.argsort(runtime.count_tokens(some), kind="stable").tolist()
+    starts = range(0, len(some), _BATCH_TEXTS)
+    return [[some[place] for place in order[start : start + _BATCH_TEXTS]] for start in starts]

@@ -1,0 +1,65 @@
+"""ONNX Runtime on the processor: the portable runtime, which needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from tunesmith.bases import available_cores
+from tunesmith.errors import BundleError
+from tunesmith.runtimes._graph_runtime import Graph
+
+__all__ = ["load_graph"]
+
+# Beyond so many tokens at once the memory of a batch is given back after it, not kept for the next.
+_MANY_TOKENS = 1024
+
+
+def load_graph(file: Path) -> Graph:
+    """Loads a graph with as many threads as there are cores to use.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load it.
+    """
+    try:
+        session = ort.InferenceSession(
+            str(file), _options(available_cores()), providers=["CPUExecutionProvider"]
+        )
+    # The library raises classes of its own for each status, all below Exception alone.
+    except Exception as error:
+        raise BundleError(
+            f"ONNX Runtime {ort.__version__} cannot load it ({str(error).splitlines()[0][:300]})",
+            where=str(file),
+            mend="run `tunesmith optimize` again with the ONNX Runtime that serves",
+        ) from error
+    names = [one.name for one in session.get_inputs()]
+    shrinking = ort.RunOptions()
+    shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+    def run(arrays: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        options = shrinking if arrays["input_ids"].size > _MANY_TOKENS else None
+        scores: NDArray[np.float32] = session.run(
+            ["scores"], {name: arrays[name] for name in names}, options
+        )[0]
+        return scores
+
+    return run
+
+
+def _options(threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # A plan of the memory is kept for each shape that was met, and texts have hundreds of them.
+    options.enable_mem_pattern = False
+    options.log_severity_level = 3
+    # Threads wait in a loop for the next operator, but not for the next request.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
