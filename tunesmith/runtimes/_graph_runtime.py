@@ -53,8 +53,8 @@ class GraphRuntime:
         self._one_at_a_time = facts.one_at_a_time
         self._tokenizer = PlainTokenizer.load(bundle.model_path, **tokenizer.model_dump())
         self._graph = graph
-        # The tokenizer keeps its truncation as state, and the graph uses every core by itself.
-        self._lock = threading.Lock()
+        # The tokenizer keeps its truncation as state; the graph uses every core by itself.
+        self._reading, self._running = threading.Lock(), threading.Lock()
 
     @property
     def name(self) -> str:
@@ -74,16 +74,18 @@ class GraphRuntime:
 
     def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
         scores = np.empty((len(inputs), self._task.head.size), dtype=np.float32)
-        with self._lock:
-            tokens = tokenize(self._tokenizer, inputs, self._max_length)
+        tokens = self._tokens(inputs)
+        with self._running:
             for indices in self._batches(tokens):
                 scores[indices] = self._run(tokens.arrays(indices))
         return Outputs(scores=scores)
 
     def count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
-        with self._lock:
-            tokens = tokenize(self._tokenizer, inputs, self._max_length)
-        return [int(length) for length in tokens.full_lengths]
+        return [int(length) for length in self._tokens(inputs).full_lengths]
+
+    def _tokens(self, inputs: Sequence[Inputs]) -> TokenizedDataset:
+        with self._reading:
+            return tokenize(self._tokenizer, inputs, self._max_length)
 
     def predict(self, items: Sequence[object]) -> list[Prediction]:
         return predict(self, items)

@@ -10,6 +10,7 @@ import torch
 
 from tunesmith.bases import (
     Precision,
+    TokenizedDataset,
     available_cores,
     choose_device,
     load_classifier,
@@ -60,8 +61,8 @@ class TorchRuntime:
         self._model = self._model.at(precision)
         self._model.to(torch.device("cpu") if device == "cpu" else choose_device())
         self._precision = precision
-        # The tokenizer keeps its truncation as state, and the model uses every core by itself.
-        self._lock = threading.Lock()
+        # The tokenizer keeps its truncation as state; the model uses every core by itself.
+        self._reading, self._running = threading.Lock(), threading.Lock()
 
     @property
     def name(self) -> str:
@@ -80,14 +81,16 @@ class TorchRuntime:
         return self._version
 
     def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
-        with self._lock:
-            tokens = tokenize(self._tokenizer, inputs, self._max_length)
+        tokens = self._tokens(inputs)
+        with self._running:
             return Outputs(scores=score(self._model, tokens))
 
     def count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
-        with self._lock:
-            tokens = tokenize(self._tokenizer, inputs, self._max_length)
-        return [int(length) for length in tokens.full_lengths]
+        return [int(length) for length in self._tokens(inputs).full_lengths]
+
+    def _tokens(self, inputs: Sequence[Inputs]) -> TokenizedDataset:
+        with self._reading:
+            return tokenize(self._tokenizer, inputs, self._max_length)
 
     def predict(self, items: Sequence[object]) -> list[Prediction]:
         return predict(self, items)
