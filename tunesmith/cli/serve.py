@@ -82,6 +82,16 @@ def serve(
             rich_help_panel=_LOG,
         ),
     ] = False,
+    cache: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Keep the answers of so many texts.", show_default=False
+        ),
+    ] = 0,
+    otlp: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send traces to this OpenTelemetry collector."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve a bundle over HTTP, with a page to try it.
@@ -103,7 +113,9 @@ def serve(
         log_file=log_file,
         log_texts=log_texts,
     )
-    serve_bundle(bundle, host, port, security=security, as_json=as_json)
+    serve_bundle(
+        bundle, host, port, security=security, cache_entries=cache, otlp=otlp, as_json=as_json
+    )
 
 
 def serve_bundle(
@@ -113,6 +125,8 @@ def serve_bundle(
     *,
     example: str = "Write the text to classify here",
     security: Security | None = None,
+    cache_entries: int = 0,
+    otlp: str | None = None,
     as_json: bool = False,
 ) -> None:
     """Serves, and says where once connections are accepted."""
@@ -134,7 +148,13 @@ def serve_bundle(
 
     errors.print(Text(f"· loading {bundle}"))
     serve_until_stopped(
-        bundle, host=host, port=port, security=security or Security(), on_ready=ready
+        bundle,
+        host=host,
+        port=port,
+        security=security or Security(),
+        cache_entries=cache_entries,
+        otlp=otlp,
+        on_ready=ready,
     )
 
 

@@ -7,17 +7,23 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from tunesmith.bundles import Bundle, open_bundle
 from tunesmith.runtimes import Runtime, load
+from tunesmith.serving._cache import ResultCache
 from tunesmith.serving._options import Security
 from tunesmith.serving.access_log import logging_to
 from tunesmith.serving.app import Guards, create_admin_app, create_app
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.server import Listener, run
+from tunesmith.serving.tracing import traced
 from tunesmith.tasks import Task
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 __all__ = ["Serving", "curl_line", "serve"]
 
@@ -55,6 +61,8 @@ def serve(
     port: int = 8080,
     security: Security = _DEFAULT_SECURITY,
     limits: Limits = _DEFAULT_LIMITS,
+    cache_entries: int = 0,
+    otlp: str | None = None,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
     """Serves a bundle until SIGINT or SIGTERM.
@@ -65,10 +73,14 @@ def serve(
         port: 0 picks a free one.
         security: who may use the model, and over what.
         limits: the caps on requests.
+        cache_entries: how many texts' answers are kept at most; 0: none.
+        otlp: the base URL of the collector that traces are sent to, by OTLP over HTTP; None: where
+            the variable OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere.
         on_ready: called once connections are accepted.
 
     Raises:
-        ConfigError: the keys or the certificate cannot be used, or options contradict one another.
+        ConfigError: the keys or the certificate cannot be used, options contradict one another, or
+            traces are wanted and the extra "otel" is not installed.
         OutputError: an address cannot or may not be listened on.
         BundleError: the bundle is missing, incomplete, or was changed.
 
@@ -76,7 +88,7 @@ def serve(
     """
     security.check(host, port)
     access, tls = security.access(), security.opened_tls()
-    with logging_to(security.log_format, security.log_file):
+    with logging_to(security.log_format, security.log_file), traced(otlp) as tracer:
         guards = Guards(
             access,
             security.hosts_of(host),
@@ -86,7 +98,8 @@ def serve(
         )
         opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
         runtime = load(opened)
-        app = _app(opened, runtime, guards)
+        cache = ResultCache(cache_entries) if cache_entries else None
+        app = _app(opened, runtime, guards, cache, tracer)
         admin_urls: list[str] = []
 
         def ready(url: str) -> None:
@@ -108,14 +121,22 @@ def serve(
         run(app, host=host, port=port, on_ready=ready, limits=limits, tls=tls, admin=admin)
 
 
-def _app(bundle: Bundle, runtime: Runtime, guards: Guards) -> FastAPI:
+def _app(
+    bundle: Bundle,
+    runtime: Runtime,
+    guards: Guards,
+    cache: ResultCache | None,
+    tracer: Tracer | None,
+) -> FastAPI:
     manifest = bundle.manifest
     details = {
         "base": manifest.base.model_dump(),
         "created": manifest.created,
         "metrics": manifest.metrics,
     }
-    return create_app(runtime, name=manifest.name, details=details, guards=guards)
+    return create_app(
+        runtime, name=manifest.name, details=details, guards=guards, cache=cache, tracer=tracer
+    )
 
 
 def _admin(

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 
 from tunesmith.runtimes import Runtime
-from tunesmith.serving import operations, page
+from tunesmith.serving import live, operations, page
+from tunesmith.serving._cache import ResultCache
 from tunesmith.serving.catalogue import OneModel, Served
 from tunesmith.serving.data_plane import DataPlane
 from tunesmith.serving.limits import Limits
@@ -23,7 +25,7 @@ from tunesmith.serving.middleware import (
     RequestContext,
 )
 from tunesmith.serving.problems import add_handlers
-from tunesmith.serving.protocols import native, open_inference, openai, tei
+from tunesmith.serving.protocols import explain, native, open_inference, openai, tei
 from tunesmith.serving.security import (
     Access,
     AccessGuard,
@@ -35,6 +37,10 @@ from tunesmith.serving.security import (
     main_scope,
     read_networks,
 )
+from tunesmith.serving.tracing import TraceRequests
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 __all__ = ["LOOPBACK_HOSTS", "Guards", "create_admin_app", "create_app"]
 
@@ -70,6 +76,8 @@ def create_app(
     name: str,
     guards: Guards,
     details: Mapping[str, object] = _NOTHING,
+    cache: ResultCache | None = None,
+    tracer: Tracer | None = None,
 ) -> FastAPI:
     """An ASGI app that answers for `runtime`; its lifespan holds the inference thread.
 
@@ -80,20 +88,29 @@ def create_app(
         details: JSON facts about the bundle, for `GET /v1/info` and the page; it reads "metrics"
             (as of `Metrics.as_dict`), "base" (an id, or a mapping with "id") and "examples" (a list
             of inputs to try).
+        cache: answers that are kept; None: none are.
+        tracer: makes a span of each request; None: there are no traces.
     """
     metrics = ServingMetrics()
-    plane = DataPlane(runtime, limits=guards.limits, metrics=metrics.of(name, runtime.version))
+    counted = metrics.of(name, runtime.version)
+    plane = DataPlane(runtime, limits=guards.limits, metrics=counted, cache=cache)
     catalogue = OneModel(Served(name, plane, details))
     app = _bare_app(plane, name)
     app.state.plane, app.state.metrics = plane, metrics
     routers = [
-        *(protocol.router(catalogue) for protocol in (native, tei, open_inference, openai)),
+        *(
+            protocol.router(catalogue)
+            for protocol in (native, explain, tei, open_inference, openai)
+        ),
+        live.router(catalogue, metrics),
         operations.router(plane, metrics, name=name, details=details),
         page.router(app, runtime, name=name, details=details, keyed=guards.access is not None),
     ]
     if guards.access is not None:
         routers.append(login_router(guards.access))
     _guarded(app, routers, metrics, guards, main_scope)
+    if tracer is not None:
+        app.add_middleware(TraceRequests, tracer=tracer)
     return app
 
 

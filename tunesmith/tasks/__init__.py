@@ -7,6 +7,7 @@ from typing import Any
 
 from tunesmith.errors import BundleError
 from tunesmith.tasks._labels import label_text
+from tunesmith.tasks._odds import log_odds
 from tunesmith.tasks._task import Field, Head, Modality, Objective, Task
 from tunesmith.tasks.multi_label import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification
@@ -21,6 +22,7 @@ __all__ = [
     "TextClassification",
     "from_dict",
     "label_text",
+    "log_odds",
 ]
 
 

@@ -21,7 +21,10 @@ __all__ = ["router"]
 _FOLDER = Path(__file__).parent
 _ASSETS = {
     "docs.js": "text/javascript",
+    "dom.js": "text/javascript",
+    "explain.js": "text/javascript",
     "icon.svg": "image/svg+xml",
+    "live.js": "text/javascript",
     "page.css": "text/css",
     "page.js": "text/javascript",
 }
