@@ -19,7 +19,7 @@ from tunesmith.serving.access_log import logging_to
 from tunesmith.serving.app import Guards, create_admin_app, create_app
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.server import Listener, run
-from tunesmith.serving.tracing import traced
+from tunesmith.serving.tracing import traced, why_not_traced
 from tunesmith.tasks import Task
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ def serve(
         cache = ResultCache(cache_entries) if cache_entries else None
         app = _app(opened, runtime, guards, cache, tracer)
         admin_urls: list[str] = []
+        untraced = why_not_traced(otlp)
+        warnings = () if untraced is None else (untraced,)
 
         def ready(url: str) -> None:
             if on_ready is not None:
@@ -113,7 +115,7 @@ def serve(
                         has_keys=access is not None,
                         key=None if access is None else access.start_key,
                         admin_url=admin_urls[0] if admin_urls else None,
-                        warnings=() if tls is None else tuple(tls.warnings),
+                        warnings=(*warnings, *(() if tls is None else tls.warnings)),
                     )
                 )
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 
@@ -47,6 +47,10 @@ __all__ = ["LOOPBACK_HOSTS", "Guards", "create_admin_app", "create_app"]
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _DEFAULT_LIMITS = Limits()
+# FastAPI's own traces and logs, where it has them, hold paths, queries and messages of exceptions.
+_NO_TELEMETRY: Any = MappingProxyType(
+    dict.fromkeys(("auto_configure", "logs", "metrics", "tracing"), False)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ def create_admin_app(served: FastAPI, *, guards: Guards) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
     _guarded(app, [operations.health_router(plane, metrics)], metrics, guards, admin_scope)
     return app
@@ -181,5 +186,6 @@ def _bare_app(plane: DataPlane, name: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
         lifespan=lifespan,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.runtimes import Runtime
 from tunesmith.serving.data_plane import DataPlane
@@ -78,7 +79,7 @@ async def explain(
     inputs = plane.read(items, "texts", limits.explained_texts)
     with plane.held():
         readings = await asyncio.to_thread(_read_all, plane.runtime, inputs, limits.explained_words)
-        groups = [[one.inputs, one.read, *leave_out_each(one.read, one.pieces)] for one in readings]
+        groups = [one.asked() for one in readings]
         asked = [texts for group in groups for texts in group]
         # These are no requests of their own, so they would push out of the cache what is.
         found = await plane.score(asked, abandoned=abandoned, use_cache=False)
@@ -98,6 +99,11 @@ class _Reading:
     pieces: tuple[Word, ...]
     words_a_piece: int
     num_tokens: int
+
+    def asked(self) -> list[Inputs]:
+        """The whole, what is read of it where that is less, and this without each piece."""
+        read = [] if self.read == self.inputs else [self.read]
+        return [self.inputs, *read, *leave_out_each(self.read, self.pieces)]
 
 
 def _read_all(runtime: Runtime, inputs: Sequence[Inputs], max_pieces: int) -> list[_Reading]:
@@ -160,11 +166,11 @@ def _joined(words: Sequence[Word], size: int) -> list[Word]:
 
 
 def _explained(
-    reading: _Reading, scores: np.ndarray, task: Task, label: str | None
+    reading: _Reading, scores: NDArray[np.float32], task: Task, label: str | None
 ) -> ExplainedInputs:
-    """From the scores of the whole input, of what is read, and of that without each piece."""
+    """From the scores of what `reading` asked."""
     probabilities = np.asarray(task.probabilities(Outputs(scores=scores)), dtype=np.float64)
-    whole, read = probabilities[0], probabilities[1:]
+    whole, read = probabilities[0], probabilities[-len(reading.pieces) - 1 :]
     place = int(whole.argmax()) if label is None else task.labels.index(label)
     several = task.objective == "binary-cross-entropy"
     odds = log_odds(read, [place] * len(read), several=several)

@@ -42,7 +42,7 @@ class Limits:
     header_timeout_s: float = 10.0
     max_connections: int = 512
     explained_texts: int = 8
-    explained_words: int = 256
+    explained_words: int = 128
     batch_texts: int = 32
     batch_tokens: int = 4_096
 

@@ -6,6 +6,7 @@ a client made up, a header or a key.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span, Tracer
 
-__all__ = ["TraceRequests", "is_traced", "open_tracer", "traced"]
+__all__ = ["TraceRequests", "open_tracer", "traced", "why_not_traced"]
 
 _VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PATH = "/v1/traces"
@@ -35,9 +36,26 @@ _UNTRACED = frozenset({"/healthz", "/readyz", "/metrics", "/v1/live"})
 _KNOWN_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
-def is_traced(endpoint: str | None) -> bool:
-    """Whether traces were asked for: by an option, or by OpenTelemetry's own variables."""
-    return endpoint is not None or any(os.environ.get(name) for name in _VARIABLES)
+def why_not_traced(endpoint: str | None) -> str | None:
+    """Why nothing is traced although the environment asks for it, as a sentence; else None.
+
+    The variables are often set for all that runs on a cluster, so they keep nobody from serving.
+    """
+    variable = next((name for name in _VARIABLES if os.environ.get(name)), None)
+    if endpoint is not None or variable is None or _is_installed():
+        return None
+    return f"{variable} is set, and nothing is traced: pip install 'tunesmith[otel]'"
+
+
+def _is_installed() -> bool:
+    return all(_is_found(name) for name in ("sdk", "exporter.otlp.proto.http"))
+
+
+def _is_found(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(f"opentelemetry.{name}") is not None
+    except ImportError:
+        return False
 
 
 @contextmanager
@@ -48,13 +66,13 @@ def traced(endpoint: str | None) -> Iterator[Tracer | None]:
         endpoint: the collector's base URL, for OTLP over HTTP; None: what the environment says.
 
     Raises:
-        ConfigError: the URL is none, or the extra is not installed.
+        ConfigError: the URL is none, or the extra "otel" is not installed.
     """
-    if not is_traced(endpoint):
+    asked_by_environment = any(os.environ.get(name) for name in _VARIABLES)
+    if endpoint is None and not (asked_by_environment and _is_installed()):
         yield None
         return
-    exporter = _exporter(endpoint)
-    tracer, shut_down = open_tracer(exporter)
+    tracer, shut_down = open_tracer(_exporter(endpoint))
     try:
         yield tracer
     finally:
@@ -62,15 +80,11 @@ def traced(endpoint: str | None) -> Iterator[Tracer | None]:
 
 
 def _exporter(endpoint: str | None) -> SpanExporter:
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    except ImportError:
-        where = "--otlp" if endpoint is not None else _variable()
-        raise ConfigError(
-            "traces need OpenTelemetry, which is not installed",
-            where=where,
-            mend="pip install 'tunesmith[otel]'",
-        ) from None
+    if not _is_installed():
+        mend = "pip install 'tunesmith[otel]'"
+        raise ConfigError("OpenTelemetry is not installed", where=f"--otlp {endpoint}", mend=mend)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
     if endpoint is None:
         return OTLPSpanExporter()
     parts = urlsplit(endpoint)
@@ -79,10 +93,6 @@ def _exporter(endpoint: str | None) -> SpanExporter:
         raise ConfigError("is no URL of a collector", where=f"--otlp {endpoint}", mend=mend)
     url = endpoint.rstrip("/")
     return OTLPSpanExporter(endpoint=url if url.endswith(_PATH) else url + _PATH)
-
-
-def _variable() -> str:
-    return next(name for name in _VARIABLES if os.environ.get(name))
 
 
 def open_tracer(exporter: SpanExporter) -> tuple[Tracer, Any]:

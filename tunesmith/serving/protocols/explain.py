@@ -82,7 +82,8 @@ def _explanation(one: ExplainedInputs, fields: Sequence[str]) -> dict[str, objec
 
 def _warnings(found: Sequence[ExplainedInputs], max_length: int) -> Iterator[str]:
     for index, one in enumerate(found):
+        where = f"texts[{index}]"
         if one.num_tokens > max_length:
-            yield f"texts[{index}]: {one.num_tokens:,} tokens, only the first {max_length:,} were read"
+            yield f"{where}: {one.num_tokens:,} tokens, only the first {max_length:,} were read"
         if one.words_a_piece > 1:
-            yield f"texts[{index}]: too many words, {one.words_a_piece} of them are taken together"
+            yield f"{where}: of so many words, {one.words_a_piece} at a time are taken together"
