@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from tunesmith.errors import ConfigError
+from tunesmith.errors import ConfigError, MissingDependencyError
 from tunesmith.serving import tracing
 from tunesmith.serving._cache import ResultCache
 from tunesmith.serving.tracing import open_tracer, traced, why_not_traced
@@ -166,7 +166,10 @@ def test_without_the_extra_an_option_is_refused_and_a_variable_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tracing, "_is_installed", lambda: False)
-    with pytest.raises(ConfigError, match=r"pip install 'tunesmith\[otel\]'"), traced("http://a"):
+    with (
+        pytest.raises(MissingDependencyError, match=r"pip install 'tunesmith\[otel\]'"),
+        traced("http://a"),
+    ):
         pass
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     with traced(None) as tracer:

@@ -80,7 +80,8 @@ def serve(
 
     Raises:
         ConfigError: the keys or the certificate cannot be used, options contradict one another, or
-            traces are wanted and the extra "otel" is not installed.
+            the collector's address is none.
+        MissingDependencyError: traces are wanted, and the extra "otel" is not installed.
         OutputError: an address cannot or may not be listened on.
         BundleError: the bundle is missing, incomplete, or was changed.
 

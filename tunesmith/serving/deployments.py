@@ -16,6 +16,7 @@ from tunesmith.bundles import Bundle, Registry, Status, Traffic, open_bundle
 from tunesmith.errors import BundleError, TunesmithError
 from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
+from tunesmith.serving._cache import ResultCache
 from tunesmith.serving.catalogue import Served, bundle_details, unknown
 from tunesmith.serving.data_plane import Answers, DataPlane
 from tunesmith.serving.limits import Limits
@@ -63,6 +64,7 @@ class Deployments:
         metrics: ServingMetrics,
         load: Callable[[Bundle], Runtime] = load_runtime,
         looks_every_s: float = _LOOKS_EVERY_S,
+        cache: ResultCache | None = None,
     ) -> None:
         """Reads nothing yet; see `running`.
 
@@ -72,12 +74,14 @@ class Deployments:
             metrics: where each version is counted.
             load: makes a bundle's runtime.
             looks_every_s: how often the registry is looked at.
+            cache: answers of all versions that are kept; None: none are.
         """
         self.registry = registry
         self.limits = limits
         self._metrics = metrics
         self._load = load
         self._looks_every_s = looks_every_s
+        self._cache = cache
         self._routes: dict[str, _Route] = {}
         self._tried: dict[str, int] = {}
         self._machine = threading.Lock()
@@ -203,6 +207,7 @@ class Deployments:
             limits=self.limits,
             metrics=self._metrics.of(name, version),
             machine=self._machine,
+            cache=self._cache,
         )
         served = Served(name, plane, bundle_details(bundle))
         try:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tunesmith.errors import ConfigError
+from tunesmith.errors import ConfigError, MissingDependencyError
 from tunesmith.serving.problems import state_of
 from tunesmith.serving.usage import Usage, usage_of
 
@@ -30,6 +30,7 @@ __all__ = ["TraceRequests", "open_tracer", "traced", "why_not_traced"]
 
 _VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PATH = "/v1/traces"
+_INSTALL = "pip install 'tunesmith[otel]'"
 _UNTRACED = frozenset({"/healthz", "/readyz", "/metrics", "/v1/live"})
 """Asked again and again by machines; they would be most of what is traced."""
 
@@ -44,7 +45,7 @@ def why_not_traced(endpoint: str | None) -> str | None:
     variable = next((name for name in _VARIABLES if os.environ.get(name)), None)
     if endpoint is not None or variable is None or _is_installed():
         return None
-    return f"{variable} is set, and nothing is traced: pip install 'tunesmith[otel]'"
+    return f"{variable} is set, and nothing is traced: {_INSTALL}"
 
 
 def _is_installed() -> bool:
@@ -66,7 +67,8 @@ def traced(endpoint: str | None) -> Iterator[Tracer | None]:
         endpoint: the collector's base URL, for OTLP over HTTP; None: what the environment says.
 
     Raises:
-        ConfigError: the URL is none, or the extra "otel" is not installed.
+        ConfigError: the URL is none.
+        MissingDependencyError: the extra "otel" is not installed.
     """
     asked_by_environment = any(os.environ.get(name) for name in _VARIABLES)
     if endpoint is None and not (asked_by_environment and _is_installed()):
@@ -81,8 +83,11 @@ def traced(endpoint: str | None) -> Iterator[Tracer | None]:
 
 def _exporter(endpoint: str | None) -> SpanExporter:
     if not _is_installed():
-        mend = "pip install 'tunesmith[otel]'"
-        raise ConfigError("OpenTelemetry is not installed", where=f"--otlp {endpoint}", mend=mend)
+        raise MissingDependencyError(
+            "traces need OpenTelemetry, which is not installed",
+            where=f"--otlp {endpoint}",
+            mend=_INSTALL,
+        )
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     if endpoint is None:
