@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.checks import redacted
-from tunesmith.explanation import masked, split_words
+from tunesmith.explanation import masked
+from tunesmith.words import split_words
 
 from .test_drivers import explained
 

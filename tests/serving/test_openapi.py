@@ -37,13 +37,13 @@ def made(name: str, path: str, method: str, mode: GenerationMode) -> st.SearchSt
 predictions = st.one_of(
     made(name, path, "POST", mode).map(lambda case, name=name: (name, case))
     for name in SCHEMAS
-    for path in ("/v1/predict", "/predict", "/v2/models/{name}/infer")
+    for path in ("/v1/predict", "/v1/explain", "/predict", "/v2/models/{name}/infer")
     for mode in GenerationMode
 )
 operations = st.one_of(
     made("one", path, "GET", GenerationMode.POSITIVE).map(lambda case: ("one", case))
     for path in (
-        *("/healthz", "/readyz", "/metrics", "/v1/info", "/info", "/v1/models", "/v2"),
+        *("/healthz", "/readyz", "/metrics", "/v1/info", "/v1/live", "/info", "/v1/models", "/v2"),
         *("/v2/health/live", "/v2/health/ready", "/v2/models/{name}", "/v1/models/{name}"),
     )
 )

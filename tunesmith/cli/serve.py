@@ -92,6 +92,16 @@ def serve(
     ] = False,
     runtime: RuntimeName = None,
     allow_unverified: AllowUnverified = False,
+    cache: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Keep the answers of so many texts.", show_default=False
+        ),
+    ] = 0,
+    otlp: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send traces to this OpenTelemetry collector."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve a bundle over HTTP, with a page to try it.
@@ -126,6 +136,8 @@ def serve(
         security=security,
         runtime_name=runtime,
         allow_unverified=allow_unverified,
+        cache_entries=cache,
+        otlp=otlp,
         as_json=as_json,
     )
 
@@ -139,6 +151,8 @@ def serve_source(
     security: Security | None = None,
     runtime_name: str | None = None,
     allow_unverified: bool = False,
+    cache_entries: int = 0,
+    otlp: str | None = None,
     as_json: bool = False,
 ) -> None:
     """Serves, and says where once connections are accepted."""
@@ -166,6 +180,8 @@ def serve_source(
         security=security or Security(),
         runtime_name=runtime_name,
         allow_unverified=allow_unverified,
+        cache_entries=cache_entries,
+        otlp=otlp,
         on_ready=ready,
     )
 

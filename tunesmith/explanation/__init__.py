@@ -17,7 +17,6 @@ from tunesmith.explanation._results import (
     WordAttribution,
 )
 from tunesmith.explanation._view import GlobalView
-from tunesmith.explanation._words import Word, keep_words, split_words
 
 __all__ = [
     "BINS",
@@ -37,10 +36,8 @@ __all__ = [
     "Neighbour",
     "Predict",
     "Reading",
-    "Word",
     "WordAttribution",
     "find_drivers",
-    "keep_words",
     "log_odds_of",
     "masked",
     "measure_faithfulness",
@@ -49,5 +46,4 @@ __all__ = [
     "read_words",
     "render_page",
     "shades",
-    "split_words",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tunesmith.explanation._reading import Reading
 from tunesmith.types import Inputs
 
-__all__ = ["METHODS", "Attribution", "Attributor", "Method", "Predict", "log_odds", "predict_each"]
+__all__ = ["METHODS", "Attribution", "Attributor", "Method", "Predict", "predict_each"]
 
 Method: TypeAlias = Literal["integrated-gradients", "gradient-x-input", "leave-one-out"]
 
@@ -22,7 +22,6 @@ METHODS: tuple[Method, ...] = ("integrated-gradients", "gradient-x-input", "leav
 Predict: TypeAlias = Callable[[Sequence[Inputs]], NDArray[np.float64]]
 """n examples → their probabilities, float64 [n, labels]."""
 
-_LEAST = 1e-12
 _TEXTS_AT_ONCE = 1024
 
 
@@ -68,27 +67,6 @@ class Attributor(Protocol):
         Args:
             labels: n places in the task's labels.
         """
-
-
-def log_odds(
-    probabilities: NDArray[np.float64], labels: Sequence[int], *, several: bool
-) -> NDArray[np.float64]:
-    """The log-odds of one label of each of n examples, float64 [n].
-
-    Args:
-        probabilities: float64 [n, labels].
-        labels: n places in the labels.
-        several: whether an example may have several labels.
-    """
-    rows = np.arange(len(labels))
-    own = probabilities[rows, list(labels)]
-    if several:
-        rest = 1.0 - own
-    else:  # a sum of small numbers keeps the digits that a difference from 1 would lose
-        others = probabilities.copy()
-        others[rows, list(labels)] = 0.0
-        rest = others.sum(axis=1)
-    return np.asarray(np.log(np.maximum(own, _LEAST)) - np.log(np.maximum(rest, _LEAST)))
 
 
 def predict_each(predict: Predict, groups: Sequence[Sequence[Inputs]]) -> list[NDArray[np.float64]]:

@@ -8,12 +8,12 @@ from tunesmith.explanation._attribution import (
     Attribution,
     Method,
     Predict,
-    log_odds,
     predict_each,
 )
 from tunesmith.explanation._reading import Reading
-from tunesmith.explanation._words import leave_out_each
+from tunesmith.tasks import log_odds
 from tunesmith.types import Inputs
+from tunesmith.words import leave_out_each
 
 __all__ = ["LeaveOneOut"]
 

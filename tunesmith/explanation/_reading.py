@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.bases import TokenizedDataset, TokenPlaces, find_places, tokenize
-from tunesmith.explanation._words import Word, keep_words, words_of
 from tunesmith.types import Inputs
+from tunesmith.words import Word, keep_words, words_of
 
 __all__ = ["Reading", "read_texts", "read_words"]
 

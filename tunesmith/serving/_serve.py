@@ -7,18 +7,24 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from tunesmith.bundles import Bundle, Registry, open_bundle
 from tunesmith.runtimes import Runtime, load
+from tunesmith.serving._cache import ResultCache
 from tunesmith.serving._options import Security
 from tunesmith.serving.access_log import logging_to
 from tunesmith.serving.app import Guards, create_admin_app, create_app, create_registry_app
 from tunesmith.serving.catalogue import bundle_details
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.server import Listener, run
+from tunesmith.serving.tracing import traced, why_not_traced
 from tunesmith.tasks import Task
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 __all__ = ["Serving", "curl_line", "serve"]
 
@@ -60,6 +66,8 @@ def serve(
     limits: Limits = _DEFAULT_LIMITS,
     runtime_name: str | None = None,
     allow_unverified: bool = False,
+    cache_entries: int = 0,
+    otlp: str | None = None,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
     """Serves a bundle, or all models of a registry, until SIGINT or SIGTERM.
@@ -71,10 +79,15 @@ def serve(
         security: who may use the model, and over what.
         limits: the caps on requests.
         runtime_name, allow_unverified: see `runtimes.load`.
+        cache_entries: how many texts' answers are kept at most; 0: none.
+        otlp: the base URL of the collector that traces are sent to, by OTLP over HTTP; None: where
+            the variable OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere.
         on_ready: called once connections are accepted.
 
     Raises:
-        ConfigError: the keys or the certificate cannot be used, or options contradict one another.
+        ConfigError: the keys or the certificate cannot be used, options contradict one another, or
+            the collector's address is none.
+        MissingDependencyError: traces are wanted, and the extra "otel" is not installed.
         OutputError: an address cannot or may not be listened on.
         BundleError: the bundle is missing, incomplete, or was changed.
         ConfigError: the bundle has no runtime of that name, or one that did not pass the gate.
@@ -88,7 +101,7 @@ def serve(
     def loaded(bundle: Bundle) -> Runtime:
         return load(bundle, runtime_name, allow_unverified=allow_unverified)
 
-    with logging_to(security.log_format, security.log_file):
+    with logging_to(security.log_format, security.log_file), traced(otlp) as tracer:
         guards = Guards(
             access,
             security.hosts_of(host),
@@ -96,8 +109,11 @@ def serve(
             limits,
             log_texts=security.log_texts,
         )
-        task, version, app = _app(source, guards, loaded)
+        cache = ResultCache(cache_entries) if cache_entries else None
+        task, version, app = _app(source, guards, loaded, cache, tracer)
         admin_urls: list[str] = []
+        untraced = why_not_traced(otlp)
+        warnings = () if untraced is None else (untraced,)
 
         def ready(url: str) -> None:
             if on_ready is not None:
@@ -111,7 +127,7 @@ def serve(
                         has_keys=access is not None,
                         key=None if access is None else access.start_key,
                         admin_url=admin_urls[0] if admin_urls else None,
-                        warnings=() if tls is None else tuple(tls.warnings),
+                        warnings=(*warnings, *(() if tls is None else tls.warnings)),
                     )
                 )
 
@@ -120,16 +136,26 @@ def serve(
 
 
 def _app(
-    source: Bundle | Registry | Path | str, guards: Guards, load: Callable[[Bundle], Runtime]
+    source: Bundle | Registry | Path | str,
+    guards: Guards,
+    load: Callable[[Bundle], Runtime],
+    cache: ResultCache | None,
+    tracer: Tracer | None,
 ) -> tuple[Task, str | None, FastAPI]:
     """What is served does, its version where there is but one, and the app."""
     if isinstance(source, Registry):
-        app = create_registry_app(source, guards=guards, load=load)
+        app = create_registry_app(source, guards=guards, load=load, cache=cache, tracer=tracer)
         return app.state.catalogue.task, None, app
     bundle = source if isinstance(source, Bundle) else open_bundle(source)
     runtime = load(bundle)
-    details = bundle_details(bundle)
-    app = create_app(runtime, name=bundle.manifest.name, details=details, guards=guards)
+    app = create_app(
+        runtime,
+        name=bundle.manifest.name,
+        details=bundle_details(bundle),
+        guards=guards,
+        cache=cache,
+        tracer=tracer,
+    )
     return runtime.task, runtime.version, app
 
 

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 
 from tunesmith.bundles import Bundle, Registry
 from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
-from tunesmith.serving import operations, page
+from tunesmith.serving import live, operations, page
+from tunesmith.serving._cache import ResultCache
 from tunesmith.serving.catalogue import Catalogue, OneModel, Served
 from tunesmith.serving.data_plane import DataPlane
 from tunesmith.serving.deployments import Deployments
@@ -27,7 +29,7 @@ from tunesmith.serving.middleware import (
     RequestContext,
 )
 from tunesmith.serving.problems import add_handlers
-from tunesmith.serving.protocols import native, open_inference, openai, tei
+from tunesmith.serving.protocols import explain, native, open_inference, openai, tei
 from tunesmith.serving.security import (
     Access,
     AccessGuard,
@@ -39,6 +41,10 @@ from tunesmith.serving.security import (
     main_scope,
     read_networks,
 )
+from tunesmith.serving.tracing import TraceRequests
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 __all__ = [
     "LOOPBACK_HOSTS",
@@ -49,8 +55,13 @@ __all__ = [
 ]
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+_PROTOCOLS = (native, explain, tei, open_inference, openai)
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _DEFAULT_LIMITS = Limits()
+# FastAPI's own traces and logs, where it has them, hold paths, queries and messages of exceptions.
+_NO_TELEMETRY: Any = MappingProxyType(
+    dict.fromkeys(("auto_configure", "logs", "metrics", "tracing"), False)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,8 @@ def create_app(
     name: str,
     guards: Guards,
     details: Mapping[str, object] = _NOTHING,
+    cache: ResultCache | None = None,
+    tracer: Tracer | None = None,
 ) -> FastAPI:
     """An ASGI app that answers for `runtime`; its lifespan holds the inference thread.
 
@@ -90,18 +103,24 @@ def create_app(
         details: JSON facts about the bundle, for `GET /v1/info` and the page; it reads "metrics"
             (as of `Metrics.as_dict`), "base" (an id, or a mapping with "id") and "examples" (a list
             of inputs to try).
+        cache: answers that are kept; None: none are.
+        tracer: makes a span of each request; None: there are no traces.
     """
     metrics = ServingMetrics()
-    plane = DataPlane(runtime, limits=guards.limits, metrics=metrics.of(name, runtime.version))
+    counted = metrics.of(name, runtime.version)
+    plane = DataPlane(runtime, limits=guards.limits, metrics=counted, cache=cache)
     catalogue = OneModel(Served(name, plane, details))
     app = _bare_app(catalogue, name, version=runtime.version)
-    keyed = guards.access is not None
-    pages = page.router(app, runtime, name=name, details=details, keyed=keyed)
-    return _with_routes(app, catalogue, metrics, guards, pages)
+    return _with_routes(app, catalogue, metrics, guards, tracer)
 
 
 def create_registry_app(
-    registry: Registry, *, guards: Guards, load: Callable[[Bundle], Runtime] = load_runtime
+    registry: Registry,
+    *,
+    guards: Guards,
+    load: Callable[[Bundle], Runtime] = load_runtime,
+    cache: ResultCache | None = None,
+    tracer: Tracer | None = None,
 ) -> FastAPI:
     """An ASGI app that answers for all models of a registry, and follows its changes.
 
@@ -109,11 +128,14 @@ def create_registry_app(
         registry: what is wanted.
         guards: who may use it, and how much at once.
         load: makes a bundle's runtime.
+        cache, tracer: as of `create_app`.
     """
     metrics = ServingMetrics()
-    deployments = Deployments(registry, limits=guards.limits, metrics=metrics, load=load)
+    deployments = Deployments(
+        registry, limits=guards.limits, metrics=metrics, load=load, cache=cache
+    )
     app = _bare_app(deployments, "Tunesmith", version=importlib.metadata.version("tunesmith"))
-    return _with_routes(app, deployments, metrics, guards)
+    return _with_routes(app, deployments, metrics, guards, tracer)
 
 
 def _with_routes(
@@ -121,18 +143,21 @@ def _with_routes(
     catalogue: Catalogue,
     metrics: ServingMetrics,
     guards: Guards,
-    *routers: APIRouter,
+    tracer: Tracer | None,
 ) -> FastAPI:
     """The app with every protocol's routes, guarded."""
     app.state.catalogue, app.state.metrics = catalogue, metrics
     every = [
-        *(protocol.router(catalogue) for protocol in (native, tei, open_inference, openai)),
+        *(protocol.router(catalogue) for protocol in _PROTOCOLS),
+        live.router(catalogue, metrics),
         operations.router(catalogue, metrics),
-        *routers,
+        page.router(app, catalogue, keyed=guards.access is not None),
     ]
     if guards.access is not None:
         every.append(login_router(guards.access))
     _guarded(app, every, metrics, guards, main_scope)
+    if tracer is not None:
+        app.add_middleware(TraceRequests, tracer=tracer)
     return app
 
 
@@ -151,6 +176,7 @@ def create_admin_app(served: FastAPI, *, guards: Guards) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
     _guarded(app, [operations.health_router(catalogue, metrics)], metrics, guards, admin_scope)
     return app
@@ -203,5 +229,6 @@ def _bare_app(catalogue: Catalogue, name: str, *, version: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
         lifespan=lifespan,
     )

@@ -11,8 +11,7 @@ import heapq
 import logging
 import math
 import threading
-import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -21,8 +20,11 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.errors import ConfigError, DataError
+from tunesmith.errors import ConfigError
 from tunesmith.runtimes import Runtime
+from tunesmith.serving._answers import Answers, Scores
+from tunesmith.serving._cache import KeptScores, ResultCache
+from tunesmith.serving._items import read_items
 from tunesmith.serving.batcher import Batcher, Work
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ModelMetrics
@@ -30,7 +32,7 @@ from tunesmith.serving.refusals import Overloaded, Refused
 from tunesmith.tasks import Task, Wanted
 from tunesmith.types import Inputs, Outputs, Prediction
 
-__all__ = ["Answers", "DataPlane"]
+__all__ = ["Answers", "DataPlane", "Scores"]
 
 logger = logging.getLogger("tunesmith.serving")
 
@@ -40,28 +42,20 @@ _COUNTED_AT_ONCE = 10_000
 _LOOKS_EVERY_S = 0.25
 """How often a waiting request looks whether its client is still there."""
 
-_INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
-
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """The answers to one request, in the order of its texts.
+class _Asked:
+    """Scores of n inputs, and the tokens of each before anything is cut; see `Scores`."""
 
-    Attributes:
-        predictions: one for each text.
-        scores: the model's raw scores, float32 [n, labels].
-        cut: index of a text → its tokens, where these were more than the model reads.
-        num_tokens: tokens that the model read.
-        queue_s: seconds spent waiting for the model.
-        inference_s: seconds spent in the model, tokenisation included.
-    """
-
-    predictions: list[Prediction]
     scores: NDArray[np.float32]
-    cut: Mapping[int, int]
-    num_tokens: int
-    queue_s: float
-    inference_s: float
+    counts: list[int]
+    num_tokens: int = 0
+    queue_s: float = 0.0
+    inference_s: float = 0.0
+    num_cached: int = 0
+
+
+_NOTHING = _Asked(np.zeros((0, 0), dtype=np.float32), [])
 
 
 class DataPlane:
@@ -78,6 +72,7 @@ class DataPlane:
         limits: Limits,
         metrics: ModelMetrics,
         machine: threading.Lock | None = None,
+        cache: ResultCache | None = None,
     ) -> None:
         """Does nothing yet; see `running`.
 
@@ -86,13 +81,16 @@ class DataPlane:
             limits: the caps on requests.
             metrics: where this version is counted.
             machine: held while the model runs, where several models share the cores.
+            cache: answers that are kept; None: none are.
         """
         self.runtime = runtime
         self.limits = limits
         self._metrics = metrics
         self._machine = machine
+        self._cache = cache
         self._batcher: Batcher | None = None
         self._pending = 0
+        self._num_held = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._ready = False
@@ -172,6 +170,18 @@ class DataPlane:
             self._batcher = None
             await asyncio.to_thread(batcher.stop)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps the model from being retired, for those who ask it more than once."""
+        self._num_held += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._num_held -= 1
+            if not self._num_held:
+                self._idle.set()
+
     async def predict(
         self,
         items: Sequence[object],
@@ -198,35 +208,109 @@ class DataPlane:
             Overloaded: the answer would not be, or was not, there in time.
         """
         self._check(wanted)
-        inputs = self._read(items, place)
-        patience_s = min(timeout_s or self.limits.timeout_s, self.limits.timeout_s)
+        inputs = self.read(items, place)
+        found = await self.score(inputs, timeout_s=timeout_s, abandoned=abandoned)
+        return Answers(
+            predictions=self._decode(found.scores, top_k, wanted),
+            scores=found.scores,
+            cut=found.cut,
+            num_tokens=found.num_tokens,
+            num_cached=found.num_cached,
+            queue_s=found.queue_s,
+            inference_s=found.inference_s,
+        )
+
+    async def score(
+        self,
+        inputs: Sequence[Inputs],
+        *,
+        timeout_s: float | None = None,
+        abandoned: Callable[[], Awaitable[bool]] | None = None,
+        use_cache: bool = True,
+    ) -> Scores:
+        """The model's scores of what `read` gave; what is kept in the cache never waits.
+
+        Args:
+            timeout_s, abandoned: as of `predict`.
+            use_cache: whether to look into the cache, and to keep what comes out.
+
+        Raises:
+            Overloaded: the answer would not be, or was not, there in time.
+        """
+        started = perf_counter()
+        if self._cache is None or not use_cache:
+            asked = await self._ask(inputs, timeout_s, abandoned)
+        else:
+            asked = await self._recall(self._cache, inputs, timeout_s, abandoned)
+        if not np.isfinite(asked.scores).all():
+            raise ArithmeticError("the runtime gave a score that is not a number")
         longest = self.runtime.max_length
+        found = Scores(
+            scores=asked.scores,
+            cut={index: count for index, count in enumerate(asked.counts) if count > longest},
+            num_tokens=asked.num_tokens,
+            num_cached=asked.num_cached,
+            queue_s=asked.queue_s,
+            inference_s=asked.inference_s,
+        )
+        self._metrics.count_prediction(
+            num_texts=len(inputs),
+            num_tokens=found.num_tokens,
+            num_cut=len(found.cut),
+            num_cached=found.num_cached if use_cache and self._cache is not None else None,
+            queue_s=found.queue_s,
+            inference_s=found.inference_s,
+            started=started,
+        )
+        return found
+
+    async def _ask(
+        self,
+        inputs: Sequence[Inputs],
+        timeout_s: float | None,
+        abandoned: Callable[[], Awaitable[bool]] | None,
+    ) -> _Asked:
+        """Puts inputs in the queue, and waits for their scores."""
+        patience_s = min(timeout_s or self.limits.timeout_s, self.limits.timeout_s)
         with self._admitted(patience_s) as batcher:
             counts = await self._count_tokens(inputs)
-            lengths = [min(count, longest) for count in counts]
+            lengths = [min(count, self.runtime.max_length) for count in counts]
             work = batcher.submit(inputs, lengths)
             try:
                 scores = await self._answer(work, patience_s, abandoned)
             finally:
                 batcher.abandon(work)
-        queue_s = work.queue_s or 0.0
-        self._metrics.count_prediction(
-            num_texts=len(inputs),
-            num_tokens=sum(lengths),
-            num_cut=sum(count > longest for count in counts),
-            queue_s=queue_s,
-            inference_s=work.inference_s,
-        )
-        return Answers(
-            predictions=self._decode(scores, top_k, wanted),
-            scores=scores,
-            cut={index: count for index, count in enumerate(counts) if count > longest},
-            num_tokens=sum(lengths),
-            queue_s=queue_s,
-            inference_s=work.inference_s,
+        return _Asked(scores, counts, sum(lengths), work.queue_s or 0.0, work.inference_s)
+
+    async def _recall(
+        self,
+        cache: ResultCache,
+        inputs: Sequence[Inputs],
+        timeout_s: float | None,
+        abandoned: Callable[[], Awaitable[bool]] | None,
+    ) -> _Asked:
+        """Takes from the cache what it holds, and asks for the rest."""
+        self._running()
+        keys = [cache.key(self.runtime.version, one) for one in inputs]
+        kept = {place: own for place, key in enumerate(keys) if (own := cache.get(key)) is not None}
+        missing = [place for place in range(len(inputs)) if place not in kept]
+        asked = _NOTHING
+        if missing:
+            rest = [inputs[place] for place in missing]
+            asked = await self._ask(rest, timeout_s, abandoned)
+            for place, row, count in zip(missing, asked.scores, asked.counts, strict=True):
+                kept[place] = KeptScores(row, count)
+                if np.isfinite(row).all():
+                    cache.put(keys[place], kept[place])
+        order = range(len(inputs))
+        return replace(
+            asked,
+            scores=np.stack([kept[place].scores for place in order]),
+            counts=[kept[place].num_tokens for place in order],
+            num_cached=len(inputs) - len(missing),
         )
 
-    async def _count_tokens(self, inputs: list[Inputs]) -> list[int]:
+    async def _count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
         """Tokens of each input; beside the event loop where that may take a while."""
         if sum(len(str(value)) for values in inputs for value in values) < _COUNTED_AT_ONCE:
             return self.runtime.count_tokens(inputs)
@@ -235,8 +319,6 @@ class DataPlane:
     def _decode(
         self, scores: NDArray[np.float32], top_k: int | None, wanted: Wanted | None
     ) -> list[Prediction]:
-        if not np.isfinite(scores).all():
-            raise ArithmeticError("the runtime gave a score that is not a number")
         predictions = self.task.decode(Outputs(scores=scores), wanted)
         return [_with_likeliest(prediction, top_k) for prediction in predictions]
 
@@ -251,52 +333,32 @@ class DataPlane:
                 "invalid_request", first.what, where=first.where, mend=first.mend
             ) from error
 
-    def _read(self, items: Sequence[object], place: str) -> list[Inputs]:
-        if not items:
-            raise Refused("invalid_request", "is empty", where=place, mend="give at least one text")
-        if len(items) > self.limits.max_texts:
-            raise Refused(
-                "too_many_texts",
-                f"{len(items):,} texts are too many for one request",
-                where=place,
-                mend=f"send at most {self.limits.max_texts:,} at once",
-            )
-        return [self._read_one(item, f"{place}[{index}]") for index, item in enumerate(items)]
+    def read(
+        self, items: Sequence[object], place: str, max_texts: int | None = None
+    ) -> list[Inputs]:
+        """Items as inputs of the task, within the limits; see `read_items`.
 
-    def _read_one(self, item: object, where: str) -> Inputs:
-        try:
-            inputs = self.task.read(item)
-        except DataError as error:
-            fault = error.faults[0]
-            raise Refused("invalid_text", fault.what, where=where, mend=fault.mend) from error
-        for field, value in zip(self.task.fields, inputs, strict=True):
-            if field.modality == "text" and isinstance(value, str):
-                named = f"{where}.{field.name}" if len(inputs) > 1 else where
-                self._check_text(value, named)
-        return inputs
+        Raises:
+            Refused: an item is wrong, or there are too many of them.
+        """
+        return read_items(
+            items,
+            self.task,
+            place=place,
+            max_texts=self.limits.max_texts if max_texts is None else max_texts,
+            max_characters=self.limits.max_characters,
+            max_tokens=self.runtime.max_length,
+        )
 
-    def _check_text(self, text: str, where: str) -> None:
-        if len(text) > self.limits.max_characters:
-            raise Refused(
-                "text_too_long",
-                f"{len(text):,} characters are too many for one text",
-                where=where,
-                mend=f"send at most {self.limits.max_characters:,}; "
-                f"the model reads the first {self.runtime.max_length} tokens",
-            )
-        if all(unicodedata.category(character) in _INVISIBLE for character in text):
-            raise Refused(
-                "empty_text",
-                "the text is empty or holds nothing but blanks",
-                where=where,
-                mend="leave it out, or give a text",
-            )
+    def _running(self) -> Batcher:
+        if self._batcher is None:
+            raise Overloaded("not_ready", "the server is starting or stopping", retry_after_s=1)
+        return self._batcher
 
     @contextmanager
     def _admitted(self, patience_s: float) -> Iterator[Batcher]:
         """Lets a request in where its answer can be expected in time."""
-        if (batcher := self._batcher) is None:
-            raise Overloaded("not_ready", "the server is starting or stopping", retry_after_s=1)
+        batcher = self._running()
         if self._pending >= self.limits.max_queue or batcher.expected_wait_s > patience_s:
             raise Overloaded(
                 "overloaded",
@@ -304,14 +366,12 @@ class DataPlane:
                 mend="ask again later",
                 retry_after_s=_whole_seconds(batcher.expected_wait_s),
             )
-        self._pending += 1
-        self._idle.clear()
-        try:
-            yield batcher
-        finally:
-            self._pending -= 1
-            if not self._pending:
-                self._idle.set()
+        with self.held():
+            self._pending += 1
+            try:
+                yield batcher
+            finally:
+                self._pending -= 1
 
     async def _answer(
         self,

@@ -16,6 +16,7 @@ from tunesmith.bundles import Bundle, Registry, Status, Traffic, open_bundle
 from tunesmith.errors import BundleError, TunesmithError
 from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
+from tunesmith.serving._cache import ResultCache
 from tunesmith.serving.catalogue import Served, bundle_details, unknown
 from tunesmith.serving.data_plane import Answers, DataPlane
 from tunesmith.serving.limits import Limits
@@ -64,6 +65,7 @@ class Deployments:
         limits: Limits,
         metrics: ServingMetrics,
         load: Callable[[Bundle], Runtime] = load_runtime,
+        cache: ResultCache | None = None,
         looks_every_s: float = _LOOKS_EVERY_S,
     ) -> None:
         """Reads nothing yet; see `running`.
@@ -73,6 +75,7 @@ class Deployments:
             limits: the caps on requests.
             metrics: where each version is counted.
             load: makes a bundle's runtime.
+            cache: answers that are kept, of all versions; None: none are.
             looks_every_s: how often the registry is looked at.
         """
         self.registry = registry
@@ -80,6 +83,7 @@ class Deployments:
         self._metrics = metrics
         self._load = load
         self._looks_every_s = looks_every_s
+        self._cache = cache
         self._routes: dict[str, _Route] = {}
         self._tried: dict[str, int] = {}
         self._machine = threading.Lock()
@@ -218,6 +222,7 @@ class Deployments:
             limits=self.limits,
             metrics=self._metrics.of(name, version),
             machine=self._machine,
+            cache=self._cache,
         )
         served = Served(name, plane, bundle_details(bundle))
         try:

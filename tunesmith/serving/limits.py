@@ -24,6 +24,9 @@ class Limits:
         max_header_bytes: the most bytes of a request's first line and headers.
         header_timeout_s: the longest that these, or a TLS handshake, may take.
         max_connections: the most connections that are open at once.
+        explained_texts: the most texts in one request for explanations.
+        explained_words: the most pieces that a text is explained by; each is one more text for the
+            model. Of a longer one, neighbouring words are taken together.
         batch_texts: the most texts that go through the model at once.
         batch_tokens: the most tokens, padding included, that go through the model at once. Small
             batches let short requests in between the parts of a long one.
@@ -38,6 +41,8 @@ class Limits:
     max_header_bytes: int = 16 * 1024
     header_timeout_s: float = 10.0
     max_connections: int = 512
+    explained_texts: int = 8
+    explained_words: int = 128
     batch_texts: int = 32
     batch_tokens: int = 4_096
 

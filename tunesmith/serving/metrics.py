@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,6 +13,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from tunesmith.serving._recent import Recent
 from tunesmith.serving.usage import current_usage
 
 __all__ = ["ModelMetrics", "ServingMetrics"]
@@ -32,6 +34,7 @@ class ServingMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.recent = Recent()
         own = self.registry
         self._requests = Counter(
             "tunesmith_requests", "Requests answered", ["route", "status"], registry=own
@@ -72,6 +75,12 @@ class ServingMetrics:
             of,
             registry=own,
         )
+        self._cached = Counter(
+            "tunesmith_cache_lookups",
+            "Texts that were looked for in the cache, by whether it held them",
+            [*of, "result"],
+            registry=own,
+        )
         self._shadowed = Counter(
             "tunesmith_shadow_texts",
             "Texts that a shadow answered too, by whether its answer was the same",
@@ -93,8 +102,22 @@ class ServingMetrics:
         """What is counted of one version of a model."""
         return ModelMetrics(self, model, version)
 
-    def count_request(self, route: str, status: int, seconds: float, code: str | None) -> None:
-        """Counts an answered or refused request; `code` says why it was refused."""
+    def count_request(
+        self, route: str, status: int, seconds: float, code: str | None, num_texts: int = 0
+    ) -> None:
+        """Counts an answered or refused request.
+
+        Args:
+            route: the path of its route.
+            status: the status of its answer.
+            seconds: from its first line to the end of its answer.
+            code: why it was refused; None where it was not.
+            num_texts: texts that were answered.
+        """
+        if code is not None:
+            self.recent.add_reject()
+        elif num_texts:
+            self.recent.add_answer(seconds)
         self._requests.labels(route, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
         if code is not None:
@@ -139,6 +162,7 @@ class ModelMetrics:
 
     def count_batch(self, num_texts: int, num_tokens: int) -> None:
         """Counts one batch; `num_tokens` with its padding. Safe from any thread."""
+        self._server.recent.add_batch(num_texts)
         self._server._batch_texts.labels(*self._of).observe(num_texts)
         self._server._batch_tokens.labels(*self._of).inc(num_tokens)
 
@@ -148,16 +172,45 @@ class ModelMetrics:
         self._server._shadowed.labels(*self._of, "no").inc(num_texts - num_alike)
 
     def count_prediction(
-        self, *, num_texts: int, num_tokens: int, num_cut: int, queue_s: float, inference_s: float
+        self,
+        *,
+        num_texts: int,
+        num_tokens: int,
+        num_cut: int,
+        num_cached: int | None,
+        queue_s: float,
+        inference_s: float,
+        started: float,
     ) -> None:
-        """Counts one request's texts and stages, and notes them with the request that it is in."""
+        """Counts one request's texts and stages, and notes them with the request that it is in.
+
+        Args:
+            num_texts: texts that were answered.
+            num_tokens: tokens that the model read.
+            num_cut: texts of which the end was cut.
+            num_cached: texts of which the cache held the answer; None where none was asked.
+            queue_s, inference_s: seconds spent waiting for the model, and in it.
+            started: when the model was asked, by `time.perf_counter`.
+        """
         usage = current_usage.get()
         if usage is not None:
             usage.texts += num_texts
             usage.tokens += num_tokens
+            usage.model, usage.version = self._of
+            usage.started = usage.started or started
+            usage.ended = perf_counter()
+            usage.queue_s += queue_s
+            usage.inference_s += inference_s
+            if num_cached is not None:
+                usage.cached = (usage.cached or 0) + num_cached
         server = self._server
         server._texts.labels(*self._of).inc(num_texts)
         server._tokens.labels(*self._of).inc(num_tokens)
         server._cut.labels(*self._of).inc(num_cut)
+        if num_cached is not None:
+            server._cached.labels(*self._of, "hit").inc(num_cached)
+            server._cached.labels(*self._of, "miss").inc(num_texts - num_cached)
+        if num_cached == num_texts:
+            return  # which has no stages; times of nothing would hide those of the model
         server._stage_seconds.labels("queue", *self._of).observe(queue_s)
         server._stage_seconds.labels("inference", *self._of).observe(inference_s)

@@ -19,7 +19,7 @@ from tunesmith.serving.access_log import log_request
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.problems import problem, refusal, state_of
 from tunesmith.serving.refusals import Refused
-from tunesmith.serving.usage import current_usage, usage_of
+from tunesmith.serving.usage import Usage, current_usage, usage_of
 
 __all__ = [
     "SECURITY_HEADERS",
@@ -54,6 +54,7 @@ _CLIENT_GONE = 499
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOGGED_BODY_BYTES = 8 * 1024
 _NEVER_LOGGED = "/login"  # its body is a key
+_NOT_LOGGED = frozenset({"/v1/live"})  # the page asks every two seconds
 
 
 class RequestContext:
@@ -120,8 +121,12 @@ class RequestContext:
         path = getattr(scope.get("route"), "path", scope["path"])
         route = path if path in self._routes else "unknown"
         status = response.status or _CLIENT_GONE
-        self._metrics.count_request(route, status, seconds, state_of(scope).get("code"))
-        log_request(scope, route=route, status=status, size=response.size, seconds=seconds)
+        state = state_of(scope)
+        state["route"] = route
+        texts = usage_of(scope).texts
+        self._metrics.count_request(route, status, seconds, state.get("code"), texts)
+        if route not in _NOT_LOGGED:
+            log_request(scope, route=route, status=status, size=response.size, seconds=seconds)
 
 
 class _Response:
@@ -137,6 +142,7 @@ class _Response:
         self._request_id = state_of(scope)["request_id"]
         self._without_body = scope["method"] == "HEAD"
         self._is_https = scope.get("scheme") == "https"
+        self._usage = usage_of(scope)
         self.status: int | None = None
         self.size = 0
 
@@ -147,6 +153,8 @@ class _Response:
             headers["x-request-id"] = self._request_id
             headers.setdefault("cache-control", "no-store")
             headers.update(SECURITY_HEADERS)
+            if self._usage.cached:
+                headers["cache-status"] = _cache_status(self._usage)
             if self._is_https:
                 headers["strict-transport-security"] = _ONLY_TLS
         elif message["type"] == "http.response.body":
@@ -159,6 +167,13 @@ class _Response:
         """Gives this answer, if none has begun; one that has is left unfinished."""
         if self.status is None:
             await answer(scope, receive, self.send)
+
+
+def _cache_status(usage: Usage) -> str:
+    """What the cache had part in, as RFC 9211 has it."""
+    if usage.cached == usage.texts:
+        return "tunesmith; hit"
+    return f'tunesmith; fwd=partial; detail="{usage.cached} of {usage.texts} texts"'
 
 
 def _kept(state: dict[str, object], receive: Receive) -> Receive:

@@ -17,10 +17,23 @@ class Usage:
     Attributes:
         texts: texts that were answered.
         tokens: tokens that the model read.
+        cached: texts of which the cache held the answer; None where there is no cache.
+        model, version: who answered.
+        started: when the model was asked, by `time.perf_counter`; 0 where it was not.
+        ended: when it had answered.
+        queue_s: seconds spent waiting for the model.
+        inference_s: seconds spent in the model.
     """
 
     texts: int = 0
     tokens: int = 0
+    cached: int | None = None
+    model: str = ""
+    version: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+    queue_s: float = 0.0
+    inference_s: float = 0.0
 
 
 # So the data plane need not know what a request or a key is: it counts, and this is where it lands.

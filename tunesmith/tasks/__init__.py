@@ -18,6 +18,7 @@ from tunesmith.tasks._assurance import (
 )
 from tunesmith.tasks._calibration import Calibration, CalibrationMethod, sigmoid, softmax
 from tunesmith.tasks._labels import label_text
+from tunesmith.tasks._odds import log_odds
 from tunesmith.tasks._task import Field, Head, Modality, Objective, Task
 from tunesmith.tasks._wanted import Wanted
 from tunesmith.tasks.multi_label import MultiLabelClassification
@@ -43,6 +44,7 @@ __all__ = [
     "from_dict",
     "label_sets",
     "label_text",
+    "log_odds",
     "scope_scores",
     "sigmoid",
     "softmax",

@@ -204,9 +204,10 @@ def test_a_key_is_for_its_scopes(key_file: KeyFile) -> None:
 
     assert [status(main, "/v1/predict", scope, "POST") for scope in SCOPES] == [200, 403, 403, 200]
     assert [status(main, "/metrics", scope) for scope in SCOPES] == [200, 403, 200, 403]
-    assert [status(main, "/v1/explain", scope, "POST") for scope in SCOPES] == [404, 404, 403, 403]
+    assert [status(main, "/v1/explain", scope, "POST") for scope in SCOPES] == [200, 200, 403, 403]
     assert [status(main, "/nope", scope) for scope in SCOPES] == [404, 403, 403, 404]
     assert [status(main, "/v1/info", scope) for scope in SCOPES] == [200] * 4
+    assert [status(main, "/v1/live", scope) for scope in SCOPES] == [200] * 4
     assert [status(admin, "/metrics", scope) for scope in SCOPES] == [200, 403, 200, 403]
     assert [status(admin, "/deploy", scope) for scope in SCOPES] == [404, 403, 403, 403]
 

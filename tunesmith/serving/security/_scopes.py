@@ -23,7 +23,7 @@ _OPEN = frozenset(
         *(("GET", path) for path in LOGIN_FILES),
     ]
 )
-_ANY_KEY = frozenset({"/", "/docs", "/openapi.json", "/v1/info"})
+_ANY_KEY = frozenset({"/", "/docs", "/openapi.json", "/v1/info", "/v1/live"})
 
 
 def is_open(method: str, path: str) -> bool:

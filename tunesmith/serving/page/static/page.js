@@ -1,10 +1,11 @@
 // Sends what is in the form to POST /v1/predict and draws the answer.
-// All that comes from outside is set with textContent: nothing is ever read as HTML.
-"use strict";
+const { search } = new URL(import.meta.url); // the digest of all scripts, so that none is stale
+const { element, failure, milliseconds, ofModel, percent, post, withoutPlace } = await import(`./dom.js${search}`);
+const { why } = await import(`./explain.js${search}`);
 
 const NAMED_LABELS = 3;
 const SHOWN_BARS = 10;
-const SETTLE_MS = 250;
+const SAID_MS = 1250;
 const form = document.getElementById("form");
 const fields = [...form.querySelectorAll("textarea")];
 const button = document.getElementById("run");
@@ -14,29 +15,16 @@ const keyHeader = "keyed" in document.documentElement.dataset
   ? " \\\n  -H \"authorization: Bearer $TUNESMITH_KEY\"" : "";
 let running = null;
 
-function element(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function item() {
   if (fields.length === 1) return fields[0].value;
   return Object.fromEntries(fields.map((field) => [field.name, field.value]));
-}
-
-function percent(share) {
-  if (share > 0 && share < 0.0005) return "< 0.1 %";
-  if (share < 1 && share >= 0.9995) return "> 99.9 %";
-  return `${(100 * share).toFixed(1)} %`;
 }
 
 function showCommand() {
   const example = fields.every((field) => field.value.trim())
     ? item()
     : fields.length === 1 ? "Your text" : Object.fromEntries(fields.map((field) => [field.name, "Your text"]));
-  const body = JSON.stringify({ texts: [example] }).replaceAll("'", "'\\''");
+  const body = JSON.stringify({ texts: [example], ...ofModel }).replaceAll("'", "'\\''");
   curl.textContent = `curl ${location.origin}/v1/predict${keyHeader} \\\n  -H 'content-type: application/json' \\\n  -d '${body}'`;
 }
 
@@ -59,50 +47,70 @@ function bars(pairs, chosen) {
   return list;
 }
 
-function timing(response, startedAt) {
-  const header = response.headers.get("server-timing") || "";
-  const inModel = /inference;dur=([\d.]+)/.exec(header);
-  const whole = Math.max(1, Math.round(performance.now() - startedAt));
-  return inModel ? `${Math.max(1, Math.round(inModel[1]))} ms in the model · ${whole} ms in all` : `${whole} ms`;
+function copyLink() {
+  const link = element("button", "", "copy link");
+  link.type = "button";
+  const text = `${location.origin}/#${new URLSearchParams(values())}`;
+  link.addEventListener("click", () => copy(text, link, "copied"));
+  return link;
 }
 
-function showAnswer(answer, time) {
+// Where the time went, and who answered.
+function facts(response, answer, startedAt) {
+  const whole = Math.max(0.1, performance.now() - startedAt);
+  const header = response.headers.get("server-timing") || "";
+  const [queue, inference] = ["queue", "inference"]
+    .map((stage) => Number(new RegExp(`${stage};dur=([\\d.]+)`).exec(header)?.[1] ?? NaN));
+  const parts = [];
+  if ((response.headers.get("cache-status") || "").includes("; hit")) parts.push("from the cache");
+  else if (!Number.isNaN(inference)) parts.push(`queue ${milliseconds(queue)}`, `model ${milliseconds(inference)}`);
+  parts.push(`whole ${milliseconds(whole)}`, `version ${answer.model.version}`, result.dataset.runtime);
+  return element("p", "meta", ...parts.map((part) => element("span", "", part)), copyLink());
+}
+
+// What the answer says of itself beside the label, where it does.
+function remarks(prediction) {
+  const found = [];
+  if (prediction.abstained) found.push("The model is too unsure: better leave this one to a person.");
+  if (prediction.in_scope === false) found.push("This is unlike the texts that the model was trained on.");
+  if (prediction.label_set) {
+    const set = prediction.label_set.join(", ") || "none of the labels";
+    found.push(`Labels that cannot be ruled out: ${set}`);
+  }
+  return found;
+}
+
+function headline(chosen) {
+  if (!chosen.length) return element("p", "label none", "No label is likely enough");
+  const others = chosen.length - NAMED_LABELS;
+  const named = chosen.slice(0, NAMED_LABELS).join(", ");
+  return element("p", "label", others > 0 ? `${named} and ${others} more` : named);
+}
+
+function allBars(pairs, chosen) {
+  const parts = [bars(pairs.slice(0, SHOWN_BARS), chosen)];
+  if (pairs.length > SHOWN_BARS) {
+    const summary = element("summary", "", `${pairs.length - SHOWN_BARS} more`);
+    parts.push(element("details", "rest", summary, bars(pairs.slice(SHOWN_BARS), chosen)));
+  }
+  return parts;
+}
+
+function showAnswer(response, answer, asked, startedAt) {
   const prediction = answer.predictions[0];
   const chosen = prediction.labels || [prediction.label];
   const pairs = Object.entries(prediction.probabilities).sort((a, b) => b[1] - a[1]);
-  const head = element("div", "answer-head");
-  const named = chosen.slice(0, NAMED_LABELS).join(", ");
-  const others = chosen.length - NAMED_LABELS;
-  head.append(
-    chosen.length
-      ? element("p", "label", others > 0 ? `${named} and ${others} more` : named)
-      : element("p", "label none", "No label is likely enough"),
+  const said = [...(answer.warnings || []).map((text) => `Long text: ${withoutPlace(text)}`), ...remarks(prediction)];
+  result.replaceChildren(
+    element("div", "answer-head", headline(chosen), facts(response, answer, startedAt)),
+    ...said.map((text) => element("p", "warning", text)),
+    ...allBars(pairs, chosen),
+    ...why(asked.item, asked.texts, pairs.map(([label]) => label)),
   );
-  const meta = element("p", "meta", `${time} · `);
-  const link = element("button", "", "copy link");
-  link.type = "button";
-  link.addEventListener("click", () => copy(`${location.origin}/#${new URLSearchParams(values())}`, link, "copied"));
-  meta.append(link);
-  head.append(meta);
-  const parts = [head];
-  for (const warning of answer.warnings || []) {
-    parts.push(element("p", "warning", warning.replace(/^texts\[0\]: /, "Long text: ")));
-  }
-  parts.push(bars(pairs.slice(0, SHOWN_BARS), chosen));
-  if (pairs.length > SHOWN_BARS) {
-    const rest = element("details", "rest");
-    const count = pairs.length - SHOWN_BARS;
-    rest.append(element("summary", "", `${count} more`), bars(pairs.slice(SHOWN_BARS), chosen));
-    parts.push(rest);
-  }
-  result.replaceChildren(...parts);
 }
 
 function showFailure(message, requestId) {
-  const box = element("div", "failure");
-  box.append(element("strong", "", message));
-  if (requestId) box.append(element("p", "meta", `request ${requestId}`));
-  result.replaceChildren(box);
+  result.replaceChildren(failure(message, requestId));
 }
 
 async function run() {
@@ -116,17 +124,12 @@ async function run() {
   if (running) running.abort();
   const mine = (running = new AbortController());
   for (const part of [button, result]) part.setAttribute("aria-busy", "true");
+  const asked = { item: item(), texts: fields.map((field) => [field.name, field.value]) };
   const startedAt = performance.now();
   try {
-    const response = await fetch("/v1/predict", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ texts: [item()] }),
-      signal: mine.signal,
-    });
-    const answer = await response.json();
-    if (response.ok) showAnswer(answer, timing(response, startedAt));
-    else showFailure(answer.error.message.replace(/^texts\[0\]\.?/, "").replace(/^: /, ""), answer.error.request_id);
+    const [response, answer] = await post("/v1/predict", { texts: [asked.item] }, mine.signal);
+    if (response.ok) showAnswer(response, answer, asked, startedAt);
+    else showFailure(withoutPlace(answer.error.message), answer.error.request_id);
   } catch (error) {
     if (error.name !== "AbortError") showFailure("The server gave no answer. Is it still running?");
   } finally {
@@ -165,7 +168,7 @@ async function copy(text, from, said) {
   } catch {
     from.textContent = "not allowed here";
   }
-  setTimeout(() => { from.textContent = before; }, 5 * SETTLE_MS);
+  setTimeout(() => { from.textContent = before; }, SAID_MS);
 }
 
 form.addEventListener("submit", (event) => { event.preventDefault(); run(); });

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.explanation import keep_words, split_words
-from tunesmith.explanation._words import leave_out_each, words_of
+from tunesmith.words import keep_words, leave_out_each, split_words, words_of
 
 
 def words(text: str) -> list[str]:

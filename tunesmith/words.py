@@ -1,4 +1,4 @@
-"""Texts as whole words, and texts with some of their words left out."""
+"""Texts as whole words, and texts with some of their words left out: what explaining needs."""
 
 from __future__ import annotations
 
