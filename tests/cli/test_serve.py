@@ -34,7 +34,7 @@ def taken() -> Iterator[int]:
 
 def test_serve_answers_and_stops(command: list[str], small: Path) -> None:
     with subprocess.Popen(
-        [*command, "serve", str(small / "run"), "--port", "0", "--json"],
+        [*command, "serve", str(small / "run"), "--port", "0", "--cache", "10", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -54,11 +54,21 @@ def test_serve_answers_and_stops(command: list[str], small: Path) -> None:
             words = shlex.split(ready["curl"])
             with urllib.request.urlopen(request, timeout=60) as answer:
                 predictions = json.load(answer)["predictions"]
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                again = json.load(answer)["predictions"], answer.headers["cache-status"]
+            request.full_url = f"{ready['url']}/v1/explain"
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                explained = json.load(answer)["explanations"]
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)
         finally:
             process.kill()
     assert len(predictions) == 2
+    assert again == (predictions, "tunesmith; hit")
+    for one, prediction in zip(explained, predictions, strict=True):
+        assert one["label"] == prediction["label"]
+        assert one["probability"] == pytest.approx(prediction["probability"], abs=1e-4)
+    assert [word["text"] for word in explained[0]["words"]] == ["where", "is", "it"]
     assert words[:2] == ["curl", f"{ready['url']}/v1/predict"]
     assert words[3] == f"authorization: Bearer {ready['key']}"
     assert ready["page"].startswith(f"{ready['url']}/login#")
@@ -86,6 +96,13 @@ def test_the_python_api_tells_the_port_that_it_got(
 
 
 async def _no_loop(server: object) -> None: ...
+
+
+@pytest.mark.parametrize("option", [("--cache", "-1"), ("--otlp", "localhost:4318")])
+def test_wrong_options(invoke: Invoke, small: Path, option: tuple[str, str]) -> None:
+    result = invoke("serve", small / "run", "--port", 0, *option)
+    assert result.code == 2
+    assert option[0] in result.err
 
 
 def test_a_port_in_use(invoke: Invoke, small: Path, taken: int) -> None:

@@ -38,7 +38,7 @@ class ResultCache:
     """
 
     def __init__(self, max_entries: int) -> None:
-        """Empty; an entry takes about 250 bytes, and 4 more for each label."""
+        """Empty; an entry takes about 350 bytes, and 4 more for each label."""
         assert max_entries > 0
         self.max_entries = max_entries
         self._entries: OrderedDict[bytes, KeptScores] = OrderedDict()

@@ -114,7 +114,7 @@ class ServingMetrics:
             code: why it was refused; None where it was not.
             num_texts: texts that were answered.
         """
-        if code is not None:
+        if code is not None and route != "/readyz":  # which says "not yet" to no client
             self.recent.add_reject()
         elif num_texts:
             self.recent.add_answer(seconds)
