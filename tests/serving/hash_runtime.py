@@ -39,14 +39,23 @@ MANY_LABELS = MultiLabelClassification((Field("text"),), LABELS)
 PAIRS = TextClassification((Field("question"), Field("answer")), LABELS)
 
 
+@dataclass(frozen=True)
+class HashTokens:
+    """Inputs, and how many words each has."""
+
+    inputs: list[Inputs]
+    lengths: np.ndarray
+    full_lengths: np.ndarray
+
+
 @dataclass
 class HashRuntime:
     """Scores the sum of its words' hashed weights; a word is a token.
 
     Attributes:
-        batches: what each call of `outputs` was given.
+        batches: what each call of `run` was given.
         gate: where set, each call waits until it opens.
-        fault: where set, `outputs` raises it.
+        fault: where set, `run` raises it.
     """
 
     task: Task = ONE_LABEL
@@ -66,6 +75,15 @@ class HashRuntime:
         ]
 
     def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
+        tokens = self.tokenize(inputs)
+        return self.run([(tokens, place) for place in range(len(inputs))])
+
+    def tokenize(self, inputs: Sequence[Inputs]) -> HashTokens:
+        counts = np.array([len(self.tokens(one)) for one in inputs], dtype=np.int64)
+        return HashTokens(list(inputs), np.minimum(counts, self.max_length), counts)
+
+    def run(self, rows: Sequence[tuple[HashTokens, int]]) -> Outputs:
+        inputs = [tokens.inputs[place] for tokens, place in rows]
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:

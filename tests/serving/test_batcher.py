@@ -47,7 +47,7 @@ def with_batcher(
 
 
 def submit(batcher: Batcher, lengths: Sequence[int], word: str = "a") -> Work:
-    return batcher.submit(texts_of(lengths, word), lengths)
+    return batcher.submit(HashRuntime().tokenize(texts_of(lengths, word)))
 
 
 def held(runtime: HashRuntime, batcher: Batcher) -> threading.Event:

@@ -168,7 +168,17 @@ def test_is_described(client: TestClient) -> None:
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert schema["properties"]["texts"]["maxItems"] == 8
     assert schema["properties"]["label"]["anyOf"][0]["enum"] == list(LABELS)
-    assert set(operation["responses"]) == {"200", "400", "403", "408", "413", "415", "422", "503"}
+    assert set(operation["responses"]) == {
+        "200",
+        "400",
+        "403",
+        "404",
+        "408",
+        "413",
+        "415",
+        "422",
+        "503",
+    }
 
 
 @settings(
@@ -189,8 +199,8 @@ def test_any_text_is_explained_or_refused(client: TestClient, text: str) -> None
 
 def test_scores_that_are_no_numbers_are_a_fault(serve: Serve) -> None:
     class Broken(HashRuntime):
-        def outputs(self, inputs: object) -> Outputs:
-            found = super().outputs(inputs)  # type: ignore[arg-type]
+        def run(self, rows: object) -> Outputs:
+            found = super().run(rows)  # type: ignore[arg-type]
             assert found.scores is not None
             return Outputs(scores=found.scores * float("nan"))
 

@@ -140,7 +140,7 @@ def test_head_is_get_without_a_body(client: TestClient) -> None:
 def test_the_document_names_every_refusal(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     answers = document["paths"]["/v1/predict"]["post"]["responses"]
-    assert set(answers) == {"200", "400", "403", "408", "413", "415", "422", "503"}
+    assert set(answers) == {"200", "400", "403", "404", "408", "413", "415", "422", "503"}
     for status, answer in answers.items():
         schema = answer["content"]["application/json"]["schema"]
         if status != "200":

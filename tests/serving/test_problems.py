@@ -228,8 +228,8 @@ def test_a_timeout_of_the_runtime_is_no_timeout_of_the_queue(
 def test_probabilities_that_are_no_numbers_are_a_fault(
     client: TestClient, runtime: HashRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outputs = runtime.outputs(["a"])
+    outputs = runtime.scored([("a",)])
     assert outputs.scores is not None
     outputs.scores[:] = float("nan")
-    monkeypatch.setattr(runtime, "outputs", lambda inputs: outputs)
+    monkeypatch.setattr(runtime, "run", lambda rows: outputs)
     assert problem(client.post("/v1/predict", json={"texts": ["a"]})) == (500, "internal")

@@ -54,7 +54,7 @@ def test_serves_what_the_manifest_says(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     monkeypatch.setenv("TUNESMITH_KEYS", str(tmp_path / "none.json"))
     monkeypatch.setattr(_serve, "open_bundle", lambda folder: SimpleNamespace(manifest=manifest))
-    monkeypatch.setattr(_serve, "load", lambda bundle: runtime)
+    monkeypatch.setattr(_serve, "load", lambda *_, **__: runtime)
     monkeypatch.setattr(_serve, "run", run)
     serve("bundle", port=0, on_ready=ready.append)
     (found,) = ready

@@ -27,10 +27,10 @@ import sys, time
 from serving.hash_runtime import HashRuntime
 from tunesmith.serving import Guards, create_app, run
 class Slow(HashRuntime):
-    def outputs(self, inputs):
-        if "slow" in str(inputs[0]):
+    def run(self, rows):
+        if "slow" in str(rows[0][0].inputs):
             time.sleep(1)
-        return super().outputs(inputs)
+        return super().run(rows)
 run(create_app(Slow(), name="Tickets", guards=Guards(None)), host="127.0.0.1", port=0,
     on_ready=lambda url: print(url, flush=True))
 print("returned", flush=True)

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from tunesmith.bases._plain_tokenizer import PlainTokenizer
     from tunesmith.bases._prefix import PrefixCache
     from tunesmith.bases._token_cache import CacheEntry, TokenCache
-    from tunesmith.bases._tokens import TokenBatch, TokenizedDataset, load_tokenizer, tokenize
+    from tunesmith.bases._tokens import (
+        TokenBatch,
+        TokenizedDataset,
+        gathered,
+        load_tokenizer,
+        tokenize,
+    )
 
 __all__ = [
     "ADAPTERS",
@@ -58,6 +64,7 @@ __all__ = [
     "extract_features",
     "find_base",
     "find_places",
+    "gathered",
     "has_adapter",
     "layers_of",
     "load_adapter",
@@ -108,6 +115,7 @@ _HEAVY = {
     "TokenCache": "_token_cache",
     "TokenBatch": "_tokens",
     "TokenizedDataset": "_tokens",
+    "gathered": "_tokens",
     "load_tokenizer": "_tokens",
     "tokenize": "_tokens",
 }

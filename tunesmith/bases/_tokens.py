@@ -20,7 +20,7 @@ from tunesmith.types import Inputs
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["TokenBatch", "TokenizedDataset", "load_tokenizer", "tokenize"]
+__all__ = ["TokenBatch", "TokenizedDataset", "gathered", "load_tokenizer", "tokenize"]
 
 TokenBatch = dict[str, "torch.Tensor"]
 _NOTHING: TokenPiece = {
@@ -97,6 +97,22 @@ class TokenizedDataset:
         if not real.all():
             arrays["attention_mask"] = real.astype(np.int64)
         return arrays
+
+
+def gathered(rows: Sequence[tuple[TokenizedDataset, int]]) -> TokenizedDataset:
+    """Single examples of several tokenised datasets of one tokenizer, as one, in their order."""
+    first, _ = rows[0]
+    spans = [(tokens, tokens.offsets[place], tokens.offsets[place + 1]) for tokens, place in rows]
+    types = [tokens.types[start:end] for tokens, start, end in spans if tokens.types is not None]
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum([end - start for _, start, end in spans], out=offsets[1:])
+    return replace(
+        first,
+        ids=np.concatenate([tokens.ids[start:end] for tokens, start, end in spans]),
+        types=np.concatenate(types) if types else None,
+        offsets=offsets,
+        full_lengths=np.array([tokens.full_lengths[place] for tokens, place in rows]),
+    )
 
 
 def load_tokenizer(folder: Path) -> Any:

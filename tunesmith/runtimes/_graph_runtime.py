@@ -9,7 +9,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.bases import PlainTokenizer, TokenizedDataset, sorted_batches, tokenize
+from tunesmith.bases import (
+    PlainTokenizer,
+    TokenizedDataset,
+    gathered,
+    sorted_batches,
+    tokenize,
+)
 from tunesmith.bundles import Bundle, RuntimeFacts, TokenizerFacts
 from tunesmith.errors import BundleError
 from tunesmith.runtimes._predict import predict
@@ -73,17 +79,22 @@ class GraphRuntime:
         return self._version
 
     def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
-        scores = np.empty((len(inputs), self._task.head.size), dtype=np.float32)
-        tokens = self._tokens(inputs)
+        return self._outputs(self.tokenize(inputs))
+
+    def run(self, rows: Sequence[tuple[TokenizedDataset, int]]) -> Outputs:
+        return self._outputs(gathered(rows))
+
+    def _outputs(self, tokens: TokenizedDataset) -> Outputs:
+        scores = np.empty((len(tokens), self._task.head.size), dtype=np.float32)
         with self._running:
             for indices in self._batches(tokens):
-                scores[indices] = self._run(tokens.arrays(indices))
+                scores[indices] = self._scores(tokens.arrays(indices))
         return Outputs(scores=scores)
 
     def count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
-        return [int(length) for length in self._tokens(inputs).full_lengths]
+        return [int(length) for length in self.tokenize(inputs).full_lengths]
 
-    def _tokens(self, inputs: Sequence[Inputs]) -> TokenizedDataset:
+    def tokenize(self, inputs: Sequence[Inputs]) -> TokenizedDataset:
         with self._reading:
             return tokenize(self._tokenizer, inputs, self._max_length)
 
@@ -95,7 +106,7 @@ class GraphRuntime:
             return iter(np.arange(len(tokens)).reshape(-1, 1))
         return sorted_batches(tokens.lengths)
 
-    def _run(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+    def _scores(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         if "attention_mask" not in arrays:
             arrays["attention_mask"] = np.ones_like(arrays["input_ids"])
         scores = self._graph(arrays)

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.tasks import Task
 from tunesmith.types import Inputs, Outputs, Prediction
 
-__all__ = ["Runtime"]
+__all__ = ["Runtime", "Tokens"]
+
+
+class Tokens(Protocol):
+    """n inputs as a runtime reads them, made by its `tokenize`; only its `run` looks inside."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 [n], the tokens of each input that the model reads."""
+
+    @property
+    def full_lengths(self) -> NDArray[np.int64]:
+        """int64 [n], the tokens of each input before anything was cut."""
 
 
 @runtime_checkable
@@ -37,6 +52,16 @@ class Runtime(Protocol):
 
     def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
         """The model's raw outputs for n inputs, in their order."""
+
+    def tokenize(self, inputs: Sequence[Inputs]) -> Tokens:
+        """Reads n inputs; does not wait for a `run` of another thread."""
+
+    def run(self, rows: Sequence[tuple[Any, int]]) -> Outputs:
+        """The model's raw outputs for rows of one call or several calls of `tokenize`.
+
+        Args:
+            rows: each what `tokenize` gave, and which of its inputs is meant.
+        """
 
     def count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
         """How many tokens each of n inputs has before anything is cut."""

@@ -13,6 +13,7 @@ from tunesmith.bases import (
     TokenizedDataset,
     available_cores,
     choose_device,
+    gathered,
     load_classifier,
     load_tokenizer,
     score,
@@ -81,14 +82,19 @@ class TorchRuntime:
         return self._version
 
     def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
-        tokens = self._tokens(inputs)
+        return self._outputs(self.tokenize(inputs))
+
+    def run(self, rows: Sequence[tuple[TokenizedDataset, int]]) -> Outputs:
+        return self._outputs(gathered(rows))
+
+    def _outputs(self, tokens: TokenizedDataset) -> Outputs:
         with self._running:
             return Outputs(scores=score(self._model, tokens))
 
     def count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
-        return [int(length) for length in self._tokens(inputs).full_lengths]
+        return [int(length) for length in self.tokenize(inputs).full_lengths]
 
-    def _tokens(self, inputs: Sequence[Inputs]) -> TokenizedDataset:
+    def tokenize(self, inputs: Sequence[Inputs]) -> TokenizedDataset:
         with self._reading:
             return tokenize(self._tokenizer, inputs, self._max_length)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.runtimes import Runtime
+from tunesmith.runtimes import Runtime, Tokens
 from tunesmith.serving._speed import Speed, measure_speed
 from tunesmith.types import Inputs, Outputs
 
@@ -31,7 +31,7 @@ class Work:
     """One request's texts, until each has its scores.
 
     Attributes:
-        inputs: what to answer.
+        tokens: what to answer, as the runtime reads it.
         lengths: tokens of each text that the model reads.
         scores: float32 [n, labels], once `done` is set.
         submitted: when it came, by `time.perf_counter`.
@@ -40,7 +40,7 @@ class Work:
         abandoned: set where nobody waits for it any more.
     """
 
-    inputs: Sequence[Inputs]
+    tokens: Tokens
     lengths: Sequence[int]
     done: asyncio.Future[NDArray[np.float32]]
     submitted: float = field(default_factory=perf_counter)
@@ -128,18 +128,19 @@ class Batcher:
             )
         run(1, self._runtime.max_length)
 
-    def submit(self, inputs: Sequence[Inputs], lengths: Sequence[int]) -> Work:
+    def submit(self, tokens: Tokens) -> Work:
         """Puts a request's texts in the queue; call it on the event loop.
 
         Returns:
             The work, whose `done` is awaited.
         """
-        work = Work(inputs, lengths, asyncio.get_running_loop().create_future())
-        work.rows = [None] * len(inputs)
-        work.num_left = len(inputs)
+        lengths = tokens.lengths.tolist()
+        work = Work(tokens, lengths, asyncio.get_running_loop().create_future())
+        work.rows = [None] * len(lengths)
+        work.num_left = len(lengths)
         with self._changed:
             stamp = self._clock
-            for index in sorted(range(len(inputs)), key=lengths.__getitem__):
+            for index in sorted(range(len(lengths)), key=lengths.__getitem__):
                 self._num_seen += 1
                 heapq.heappush(self._waiting, (stamp, self._num_seen, work, index))
                 stamp += max(lengths[index], 1)
@@ -166,7 +167,7 @@ class Batcher:
                 continue
             with self._machine, self._timed(texts):
                 try:
-                    outputs = self._runtime.outputs([work.inputs[index] for work, index in texts])
+                    outputs = self._runtime.run([(work.tokens, index) for work, index in texts])
                 except Exception as error:  # noqa: BLE001 - of a request, which is told of it
                     _deliver(texts, error)
                     continue

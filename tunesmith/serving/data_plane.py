@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.errors import ConfigError
-from tunesmith.runtimes import Runtime
+from tunesmith.runtimes import Runtime, Tokens
 from tunesmith.serving._answers import Answers, Scores
 from tunesmith.serving._cache import KeptScores, ResultCache
 from tunesmith.serving._items import read_items
@@ -36,8 +36,8 @@ __all__ = ["Answers", "DataPlane", "Scores"]
 
 logger = logging.getLogger("tunesmith.serving")
 
-_COUNTED_AT_ONCE = 10_000
-"""Characters whose tokens are counted on the event loop: less work than changing threads."""
+_READ_AT_ONCE = 10_000
+"""Characters that are tokenised on the event loop: less work than changing threads."""
 
 _LOOKS_EVERY_S = 0.25
 """How often a waiting request looks whether its client is still there."""
@@ -273,14 +273,15 @@ class DataPlane:
         """Puts inputs in the queue, and waits for their scores."""
         patience_s = min(timeout_s or self.limits.timeout_s, self.limits.timeout_s)
         with self._admitted(patience_s) as batcher:
-            counts = await self._count_tokens(inputs)
-            lengths = [min(count, self.runtime.max_length) for count in counts]
-            work = batcher.submit(inputs, lengths)
+            tokens = await self._tokenize(inputs)
+            work = batcher.submit(tokens)
             try:
                 scores = await self._answer(work, patience_s, abandoned)
             finally:
                 batcher.abandon(work)
-        return _Asked(scores, counts, sum(lengths), work.queue_s or 0.0, work.inference_s)
+        counts = tokens.full_lengths.tolist()
+        num_tokens = int(tokens.lengths.sum())
+        return _Asked(scores, counts, num_tokens, work.queue_s or 0.0, work.inference_s)
 
     async def _recall(
         self,
@@ -310,11 +311,11 @@ class DataPlane:
             num_cached=len(inputs) - len(missing),
         )
 
-    async def _count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
-        """Tokens of each input; beside the event loop where that may take a while."""
-        if sum(len(str(value)) for values in inputs for value in values) < _COUNTED_AT_ONCE:
-            return self.runtime.count_tokens(inputs)
-        return await asyncio.to_thread(self.runtime.count_tokens, inputs)
+    async def _tokenize(self, inputs: Sequence[Inputs]) -> Tokens:
+        """The inputs as the runtime reads them; beside the event loop where that takes a while."""
+        if sum(len(str(value)) for values in inputs for value in values) < _READ_AT_ONCE:
+            return self.runtime.tokenize(inputs)
+        return await asyncio.to_thread(self.runtime.tokenize, inputs)
 
     def _decode(
         self, scores: NDArray[np.float32], top_k: int | None, wanted: Wanted | None

@@ -46,6 +46,18 @@ class RuntimeContract:
             assert alone is not None
             assert np.abs(alone[0] - together[place]).max() <= self.tolerance
 
+    def test_rows_of_several_calls_share_a_run(
+        self, runtime: Runtime, inputs: list[Inputs]
+    ) -> None:
+        first, second = runtime.tokenize(inputs[:5]), runtime.tokenize(inputs[5:])
+        assert [*first.full_lengths, *second.full_lengths] == runtime.count_tokens(inputs)
+        assert (first.lengths <= runtime.max_length).all()
+        mixed = runtime.run([(second, 2), (first, 4), (first, 0)]).scores
+        alone = runtime.outputs([inputs[7], inputs[4], inputs[0]]).scores
+        assert mixed is not None
+        assert alone is not None
+        assert np.abs(mixed - alone).max() <= self.tolerance
+
     def test_same_call_same_answer(self, runtime: Runtime, inputs: list[Inputs]) -> None:
         first, second = runtime.outputs(inputs).scores, runtime.outputs(inputs).scores
         assert first is not None
