@@ -29,8 +29,9 @@ def test_importing_tunesmith_brings_hardly_anything() -> None:
     brought = modules_after("import tunesmith") - modules_after("pass")
     assert not brought & (HEAVY | {"numpy", "pydantic", "yaml", "typer", "rich", "safetensors"})
     assert {name for name in brought if name.startswith("tunesmith")} == {
-        "tunesmith",
-        "tunesmith.errors",
+        *("tunesmith", "tunesmith.errors"),
+        *("tunesmith._api", "tunesmith._api._shared"),
+        *(f"tunesmith._api.{part}" for part in ("_judging", "_learning", "_using")),
     }
     assert len(brought) < 40, sorted(brought)
 
