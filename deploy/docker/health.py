@@ -1,6 +1,6 @@
 """Whether the server in this container is alive: exit code 0 if so. Standard library only.
 
-    TUNESMITH_HEALTH_URL    what to ask; default: https://127.0.0.1:8443/healthz
+TUNESMITH_HEALTH_URL    what to ask; default: https://127.0.0.1:8443/healthz
 """
 
 from __future__ import annotations
