@@ -1,4 +1,4 @@
-"""The manifests for Kubernetes and KServe: schemas, the profile "restricted", the server's facts."""
+"""Manifests for Kubernetes and KServe: schemas, the profile "restricted", the server's facts."""
 
 from __future__ import annotations
 
