@@ -40,20 +40,20 @@ def closure(roots: list[str]) -> dict[str, str]:
     return found
 
 
-def write(name: str, pins: dict[str, str]) -> None:
+def write(name: str, pins: dict[str, str], user: str = "scripts/install.py") -> None:
     lines = [f"{package}=={version}" for package, version in sorted(pins.items())]
-    header = "# Written by `make lock`; installed by scripts/install.py without dependencies.\n"
+    header = f"# Written by `make lock`; installed by {user} without dependencies.\n"
     (ROOT / "requirements" / f"{name}.lock").write_text(header + "\n".join(lines) + "\n")
 
 
 def main() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [*extras["dependencies"], *extras["optional-dependencies"]["train"]]
-    needed += extras["optional-dependencies"]["serve"]
-    runtime = closure([*needed, *BUILD])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    core, extras = project["dependencies"], project["optional-dependencies"]
+    write("serve", closure([*core, *extras["serve"]]), "deploy/docker/Dockerfile")
+    runtime = closure([*core, *extras["train"], *extras["serve"], *BUILD])
     del runtime[TORCH]
     write("runtime", runtime)
-    development = closure([n for n in extras["optional-dependencies"]["dev"] if "[all]" not in n])
+    development = closure([n for n in extras["dev"] if "[all]" not in n])
     write("dev", {k: v for k, v in development.items() if k not in runtime and k != TORCH})
 
 

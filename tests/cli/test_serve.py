@@ -38,7 +38,8 @@ def test_serve_answers_and_stops(command: list[str], small: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # What is printed must come through a pipe although the server goes on.
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""},
     ) as process:
         try:
             assert process.stdout is not None

@@ -36,8 +36,9 @@ errors = Console(stderr=True, highlight=False)
 
 
 def print_json(values: Mapping[str, Any]) -> None:
-    """One object, one line."""
-    print(json.dumps(values, ensure_ascii=False))  # noqa: T201 - this is the command's output
+    """One object, one line; at once, for a server prints it and goes on."""
+    line = json.dumps(values, ensure_ascii=False)
+    print(line, flush=True)  # noqa: T201 - this is the command's output
 
 
 def print_pieces(pieces: Iterable[str]) -> None:
