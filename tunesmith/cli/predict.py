@@ -21,9 +21,12 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the output file if it exists.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run was stopped or killed.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a label and its probability to every row of a file.
+    """Add a label and its probability to every row of a file, however many they are.
 
     Example: tunesmith predict runs/tickets/bundle new.csv -o labelled.csv
     """
@@ -35,7 +38,9 @@ def predict(
 
     listener = ConsoleListener(errors)
     try:
-        result = recipes.predict(bundle, data, output, overwrite=overwrite, listener=listener)
+        result = recipes.predict(
+            bundle, data, output, overwrite=overwrite, resume=resume, listener=listener
+        )
     finally:
         listener.close()
     if as_json:
