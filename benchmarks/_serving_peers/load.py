@@ -4,7 +4,7 @@
 
 Closed loop with "clients", each of which sends its next request when the last is answered; open
 loop with "rate", requests a second at even intervals, whether or not earlier ones are answered.
-Latency counts from when a request was due, so a stall of the server or of this program is not left out
+Latency counts from when a request was due, so a stall of the server or of this program is counted
 (coordinated omission). One object is printed.
 """
 
