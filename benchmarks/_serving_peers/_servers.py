@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
-_START_S = 180.0
+_START_S = 120.0
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ ROWS_A_PART = 256
 NUM_ROWS = 3 * ROWS_A_PART + 100
 LONG_ROWS = 300_000
 LIMIT_BYTES = 600e6
-_PATIENCE_S = 300
+_PATIENCE_S = 900
 
 
 class Stopping(Notes):
@@ -47,7 +47,7 @@ def texts(num_rows: int) -> Iterator[str]:
     """Texts of many lengths, some of them empty."""
     known = [text for text, _ in labelled_rows(90)]
     for row in range(num_rows):
-        yield "" if row % 97 == 0 else " ".join([known[row % 90]] * (1 + row % 5)) + f" {row}"
+        yield "" if row % 97 == 0 else " ".join([known[row % 90]] * (1 + row % 3)) + f" {row}"
 
 
 @pytest.fixture(autouse=True)

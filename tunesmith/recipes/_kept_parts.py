@@ -24,6 +24,7 @@ _CHANGED = {
     "texts": "the texts are others",
     "rows_a_part": "another version of Tunesmith wrote the parts",
     "runtime": "the model runs on another runtime",
+    "wanted": "the options are others",
 }
 
 
