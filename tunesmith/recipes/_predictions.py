@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ def outputs_in_chunks(runtime: Runtime, inputs: Sequence[Inputs], listener: List
 
 def outputs_of_parts(
     runtime: Runtime, parts: Iterable[Sequence[Inputs]], on_rows: Callable[[int], None]
-) -> Iterator[PartOutputs]:
+) -> Generator[PartOutputs, None, None]:
     """The outputs for each part in turn, in the order of its rows.
 
     One thread is in the model, which uses all cores by itself, while the caller reads the next part
