@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 __all__ = ["app", "main"]
 
-# Libraries that report home or talk over ours are told not to before any of them is imported.
+# Libraries that talk over ours are told not to before any of them is imported.
 _QUIET = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "ORT_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "true",
     "TRANSFORMERS_VERBOSITY": "error",
 }

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import TaskID as BarID
 from rich.text import Text
 
@@ -18,6 +27,17 @@ __all__ = ["ConsoleListener"]
 _SECONDS_A_LINE = 10.0
 
 
+class _Rate(ProgressColumn):
+    """How many rows or steps are done in a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{_rounded(task.speed)}/s")
+
+
+def _rounded(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
 class ConsoleListener:
     """A `Listener` that writes to a rich console."""
 
@@ -27,7 +47,7 @@ class ConsoleListener:
         self._bar: BarID | None = None
         self._title = ""
         self._done = self._total = 0
-        self._last_line = time.monotonic()
+        self._started = self._last_line = time.monotonic()
 
     def say(self, text: str) -> None:
         self._console.print(Text("· " + text), soft_wrap=True)
@@ -38,6 +58,7 @@ class ConsoleListener:
     def stage(self, title: str, total: int | None = None) -> None:
         self.close()
         self._title, self._done, self._total = title, 0, total or 0
+        self._started = time.monotonic()
         if not total or not self._console.is_terminal:
             self._console.print(Text(f"▸ {title}", style="bold"))
             return
@@ -45,6 +66,7 @@ class ConsoleListener:
             TextColumn("[bold]▸ {task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            _Rate(),
             TimeRemainingColumn(),
             console=self._console,
         )
@@ -57,7 +79,14 @@ class ConsoleListener:
             self._progress.advance(self._bar, rows)
         elif time.monotonic() - self._last_line > _SECONDS_A_LINE:
             self._last_line = time.monotonic()
-            self._console.print(Text(f"  {self._title}: {self._done:,} of {self._total:,}"))
+            self._console.print(Text("  " + self._progress_line()))
+
+    def _progress_line(self) -> str:
+        """ "predicting: 12,000 of 300,000, 512 a second, 9:22 left"."""
+        rate = self._done / max(time.monotonic() - self._started, 1e-9)
+        left = timedelta(seconds=round((self._total - self._done) / rate)) if rate else "?"
+        counted = f"{self._title}: {self._done:,} of {self._total:,}"
+        return f"{counted}, {_rounded(rate)} a second, {left} left" if self._total else counted
 
     def on_start(self, total_steps: int, first_step: int) -> None:
         self.stage("fine-tuning", total_steps)

@@ -42,9 +42,12 @@ def predict(
     ] = False,
     runtime: RuntimeName = None,
     allow_unverified: AllowUnverified = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run was stopped or killed.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a label and its probability to every row of a file.
+    """Add a label and its probability to every row of a file, however many they are.
 
     Example: tunesmith predict runs/tickets/bundle new.csv -o labelled.csv
     """
@@ -63,6 +66,7 @@ def predict(
             data,
             output,
             overwrite=overwrite,
+            resume=resume,
             wanted=wanted,
             runtime_name=runtime,
             allow_unverified=allow_unverified,

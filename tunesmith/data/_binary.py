@@ -11,12 +11,16 @@ from typing import Any
 import pyarrow as pa
 
 from tunesmith.data._delimited import header_names, stripped_names
+from tunesmith.data._spill import ArrayStore
 from tunesmith.data._suggest import did_you_mean, listed
-from tunesmith.data._table import Table, check_names, table_of
+from tunesmith.data._table import ROWS_AT_ONCE, Table, check_names, table_of
 from tunesmith.errors import DataError
 from tunesmith.tasks import label_text
 
 __all__ = ["name_labels", "read_arrow", "read_parquet", "read_workbook"]
+
+_MANY_BYTES = 32 << 20
+"""A Parquet file that is longer is not read whole; it may unfold to ten times as much."""
 
 
 def read_parquet(path: Path, source: str) -> Table:
@@ -30,10 +34,24 @@ def read_parquet(path: Path, source: str) -> Table:
 
     try:
         with ParquetFile(path) as file:
-            arrow = file.read()
+            arrow = _by_the_piece(file) if path.stat().st_size > _MANY_BYTES else file.read()
     except (pa.ArrowException, ValueError) as error:
         raise _not_a("a Parquet file", source, error) from error
     return _named(arrow, source)
+
+
+def _by_the_piece(file: Any) -> pa.Table:
+    """The table of a long Parquet file, its columns on the disk where they are long."""
+    schema, store = file.schema_arrow, ArrayStore()
+    try:
+        for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+            for array in batch.columns:
+                store.add(array)
+        arrays, width = store.finish(), len(schema)
+        columns = [pa.chunked_array(arrays[i::width], schema.types[i]) for i in range(width)]
+        return pa.table(columns, schema=schema)
+    finally:
+        store.close()
 
 
 def read_arrow(path: Path, source: str) -> pa.Table:

