@@ -197,7 +197,7 @@ def test_a_long_file_takes_little_memory_and_survives_kill_9(finished: Run, tmp_
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.kill()
-    process.wait()
+    process.communicate()
     assert not killed.exists()
     assert run(*arguments, str(killed), "yes") < LIMIT_BYTES
     assert killed.read_bytes() == whole.read_bytes()
