@@ -45,7 +45,7 @@ SERVERS = (
     Server(
         "tunesmith",
         (),
-        "PYTHON -m tunesmith serve BUNDLE --port PORT --no-auth --log-format off",
+        "PYTHON -m tunesmith serve BUNDLE --port PORT --no-auth --log-format off --max-wait 0.5",
         "/v1/predict",
         "texts",
     ),

@@ -137,18 +137,34 @@ def test_a_fault_is_told_to_those_in_the_batch_alone() -> None:
     with_batcher(do)
 
 
-def test_abandoned_texts_are_left_out_and_the_expected_wait_falls() -> None:
+def test_abandoned_texts_are_left_out_and_the_wait_falls() -> None:
     async def do(batcher: Batcher, runtime: HashRuntime) -> None:
         gate = held(runtime, batcher)
-        assert batcher.expected_wait_s == 0
+        before = batcher.wait_s(1.0)
         unwanted = submit(batcher, [16] * 50, "unwanted")
-        assert batcher.expected_wait_s > 0
+        assert batcher.wait_s(1.0) > before
         batcher.abandon(unwanted)
+        assert batcher.wait_s(1.0) == pytest.approx(before)
         gate.set()
         await submit(batcher, [1], "wanted").done
+        while batcher.wait_s(1.0):  # until the thread has looked what is next
+            await asyncio.sleep(0.001)
 
     _, runtime = with_batcher(do)
     assert [runtime.tokens(batch[0])[0] for batch in runtime.batches] == ["0:busy", "0:wanted"]
+
+
+def test_a_single_text_waits_for_one_text_of_each_request_before_it() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        gate = held(runtime, batcher)
+        busy, own = batcher.wait_s(0.0), batcher.cost_s([16])
+        for _ in range(3):
+            submit(batcher, [16] * 100)
+        assert batcher.wait_s(own) - busy == pytest.approx(3 * own)
+        assert batcher.wait_s(100 * own) - busy == pytest.approx(300 * own)
+        gate.set()
+
+    with_batcher(do, speed=NEVER_GAINING)
 
 
 def test_speed_between_and_beyond_what_was_measured() -> None:

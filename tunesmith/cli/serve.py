@@ -98,6 +98,12 @@ def serve(
             min=0, metavar="N", help="Keep the answers of so many texts.", show_default=False
         ),
     ] = 0,
+    max_wait: Annotated[
+        float,
+        typer.Option(
+            min=0.01, metavar="SECONDS", help="Refuse what would wait longer for its turn."
+        ),
+    ] = 2.0,
     otlp: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Send traces to this OpenTelemetry collector."),
@@ -137,6 +143,7 @@ def serve(
         runtime_name=runtime,
         allow_unverified=allow_unverified,
         cache_entries=cache,
+        max_wait_s=max_wait,
         otlp=otlp,
         as_json=as_json,
     )
@@ -152,6 +159,7 @@ def serve_source(
     runtime_name: str | None = None,
     allow_unverified: bool = False,
     cache_entries: int = 0,
+    max_wait_s: float = 2.0,
     otlp: str | None = None,
     as_json: bool = False,
 ) -> None:
@@ -159,7 +167,7 @@ def serve_source(
     from rich.text import Text
 
     from tunesmith.cli._output import errors, print_json
-    from tunesmith.serving import Security, curl_line
+    from tunesmith.serving import Limits, Security, curl_line
     from tunesmith.serving import serve as serve_until_stopped
 
     def ready(served: Serving) -> None:
@@ -178,6 +186,7 @@ def serve_source(
         host=host,
         port=port,
         security=security or Security(),
+        limits=Limits(max_wait_s=max_wait_s),
         runtime_name=runtime_name,
         allow_unverified=allow_unverified,
         cache_entries=cache_entries,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -46,6 +46,7 @@ class Work:
     submitted: float = field(default_factory=perf_counter)
     rows: list[Any] = field(default_factory=list)
     num_left: int = 0
+    num_waiting: int = 0
     queue_s: float | None = None
     inference_s: float = 0.0
     abandoned: bool = False
@@ -95,7 +96,8 @@ class Batcher:
         self._changed = threading.Condition()
         self._clock = 0.0
         self._num_seen = 0
-        self._waiting_s = 0.0
+        self._left_s: dict[Work, float] = {}
+        self._running_s = 0.0
         self._slowness = 1.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
@@ -106,10 +108,23 @@ class Batcher:
         """What batches take here; batches of one until `warm_up` has measured."""
         return self._speed
 
-    @property
-    def expected_wait_s(self) -> float:
-        """About how long a text that came now would wait for its turn to be over."""
-        return self._waiting_s * self._slowness
+    def cost_s(self, lengths: Iterable[int]) -> float:
+        """About how long texts of so many tokens take the model, one after the other."""
+        return sum(self._speed.of(1, length) for length in lengths) * self._slowness
+
+    def wait_s(self, own_s: float) -> float:
+        """About how long others keep a request that came now from being done.
+
+        Fair queueing gives each of them no more than the newcomer gets: of a request of a thousand
+        texts a single text waits for one or two.
+
+        Args:
+            own_s: what it takes itself, by `cost_s`.
+        """
+        with self._changed:
+            own = own_s / self._slowness
+            ahead = sum(min(left, own) for left in self._left_s.values())
+            return (self._running_s + ahead) * self._slowness
 
     def warm_up(self, example: Callable[[int], Inputs]) -> None:
         """Runs the shapes that traffic will have, and measures which batches gain something.
@@ -137,14 +152,14 @@ class Batcher:
         lengths = tokens.lengths.tolist()
         work = Work(tokens, lengths, asyncio.get_running_loop().create_future())
         work.rows = [None] * len(lengths)
-        work.num_left = len(lengths)
+        work.num_left = work.num_waiting = len(lengths)
         with self._changed:
             stamp = self._clock
             for index in sorted(range(len(lengths)), key=lengths.__getitem__):
                 self._num_seen += 1
                 heapq.heappush(self._waiting, (stamp, self._num_seen, work, index))
                 stamp += max(lengths[index], 1)
-                self._waiting_s += self._speed.of(1, lengths[index])
+            self._left_s[work] = sum(self._speed.of(1, length) for length in lengths)
             self._changed.notify()
         return work
 
@@ -152,6 +167,8 @@ class Batcher:
         """Leaves out what nobody waits for any more; call it on the event loop."""
         work.abandoned = True
         work.done.cancel()
+        with self._changed:
+            self._left_s.pop(work, None)
 
     def stop(self) -> None:
         """Ends the thread once the batch that runs is through; call it when nothing waits."""
@@ -176,6 +193,7 @@ class Batcher:
     def _next_batch(self) -> list[tuple[Work, int]] | None:
         """Who goes next, with those that join; waits for the first, None at the end."""
         with self._changed:
+            self._running_s = 0.0
             while True:
                 while self._waiting and self._waiting[0][2].abandoned:
                     self._leave(heapq.heappop(self._waiting))
@@ -183,18 +201,24 @@ class Batcher:
                     break
                 if self._stopping:
                     return None
-                self._waiting_s = 0.0  # what rounding has left
                 self._changed.wait()
             first = heapq.heappop(self._waiting)
             self._clock = max(self._clock, first[0])
             chosen = [first, *self._companions(first)]
             for entry in chosen:
-                self._leave(entry)
+                self._running_s += self._leave(entry)
             return [(work, index) for _, _, work, index in chosen]
 
-    def _leave(self, entry: tuple[float, int, Work, int]) -> None:
+    def _leave(self, entry: tuple[float, int, Work, int]) -> float:
+        """Notes that a text does not wait any more; gives what it takes alone."""
         _, _, work, index = entry
-        self._waiting_s -= self._speed.of(1, work.lengths[index])
+        cost = self._speed.of(1, work.lengths[index])
+        if work in self._left_s:
+            self._left_s[work] -= cost
+            work.num_waiting -= 1
+            if not work.num_waiting:
+                del self._left_s[work]
+        return cost
 
     def _companions(self, first: tuple[float, int, Work, int]) -> list[Any]:
         """Takes out of the queue what joins `first`, the nearest in length before the others."""

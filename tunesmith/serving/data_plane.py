@@ -36,6 +36,7 @@ __all__ = ["Answers", "DataPlane", "Scores"]
 
 logger = logging.getLogger("tunesmith.serving")
 
+_CHARACTERS_A_TOKEN = 4
 _READ_AT_ONCE = 10_000
 """Characters that are tokenised on the event loop: less work than changing threads."""
 
@@ -272,7 +273,7 @@ class DataPlane:
     ) -> _Asked:
         """Puts inputs in the queue, and waits for their scores."""
         patience_s = min(timeout_s or self.limits.timeout_s, self.limits.timeout_s)
-        with self._admitted(patience_s) as batcher:
+        with self._admitted(inputs, patience_s) as batcher:
             tokens = await self._tokenize(inputs)
             work = batcher.submit(tokens)
             try:
@@ -357,22 +358,30 @@ class DataPlane:
         return self._batcher
 
     @contextmanager
-    def _admitted(self, patience_s: float) -> Iterator[Batcher]:
+    def _admitted(self, inputs: Sequence[Inputs], patience_s: float) -> Iterator[Batcher]:
         """Lets a request in where its answer can be expected in time."""
         batcher = self._running()
-        if self._pending >= self.limits.max_queue or batcher.expected_wait_s > patience_s:
+        own_s = batcher.cost_s(map(self._rough_length, inputs))
+        wait_s = batcher.wait_s(own_s)
+        is_late = wait_s > max(self.limits.max_wait_s, own_s) or wait_s + own_s > patience_s
+        if self._pending >= self.limits.max_queue or (self._pending and is_late):
             raise Overloaded(
                 "overloaded",
                 "the server has more requests waiting than it can answer soon",
                 mend="ask again later",
-                retry_after_s=_whole_seconds(batcher.expected_wait_s),
+                retry_after_s=_whole_seconds(wait_s),
             )
+        self._pending += 1
         with self.held():
-            self._pending += 1
             try:
                 yield batcher
             finally:
                 self._pending -= 1
+
+    def _rough_length(self, inputs: Inputs) -> int:
+        """About how many tokens an input has; what is refused is not tokenised."""
+        length = sum(len(str(value)) for value in inputs) // _CHARACTERS_A_TOKEN + 2
+        return min(length, self.runtime.max_length)
 
     async def _answer(
         self,
@@ -392,7 +401,7 @@ class DataPlane:
             "timed_out",
             f"no answer within {patience_s:g} s",
             mend="send fewer or shorter texts, or ask again later",
-            retry_after_s=_whole_seconds(0 if batcher is None else batcher.expected_wait_s),
+            retry_after_s=_whole_seconds(0 if batcher is None else batcher.wait_s(math.inf)),
         )
 
 

@@ -18,6 +18,8 @@ class Limits:
         max_texts: the most texts in one request.
         max_characters: the most characters in one text.
         max_queue: the most requests that are answered or waiting at once; further ones are refused.
+        max_wait_s: a request that others would keep waiting longer than that, and longer than it
+            takes itself, is refused at once, rather than answered late.
         timeout_s: the longest that a request's body, and then its answer, may take.
         request_timeout_s: the longest that a request may take in all, its answer's way to the
             client included.
@@ -36,6 +38,7 @@ class Limits:
     max_texts: int = 1_000
     max_characters: int = 100_000
     max_queue: int = 64
+    max_wait_s: float = 2.0
     timeout_s: float = 60.0
     request_timeout_s: float = 150.0
     max_header_bytes: int = 16 * 1024
