@@ -53,9 +53,9 @@ def test_expectations(invoke: Invoke, small: Path) -> None:
     assert result.code == 1
     assert "short  log_loss: " in result.out
     assert "wanted at most 0" in result.out
-    assert "2 of 2 expectations fell short" in result.out
+    assert "2 of 13 expectations fell short" in result.out
     root = ElementTree.parse("out.xml").getroot()
-    assert (root.get("tests"), root.get("failures")) == ("2", "2")
+    assert (root.get("tests"), root.get("failures")) == ("13", "2")
     result = invoke(*arguments, "--json")
     values = json.loads(result.out)
     assert (result.code, values["expectations"]["kept"]) == (1, False)

@@ -48,7 +48,7 @@ def test_no_command_shows_the_help(invoke: Invoke) -> None:
         (("train", "--output"), "requires an argument"),
         (("predict", "bundle"), "Missing argument 'DATA'"),
         (("predict", "bundle", "x.csv"), "Missing option"),
-        (("evaluate",), "Missing argument 'BUNDLE'"),
+        (("evaluate",), "a bundle and a data file are needed"),
         (("serve", "bundle", "--port", "99999"), "65535"),
     ],
 )

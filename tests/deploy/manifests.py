@@ -95,7 +95,15 @@ def metrics() -> dict[str, frozenset[str]]:
     model.describe(runtime="a", task="b", queue_depth=lambda: 0, ready=lambda: True)
     model.count_batch(1, 1)
     model.count_shadowed(num_alike=1, num_texts=1)
-    model.count_prediction(num_texts=1, num_tokens=1, num_cut=0, queue_s=0.0, inference_s=0.1)
+    model.count_prediction(
+        num_texts=1,
+        num_tokens=1,
+        num_cut=0,
+        num_cached=0,
+        queue_s=0.0,
+        inference_s=0.1,
+        started=0.0,
+    )
     return {
         sample.name: frozenset(sample.labels)
         for family in counted.registry.collect()

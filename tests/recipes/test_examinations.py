@@ -54,11 +54,12 @@ def sections(run: Run) -> dict[str, Any]:
 
 
 def test_a_word_that_gave_the_label_away_is_found(misled: Run) -> None:
-    (weak, *_) = sections(misled)["weak_slices"]["slices"]
-    assert weak["conditions"] == [{"kind": "word", "name": "word", "value": "zebra"}]
+    found = sections(misled)["weak_slices"]["slices"]
+    zebra = {"kind": "word", "name": "word", "value": "zebra"}
+    (weak,) = [one for one in found if zebra in one["conditions"]]
     assert weak["estimate"]["high"] < weak["rest"]["low"]
     (section,) = [one for one in misled.report.sections if one.name == "weak_slices"]
-    assert "the text holds “zebra”" in section.sentences()[0]
+    assert any("the text holds “zebra”" in sentence for sentence in section.sentences())
 
 
 def test_columns_that_the_model_does_not_read_are_slices(misled: Run) -> None:

@@ -51,6 +51,14 @@ def texts(num_rows: int) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
+def _hears_ctrl_c() -> Iterator[None]:
+    """Programs that a shell starts in the background ignore Ctrl-C, and so would the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     # `tunesmith.recipes.predict` is the function, which hides its module of the same name.
     monkeypatch.setattr(sys.modules["tunesmith.recipes.predict"], "ROWS_A_PART", ROWS_A_PART)
