@@ -178,7 +178,7 @@ def test_an_optimised_bundle_is_served(
         [str(installed.python), "-m", "tunesmith", "serve", str(tmp_path / "bundle"), "--port", "0",
          "--json"],
         cwd=installed.folder,
-        env=installed.variables,
+        env={**installed.variables, "TUNESMITH_KEYS": str(tmp_path / "no-keys.json")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

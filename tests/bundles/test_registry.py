@@ -44,8 +44,10 @@ def test_deploying_remembers_what_was_before(registry: Registry, two: tuple[str,
     assert (traffic.production, traffic.previous, traffic.change) == (second, first, 2)
     assert registry.deploy("tickets", second).previous == first
     back = registry.roll_back("tickets")
-    assert (back.production, back.previous, back.change) == (first, second, 4)
+    assert (back.production, back.previous, back.change) == (first, None, 4)
     assert registry.traffic("tickets") == back
+    with pytest.raises(InputError, match="no version to go back to"):
+        registry.roll_back("tickets")  # given twice, it must not go forward again
 
 
 def test_a_trial_is_promoted_or_ended(registry: Registry, two: tuple[str, str]) -> None:
@@ -81,6 +83,33 @@ def test_what_cannot_be_is_said(registry: Registry, two: tuple[str, str]) -> Non
     with pytest.raises(InputError, match="no version to go back to"):
         registry.roll_back("tickets")
     assert registry.traffic("tickets").change == 1  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"fields": [{"name": "body", "modality": "text"}]},
+            "it reads body, and clients send text",
+        ),
+        ({"labels": ["login", "money"]}, "lacks labels that clients know: parcel"),
+        ({"name": "multi-label-classification", "thresholds": []}, "it does multi-label"),
+    ],
+)
+def test_a_version_of_another_task_is_refused(
+    registry: Registry, two: tuple[str, str], changed: dict[str, object], words: str
+) -> None:
+    _, second = two
+    place = registry.bundle_path("tickets", second)
+    manifest = open_bundle(place).manifest
+    task = {**manifest.task, **changed}
+    sealed = manifest.model_copy(update={"task": task}).sealed(manifest.files)
+    (place / "manifest.json").write_bytes(sealed.to_bytes())
+    for options in ({}, {"share": 0.1}, {"shadow": True}):
+        with pytest.raises(InputError, match="is of another task") as caught:
+            registry.deploy("tickets", second, **options)  # type: ignore[arg-type]
+        assert words in str(caught.value)
+    assert registry.deploy("tickets", second, allow_other_task=True).production == second
 
 
 def test_a_damaged_file_is_named_and_written_anew(registry: Registry, two: tuple[str, str]) -> None:

@@ -63,13 +63,16 @@ def test_waits_for_a_server_and_says_whether_it_followed(folder: Path) -> None:
     back = json.loads(run("roll-back", "tickets", "--registry", folder, "--wait", "20", "--json"))
     assert back["followed"] is True
     late.join()
+    registry.deploy("tickets", "0" * 12)
     said = run("roll-back", "tickets", "--registry", folder, "--wait", "0", code=1)
     assert "no server followed within 0 s" in said
-    registry.set_status("tickets", Status(tried=99, fault="it is broken"))
     registry.deploy("tickets", "0" * 12)
-    registry.set_status("tickets", Status(tried=101, fault="it is broken"))
-    said = run("roll-back", "tickets", "--registry", folder, "--wait", "0", code=1)
+    broken = Status(tried=10_000, fault="it is broken")
+    late = threading.Timer(0.3, registry.set_status, ("tickets", broken))
+    late.start()
+    said = run("roll-back", "tickets", "--registry", folder, "--wait", "20", code=1)
     assert "not followed: it is broken" in said
+    late.join()
 
 
 @pytest.mark.parametrize("share", ["0", "100%", "1", "-5%", "ten", "nan"])

@@ -106,20 +106,30 @@ class Registry:
         _write(self._of(name) / "status.json", status)
 
     def deploy(
-        self, name: str, version: str, *, share: float | None = None, shadow: bool = False
+        self,
+        name: str,
+        version: str,
+        *,
+        share: float | None = None,
+        shadow: bool = False,
+        allow_other_task: bool = False,
     ) -> Traffic:
         """Wants a version to answer: all requests, a share of them, or none but beside another.
 
         Args:
             share: makes it a canary that answers so many of the requests, between 0 and 1.
             shadow: makes it a shadow of the version in production.
+            allow_other_task: whether it may read other columns, or lack labels that clients know.
 
         Raises:
-            InputError: there is no such version, or nothing that it could be tried beside.
+            InputError: there is no such version, nothing that it could be tried beside, or it does
+                something else than the version in production.
         """
         self.bundle_path(name, version)
 
         def change(now: Traffic | None) -> dict[str, object]:
+            if now is not None and not allow_other_task:
+                self._require_same_task(name, now.production, version)
             if share is None and not shadow:
                 same = now is not None and now.production == version
                 before = None if now is None else now.previous if same else now.production
@@ -133,6 +143,30 @@ class Registry:
 
         return self._change(name, change)
 
+    def _require_same_task(self, name: str, production: str, version: str) -> None:
+        """Clients of a model send its columns and act on its labels."""
+        try:
+            old = open_bundle(self.bundle_path(name, production), verify=False).task
+        except InputError:  # whatever it did, it cannot be asked any more
+            return
+        new = open_bundle(self.bundle_path(name, version), verify=False).task
+        fields = [[field.name for field in task.fields] for task in (old, new)]
+        lost = [label for label in old.labels if label not in new.labels]
+        what = ""
+        if type(old) is not type(new):
+            what = f"it does {new.name}, and the version in production {old.name}"
+        elif fields[0] != fields[1]:
+            what = f"it reads {', '.join(fields[1])}, and clients send {', '.join(fields[0])}"
+        elif lost:
+            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+            what = f"it lacks labels that clients know: {', '.join(lost[:5])}{more}"
+        if what:
+            raise InputError(
+                f"{version} is of another task: {what}",
+                where=name,
+                mend="deploy it under another name, or give --other-task if clients are ready",
+            )
+
     def promote(self, name: str) -> Traffic:
         """Wants the version that is tried to answer all requests.
 
@@ -142,10 +176,11 @@ class Registry:
 
         def change(now: Traffic | None) -> dict[str, object]:
             tried = None if now is None else now.canary.version if now.canary else now.shadow
-            if now is None or tried is None:
-                raise InputError(
-                    "no version is tried", where=name, mend="tunesmith deploy NAME BUNDLE"
-                )
+            if now is None:
+                raise InputError("no such model", where=name, mend=self._known())
+            if tried is None:
+                mend = "tunesmith deploy NAME BUNDLE --canary 10%"
+                raise InputError("no version is tried", where=name, mend=mend)
             return {"production": tried, "previous": now.production}
 
         return self._change(name, change)
@@ -160,13 +195,16 @@ class Registry:
         def change(now: Traffic | None) -> dict[str, object]:
             if now is not None and (now.canary or now.shadow):
                 return {"production": now.production, "previous": now.previous}
-            if now is None or now.previous is None:
+            if now is None:
+                raise InputError("no such model", where=name, mend=self._known())
+            if now.previous is None:
                 raise InputError(
                     "there is no version to go back to",
                     where=name,
                     mend=f"deploy one of {', '.join(self.versions(name)) or 'the bundles'}",
                 )
-            return {"production": now.previous, "previous": now.production}
+            # Not the other way round too: a command that is given twice must not go forward again.
+            return {"production": now.previous}
 
         return self._change(name, change)
 
@@ -181,6 +219,9 @@ class Registry:
             wanted = Traffic.model_validate({"change": number, **change(now)})
             _write(self._of(name) / "traffic.json", wanted)
         return wanted
+
+    def _known(self) -> str:
+        return f"{self.folder} has {', '.join(self.names()) or 'no models'}"
 
     @contextmanager
     def _changing(self, name: str) -> Iterator[None]:

@@ -40,6 +40,10 @@ def deploy(
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Ask it too, compare, and throw its answers away.")
     ] = False,
+    other_task: Annotated[
+        bool,
+        typer.Option("--other-task", help="Allow other columns, or labels that are gone."),
+    ] = False,
     wait: Wait = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +59,8 @@ def deploy(
     share = None if canary is None else _share(canary)
     store = Registry(registry)
     version = store.add(name, open_bundle(bundle))
-    _report(store, name, store.deploy(name, version, share=share, shadow=shadow), wait, as_json)
+    traffic = store.deploy(name, version, share=share, shadow=shadow, allow_other_task=other_task)
+    _report(store, name, traffic, wait, as_json)
 
 
 def promote(
@@ -181,6 +186,6 @@ def _words(traffic: object) -> str:
         words.append(f"{canary['version']} is tried on {canary['share']:.0%} of the requests")
     if traffic["shadow"]:
         words.append(f"{traffic['shadow']} is its shadow")
-    if traffic["previous"]:
+    if traffic["previous"] and traffic["previous"] != traffic["shadow"]:
         words.append(f"before it {traffic['previous']}")
     return ", ".join(words)

@@ -61,11 +61,15 @@ def headline(
     num_rows: int,
     advantage: Estimate | None,
     advantage_over: str,
+    num_known: int = 0,
 ) -> str:
     """What `Report.headline` says; that a model is no better than a cheap one comes first."""
+    rows = f"{num_rows:,} unseen rows"
+    if num_known:
+        rows = f"{num_rows:,} rows, TOO GOOD: {num_known:,} of them were trained on"
     known = (
         f"{figure(metric, estimate.value)} {metric_name(metric)} "
-        f"({span(metric, estimate)}) on {num_rows:,} unseen rows"
+        f"({span(metric, estimate)}) on {rows}"
     )
     if advantage is None or advantage_over == name:
         return f"{name}: {known}"

@@ -127,6 +127,7 @@ class Report:
             metric=self.lead_metric,
             estimate=self.metrics[self.lead_metric],
             num_rows=self.metrics.num_examples,
+            num_known=int(self.data.get("trained_rows", 0)),
             advantage=self.advantage,
             advantage_over=self.advantage_over,
         )

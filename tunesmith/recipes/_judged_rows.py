@@ -156,20 +156,23 @@ def _groups(
     return groups
 
 
-def warn_of_training_rows(bundle: Bundle, dataset: Dataset, listener: Listener) -> Dataset | None:
+def warn_of_training_rows(
+    bundle: Bundle, dataset: Dataset, listener: Listener
+) -> tuple[Dataset | None, int]:
     """Says how many rows the bundle was trained on, or on nearly the same.
 
     Returns:
-        The training rows, where the bundle's run still keeps them beside it.
+        The training rows, where the bundle's run still keeps them beside it; and how many rows are
+        among them, or nearly so.
     """
     kept = train_rows_of(bundle)
     if not kept.is_file():
-        return None
+        return None, 0
     facts = bundle.manifest.data
     try:
         known = read_rows(kept, facts["text"], facts["target"])
     except DataError:  # another user's, or damaged: a warning less, and no reason to fail
-        return None
+        return None, 0
     copies = {row for _, row in overlap(known, dataset)}
     num_near = len(_near_rows(known, dataset) - copies)
     said = []
@@ -180,7 +183,7 @@ def warn_of_training_rows(bundle: Bundle, dataset: Dataset, listener: Listener) 
         said.append(f"{num_near:,} {more} hardly from texts that were trained on")
     if said:
         listener.warn(f"{', and '.join(said)}: the figures are too good")
-    return known
+    return known, len(copies) + num_near
 
 
 def _near_rows(known: Dataset, dataset: Dataset) -> set[int]:

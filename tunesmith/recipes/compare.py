@@ -119,6 +119,12 @@ def _check_same_task(old: Bundle, new: Bundle) -> None:
             where=str(new.path),
             mend="compare bundles that read the same columns",
         )
+    if not set(old.task.labels) & set(new.task.labels):
+        raise BundleError(
+            f"has no label in common with {old.path}",
+            where=str(new.path),
+            mend="compare bundles that were trained for the same labels",
+        )
 
 
 def _names(old: Bundle, new: Bundle) -> tuple[str, str]:

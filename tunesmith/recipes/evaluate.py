@@ -139,11 +139,11 @@ def evaluate(
         needs_group=group is not None, drop_missing=drop_missing, ignore_unseen=ignore_unseen,
         separator=label_separator or settings["label_separator"],
     )  # fmt: skip
-    known = warn_of_training_rows(opened, rows.dataset, heard)
+    known, num_known = warn_of_training_rows(opened, rows.dataset, heard)
     runtime = load(opened)
     looked_into = _settings(opened, slices, fairness, rows)
     subject = _examined(runtime, rows, known, looked_into, heard, confidence, resamples, seed)
-    found = _report(opened, str(source), subject, rows, heard, started)
+    found = _report(opened, str(source), subject, rows, num_known, heard, started)
     if report is not None:
         _write(found, report)
     return Evaluation(
@@ -227,6 +227,7 @@ def _report(
     source: str,
     subject: Examined,
     rows: JudgedRows,
+    num_known: int,
     listener: Recording,
     started: float,
 ) -> Report:
@@ -251,6 +252,7 @@ def _report(
             "source": name,
             "fingerprint": fingerprint(rows.dataset),
             "unseen_labels": rows.num_unseen,
+            "trained_rows": num_known,
             "trained_on": dict(manifest.data),
         },
         base=_facts(bundle),

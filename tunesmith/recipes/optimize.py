@@ -165,7 +165,7 @@ def _rows(
             bundle.task,
             str(data),
             target=facts["target"],
-            drop_missing=False,
+            drop_missing=True,
             separator=settings["label_separator"],
         )[0].dataset
     elif (held_out := bundle.held_out()) is not None:

@@ -91,6 +91,7 @@ class DataPlane:
         self._cache = cache
         self._batcher: Batcher | None = None
         self._pending = 0
+        self._arriving: dict[object, float] = {}
         self._num_held = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -273,9 +274,10 @@ class DataPlane:
     ) -> _Asked:
         """Puts inputs in the queue, and waits for their scores."""
         patience_s = min(timeout_s or self.limits.timeout_s, self.limits.timeout_s)
-        with self._admitted(inputs, patience_s) as batcher:
+        with self._admitted(inputs, patience_s) as (batcher, arrived):
             tokens = await self._tokenize(inputs)
             work = batcher.submit(tokens)
+            arrived()
             try:
                 scores = await self._answer(work, patience_s, abandoned)
             finally:
@@ -358,11 +360,17 @@ class DataPlane:
         return self._batcher
 
     @contextmanager
-    def _admitted(self, inputs: Sequence[Inputs], patience_s: float) -> Iterator[Batcher]:
-        """Lets a request in where its answer can be expected in time."""
+    def _admitted(
+        self, inputs: Sequence[Inputs], patience_s: float
+    ) -> Iterator[tuple[Batcher, Callable[[], object]]]:
+        """Lets a request in where its answer can be expected in time.
+
+        Gives the batcher, and what is to be called once the request is in its queue.
+        """
         batcher = self._running()
         own_s = batcher.cost_s(map(self._rough_length, inputs))
-        wait_s = batcher.wait_s(own_s)
+        # Those that are admitted and still being tokenised wait in front, too.
+        wait_s = batcher.wait_s(own_s) + sum(min(one, own_s) for one in self._arriving.values())
         is_late = wait_s > max(self.limits.max_wait_s, own_s) or wait_s + own_s > patience_s
         if self._pending >= self.limits.max_queue or (self._pending and is_late):
             raise Overloaded(
@@ -372,10 +380,13 @@ class DataPlane:
                 retry_after_s=_whole_seconds(wait_s),
             )
         self._pending += 1
+        arrival = object()
+        self._arriving[arrival] = own_s
         with self.held():
             try:
-                yield batcher
+                yield batcher, lambda: self._arriving.pop(arrival, None)
             finally:
+                self._arriving.pop(arrival, None)
                 self._pending -= 1
 
     def _rough_length(self, inputs: Inputs) -> int:

@@ -21,7 +21,7 @@ from tunesmith.serving.catalogue import Served, bundle_details, unknown
 from tunesmith.serving.data_plane import Answers, DataPlane
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ServingMetrics
-from tunesmith.serving.refusals import Refused
+from tunesmith.serving.refusals import Overloaded, Refused
 from tunesmith.tasks import Field, Task, TextClassification
 
 __all__ = ["Deployments"]
@@ -113,6 +113,8 @@ class Deployments:
         if name is None and len(self._routes) == 1:
             route = next(iter(self._routes.values()))
         elif name is None or name not in self._routes:
+            if not self._started:
+                raise Overloaded("not_ready", "the models are being loaded", retry_after_s=1)
             known = ", ".join(self._routes) or "none yet"
             what = "the request names no model" if name is None else "there is no such model"
             raise unknown(f"{what}; here are {known}")
