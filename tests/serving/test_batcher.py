@@ -95,7 +95,7 @@ def test_texts_of_many_requests_share_a_batch() -> None:
             await work.done
 
     _, runtime = with_batcher(do, max_tokens=1_000)
-    assert [len(batch) for batch in runtime.batches] == [1, 20]
+    assert [len(batch) for batch in runtime.batches] == [1, 8, 8, 1, 1, 1, 1]
 
 
 def test_the_nearest_in_length_join_and_padding_is_not_wasted() -> None:
@@ -167,27 +167,34 @@ def test_a_single_text_waits_for_one_text_of_each_request_before_it() -> None:
     with_batcher(do, speed=NEVER_GAINING)
 
 
-def test_speed_between_and_beyond_what_was_measured() -> None:
+def test_speed_of_what_was_not_measured() -> None:
     speed = Speed({10: {1: 1.0, 4: 2.0}, 20: {1: 2.0}})
     assert speed.of(1, 10) == 1.0
     assert speed.of(1, 5) == 0.5
-    assert speed.of(4, 10) == 2.0
-    assert speed.of(2, 10) == pytest.approx(4 / 3)
-    assert speed.of(9, 10) == 5.0
+    assert speed.of(2, 10) == speed.of(4, 10) == 2.0
+    assert speed.of(6, 10) == 4.0
     assert speed.of(3, 40) == 12.0
     assert speed.largest(7) == 4
     assert speed.largest(15) == 1
-    assert speed.joins(3, 10, 10)
-    assert not speed.joins(3, 10, 20)
 
 
-def test_measured_sizes_are_those_that_gain() -> None:
+def test_the_batch_that_gains_most() -> None:
+    """Sizes between may be slow: they are passed over, and not taken on the way to a good one."""
+    speed = Speed({10: {1: 1.0, 2: 3.0, 4: 5.0, 8: 4.0, 16: 12.0}})
+    for available, best in ((1, 1), (2, 1), (7, 1), (8, 8), (15, 8), (20, 8)):
+        assert speed.best([10] * available, max_tokens=1_000) == best
+    assert speed.best([10] * 8, max_tokens=79) == 1
+    assert speed.best([1, *[10] * 7], max_tokens=1_000) == 8
+    assert speed.best([10, *[1] * 7], max_tokens=1_000) == 1
+
+
+def test_every_size_is_measured() -> None:
     def run(size: int, length: int) -> None:
         threading.Event().wait(0.002 if size <= 4 else 0.004 * size)
 
     speed = measure_speed(run, 64, max_texts=16, budget_s=20)
-    assert list(speed.seconds) == [16]
-    assert speed.largest(16) == 4
+    assert {length: list(row) for length, row in speed.seconds.items()} == {16: [1, 2, 4, 8, 16]}
+    assert speed.best([16] * 16, max_tokens=10_000) == 4
 
 
 def test_measuring_keeps_to_its_budget() -> None:

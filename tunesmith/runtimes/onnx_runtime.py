@@ -60,6 +60,6 @@ def _options(threads: int) -> Any:
     # A plan of the memory is kept for each shape that was met, and texts have hundreds of them.
     options.enable_mem_pattern = False
     options.log_severity_level = 3
-    # Threads wait in a loop for the next operator, but not for the next request.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Threads that wait in a loop take the cores that reading requests and texts needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -13,7 +13,7 @@ _SIZES = (1, 2, 4, 8, 16, 32)
 _LENGTHS = (16, 64, 256)
 _ROUNDS = 3
 _WORTH = 0.97
-"""A larger batch is used where it takes at most this share of the time of smaller ones."""
+"""A batch is made where it takes at most this share of the time of its texts alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,9 @@ class Speed:
     """Seconds that a batch takes, by its size and its padded length.
 
     Attributes:
-        seconds: padded length → batch size → seconds; each has size 1, and sizes whose batches
-            were not worth it are left out.
+        seconds: padded length → batch size → seconds, as measured; each has size 1. They need not
+            grow evenly: some runtimes are slower with four texts than with one after the other, and
+            faster with sixteen.
     """
 
     seconds: Mapping[int, Mapping[int, float]]
@@ -30,33 +31,39 @@ class Speed:
     def of(self, size: int, length: int) -> float:
         """Seconds that a batch of `size` texts takes when padded to `length` tokens.
 
-        Between measured sizes it is interpolated, beyond the largest the batches are taken one
-        after the other; with the length it is taken to grow in proportion.
+        A size that was not measured takes as long as the next larger one, and more than the largest
+        as long as several batches; with the length it is taken to grow in proportion.
         """
         near, row = self._row(length)
         whole, rest = divmod(size, max(row))
-        return (whole * row[max(row)] + self._part(row, rest)) * max(length, 1) / near
+        part = row[min(known for known in row if known >= rest)] if rest else 0.0
+        return (whole * row[max(row)] + part) * max(length, 1) / near
 
-    @staticmethod
-    def _part(row: Mapping[int, float], size: int) -> float:
-        if size in row or size == 0:
-            return row.get(size, 0.0)
-        below = max(known for known in row if known < size)
-        above = min(known for known in row if known > size)
-        share = (size - below) / (above - below)
-        return row[below] + share * (row[above] - row[below])
-
-    def joins(self, size: int, length: int, other: int) -> bool:
-        """Whether a text of `other` tokens costs less in a batch than alone.
+    def best(self, lengths: Sequence[int], *, max_tokens: int) -> int:
+        """How many of some texts, taken from the first on, make the batch that gains most.
 
         Args:
-            size, length: texts in the batch, and the tokens that each is padded to.
+            lengths: tokens of each, the first one being in any case part of the batch.
+            max_tokens: the most tokens of a batch, padding included.
+
+        Returns:
+            A measured size; 1 where no batch is worth it.
         """
-        together = self.of(size + 1, max(length, other))
-        return together <= _WORTH * (self.of(size, length) + self.of(1, other))
+        found, most = 1, 1 / _WORTH
+        alone, longest = 0.0, 0
+        _, row = self._row(lengths[0])
+        for size, length in enumerate(lengths, start=1):
+            alone += self.of(1, length)
+            longest = max(longest, length)
+            if size * longest > max_tokens:
+                break
+            together = self.of(size, longest)
+            if size in row and size > 1 and alone > most * together:
+                found, most = size, alone / together
+        return found
 
     def largest(self, length: int) -> int:
-        """The largest batch worth making of texts of this length."""
+        """The largest batch that was measured at this length."""
         return max(self._row(length)[1])
 
     def _row(self, length: int) -> tuple[int, Mapping[int, float]]:
@@ -68,7 +75,7 @@ class Speed:
 def measure_speed(
     run: Callable[[int, int], object], max_length: int, *, max_texts: int, budget_s: float
 ) -> Speed:
-    """Times batches of growing size at a few lengths, and keeps the sizes that gain something.
+    """Times batches of growing size at a few lengths.
 
     Args:
         run: answers one batch of so many texts, each of about so many tokens.
@@ -92,9 +99,7 @@ def measure_speed(
             expected = row[before] * size / before
             if size > max_texts or perf_counter() + _ROUNDS * expected > ends:
                 continue
-            seconds = _timed(run, size, length, ends)
-            if seconds <= _WORTH * expected:
-                row[size] = seconds
+            row[size] = _timed(run, size, length, ends)
     return Speed(found)
 
 

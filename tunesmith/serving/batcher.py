@@ -229,21 +229,16 @@ class Batcher:
         looked_at = [
             heapq.heappop(self._waiting) for _ in range(min(_LOOKED_AT, len(self._waiting)))
         ]
-        chosen: list[Any] = []
-        left = []
-        padded = length
-        for entry in sorted(looked_at, key=lambda own: abs(own[2].lengths[own[3]] - length)):
-            own = entry[2].lengths[entry[3]]
-            longest = max(padded, own)
-            size = len(chosen) + 1
-            fits = size < most and (size + 1) * longest <= self._max_tokens
-            if fits and not entry[2].abandoned and self._speed.joins(size, padded, own):
-                chosen.append(entry)
-                padded = longest
-            else:
-                left.append(entry)
-        for entry in left:
-            heapq.heappush(self._waiting, entry)
+        near = sorted(
+            (entry for entry in looked_at if not entry[2].abandoned),
+            key=lambda own: abs(own[2].lengths[own[3]] - length),
+        )[: most - 1]
+        lengths = [length, *(work.lengths[index] for _, _, work, index in near)]
+        chosen = near[: self._speed.best(lengths, max_tokens=self._max_tokens) - 1]
+        taken = set(map(id, chosen))
+        for entry in looked_at:
+            if id(entry) not in taken:
+                heapq.heappush(self._waiting, entry)
         return chosen
 
     @contextmanager
