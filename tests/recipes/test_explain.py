@@ -157,7 +157,8 @@ def test_a_planted_shortcut_tops_the_view(
     found = recipes.explain_data(run.bundle, method=method, max_rows=40)  # type: ignore[arg-type]
     drivers = {one.label: one.words for one in found.view.drivers}
     assert drivers["night"][0].word == "zqk7"
-    assert drivers["night"][0].attribution > 3 * drivers["night"][1].attribution
+    others = [word.attribution for word in drivers["night"][1:]]
+    assert drivers["night"][0].attribution > 3 * max(others, default=0.0)
     own = found.view.faithfulness
     assert own is not None
     assert own.comprehensiveness_gain.low > 0
