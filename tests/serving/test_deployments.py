@@ -36,6 +36,7 @@ class Versions:
         self.registry = Registry(folder)
         self.bundle = bundle
         self.broken: set[str] = set()
+        self.faulty: set[str] = set()
 
     def add(self, name: str) -> str:
         """A version with another name, so with another digest."""
@@ -51,6 +52,8 @@ class Versions:
     def load(self, bundle: Bundle) -> Runtime:
         if bundle.version in self.broken:
             raise BundleError("this version is broken", where=str(bundle.path))
+        if bundle.version in self.faulty:
+            raise RuntimeError("a library's own error")
         task = TextClassification((Field("text"),), LABELS)
         return HashRuntime(task=task, version=bundle.version)
 
@@ -168,6 +171,26 @@ def test_a_server_that_died_while_deploying_starts_with_the_old_version(
             fault = await tried(versions, 2)
             assert "is broken" in fault
             assert deployments.find().version == old
+
+    asyncio.run(restarted())
+
+
+def test_a_version_that_cannot_be_restored_does_not_stop_the_others(versions: Versions) -> None:
+    old, new = versions.add("old"), versions.add("new")
+    versions.registry.deploy("tickets", old)
+
+    async def serve_once() -> None:
+        async with following(versions):
+            pass
+
+    asyncio.run(serve_once())
+    versions.faulty.add(old)
+    versions.registry.deploy("tickets", new)
+
+    async def restarted() -> None:
+        async with following(versions) as deployments:
+            assert await tried(versions, 2) == ""
+            assert deployments.find().version == new
 
     asyncio.run(restarted())
 

@@ -149,13 +149,20 @@ class Deployments:
 
     async def _follow(self) -> None:
         """Starts with what answered last, then looks for changes again and again."""
-        for name in await asyncio.to_thread(self.registry.names):
+        for name in await self._names():
             await self._restore(name)
         while True:
-            for name in await asyncio.to_thread(self.registry.names):
+            for name in await self._names():
                 await self.reconcile(name)
             self._started = True
             await asyncio.sleep(self._looks_every_s)
+
+    async def _names(self) -> list[str]:
+        try:
+            return await asyncio.to_thread(self.registry.names)
+        except OSError as error:  # a share that is away for a moment; what is loaded answers on
+            logger.error("event=registry_unreadable error=%s", error)
+            return []
 
     async def _restore(self, name: str) -> None:
         """Begins with the traffic that was served before the server ended, however it ended."""
@@ -164,8 +171,8 @@ class Deployments:
             self._tried[name] = status.tried
             if status.serving is not None:
                 self._routes[name] = await self._brought_up(name, status.serving)
-        except TunesmithError as error:
-            logger.error("event=restore_failed model=%s error=%s", name, error)
+        except Exception as error:  # noqa: BLE001 - whatever a version does, the others answer on
+            logger.error("event=restore_failed model=%s error=%s", name, _reason(error))
             self._tried[name] = 0
 
     async def reconcile(self, name: str) -> None:
@@ -182,9 +189,8 @@ class Deployments:
         try:
             route = await self._brought_up(name, wanted)
         except Exception as error:  # noqa: BLE001 - whatever a version does, the others answer on
-            reason = str(error) if isinstance(error, TunesmithError) else type(error).__name__
             logger.error("event=deploy_failed model=%s change=%d", name, wanted.change)
-            await self._note(name, before, wanted.change, reason)
+            await self._note(name, before, wanted.change, _reason(error))
             return
         self._routes[name] = route
         await self._note(name, route, wanted.change, "")
@@ -275,3 +281,8 @@ class Deployments:
         task = asyncio.create_task(work, context=contextvars.Context())
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
+
+
+def _reason(error: Exception) -> str:
+    """What an operator is told; the words of other than our own errors may hold anything."""
+    return str(error) if isinstance(error, TunesmithError) else type(error).__name__
