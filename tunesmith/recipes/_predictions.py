@@ -79,10 +79,10 @@ def _outputs(
         if stop.is_set():
             raise CancelledError
         rows = order[start : start + _ROWS_A_CALL]
-        chunk = [inputs[row] for row in rows]
-        scores[rows] = _scores(runtime.outputs(chunk))
-        lengths[rows] = runtime.count_tokens(chunk)
-        on_rows(len(chunk))
+        tokens = runtime.tokenize([inputs[row] for row in rows])
+        scores[rows] = _scores(runtime.run([(tokens, place) for place in range(len(rows))]))
+        lengths[rows] = tokens.full_lengths
+        on_rows(len(rows))
     return PartOutputs(Outputs(scores=scores), lengths)
 
 

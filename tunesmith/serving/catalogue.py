@@ -44,7 +44,6 @@ class Served:
         top_k: int | None = None,
         wanted: Wanted | None = None,
         place: str = "texts",
-        timeout_s: float | None = None,
         abandoned: Callable[[], Awaitable[bool]] | None = None,
     ) -> Answers:
         """Answers every item; see `DataPlane.predict`."""
@@ -53,7 +52,6 @@ class Served:
             top_k=top_k,
             wanted=wanted,
             place=place,
-            timeout_s=timeout_s,
             abandoned=abandoned,
         )
         if self.watched is not None:

@@ -191,7 +191,6 @@ class DataPlane:
         top_k: int | None = None,
         wanted: Wanted | None = None,
         place: str = "texts",
-        timeout_s: float | None = None,
         abandoned: Callable[[], Awaitable[bool]] | None = None,
     ) -> Answers:
         """Answers every item; `Task.read` says what an item may be.
@@ -201,7 +200,6 @@ class DataPlane:
             top_k: how many of the likeliest labels' probabilities to give; None gives all.
             wanted: what the answers should say beside the labels.
             place: what the protocol calls the list of items, for messages.
-            timeout_s: how long the client waits, where it says so; less than the server's limit.
             abandoned: asked now and then whether nobody waits for the answer any more.
 
         Raises:
@@ -211,7 +209,7 @@ class DataPlane:
         """
         self._check(wanted)
         inputs = self.read(items, place)
-        found = await self.score(inputs, timeout_s=timeout_s, abandoned=abandoned)
+        found = await self.score(inputs, abandoned=abandoned)
         return Answers(
             predictions=self._decode(found.scores, top_k, wanted),
             scores=found.scores,
@@ -226,14 +224,13 @@ class DataPlane:
         self,
         inputs: Sequence[Inputs],
         *,
-        timeout_s: float | None = None,
         abandoned: Callable[[], Awaitable[bool]] | None = None,
         use_cache: bool = True,
     ) -> Scores:
         """The model's scores of what `read` gave; what is kept in the cache never waits.
 
         Args:
-            timeout_s, abandoned: as of `predict`.
+            abandoned: as of `predict`.
             use_cache: whether to look into the cache, and to keep what comes out.
 
         Raises:
@@ -241,9 +238,9 @@ class DataPlane:
         """
         started = perf_counter()
         if self._cache is None or not use_cache:
-            asked = await self._ask(inputs, timeout_s, abandoned)
+            asked = await self._ask(inputs, abandoned)
         else:
-            asked = await self._recall(self._cache, inputs, timeout_s, abandoned)
+            asked = await self._recall(self._cache, inputs, abandoned)
         if not np.isfinite(asked.scores).all():
             raise ArithmeticError("the runtime gave a score that is not a number")
         longest = self.runtime.max_length
@@ -269,17 +266,15 @@ class DataPlane:
     async def _ask(
         self,
         inputs: Sequence[Inputs],
-        timeout_s: float | None,
         abandoned: Callable[[], Awaitable[bool]] | None,
     ) -> _Asked:
         """Puts inputs in the queue, and waits for their scores."""
-        patience_s = min(timeout_s or self.limits.timeout_s, self.limits.timeout_s)
-        with self._admitted(inputs, patience_s) as (batcher, arrived):
+        with self._admitted(inputs) as (batcher, arrived):
             tokens = await self._tokenize(inputs)
             work = batcher.submit(tokens)
             arrived()
             try:
-                scores = await self._answer(work, patience_s, abandoned)
+                scores = await self._answer(work, abandoned)
             finally:
                 batcher.abandon(work)
         counts = tokens.full_lengths.tolist()
@@ -290,7 +285,6 @@ class DataPlane:
         self,
         cache: ResultCache,
         inputs: Sequence[Inputs],
-        timeout_s: float | None,
         abandoned: Callable[[], Awaitable[bool]] | None,
     ) -> _Asked:
         """Takes from the cache what it holds, and asks for the rest."""
@@ -301,7 +295,7 @@ class DataPlane:
         asked = _NOTHING
         if missing:
             rest = [inputs[place] for place in missing]
-            asked = await self._ask(rest, timeout_s, abandoned)
+            asked = await self._ask(rest, abandoned)
             for place, row, count in zip(missing, asked.scores, asked.counts, strict=True):
                 kept[place] = KeptScores(row, count)
                 if np.isfinite(row).all():
@@ -360,9 +354,7 @@ class DataPlane:
         return self._batcher
 
     @contextmanager
-    def _admitted(
-        self, inputs: Sequence[Inputs], patience_s: float
-    ) -> Iterator[tuple[Batcher, Callable[[], object]]]:
+    def _admitted(self, inputs: Sequence[Inputs]) -> Iterator[tuple[Batcher, Callable[[], object]]]:
         """Lets a request in where its answer can be expected in time.
 
         Gives the batcher, and what is to be called once the request is in its queue.
@@ -371,7 +363,9 @@ class DataPlane:
         own_s = batcher.cost_s(map(self._rough_length, inputs))
         # Those that are admitted and still being tokenised wait in front, too.
         wait_s = batcher.wait_s(own_s) + sum(min(one, own_s) for one in self._arriving.values())
-        is_late = wait_s > max(self.limits.max_wait_s, own_s) or wait_s + own_s > patience_s
+        is_late = (
+            wait_s > max(self.limits.max_wait_s, own_s) or wait_s + own_s > self.limits.timeout_s
+        )
         if self._pending >= self.limits.max_queue or (self._pending and is_late):
             raise Overloaded(
                 "overloaded",
@@ -397,11 +391,10 @@ class DataPlane:
     async def _answer(
         self,
         work: Work,
-        patience_s: float,
         abandoned: Callable[[], Awaitable[bool]] | None = None,
     ) -> NDArray[np.float32]:
         """The scores of a request's texts, unless they come too late or nobody waits for them."""
-        while (left_s := work.submitted + patience_s - perf_counter()) > 0:
+        while (left_s := work.submitted + self.limits.timeout_s - perf_counter()) > 0:
             done, _ = await asyncio.wait([work.done], timeout=min(left_s, _LOOKS_EVERY_S))
             if done:
                 return work.done.result()
@@ -410,7 +403,7 @@ class DataPlane:
         batcher = self._batcher
         raise Overloaded(
             "timed_out",
-            f"no answer within {patience_s:g} s",
+            f"no answer within {self.limits.timeout_s:g} s",
             mend="send fewer or shorter texts, or ask again later",
             retry_after_s=_whole_seconds(0 if batcher is None else batcher.wait_s(math.inf)),
         )
