@@ -1,0 +1,85 @@
+"""What runtimes share whose model reads token ids: everything but the model itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.bases import TokenizedDataset, gathered, tokenize
+from tunesmith.bundles import Bundle
+from tunesmith.errors import DataError
+from tunesmith.tasks import Task
+from tunesmith.types import Inputs, Outputs, Prediction
+
+__all__ = ["TokenizingRuntime"]
+
+
+class TokenizingRuntime:
+    """The `Runtime` contract, but for the model: a function from token ids to scores."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        name: str,
+        tokenizer: Any,
+        score: Callable[[TokenizedDataset], NDArray[np.float32]],
+    ) -> None:
+        """Keeps what it is given.
+
+        Args:
+            name: what the runtime is called, such as "onnx-int8".
+            tokenizer: as `tokenize` takes it.
+            score: the scores of n tokenised inputs, float32 [n, labels]; called one at a time.
+        """
+        self._task = bundle.task
+        self._version = bundle.version
+        self._max_length = bundle.manifest.base.max_length
+        self._name = name
+        self._tokenizer = tokenizer
+        self._score = score
+        # The tokenizer keeps its truncation as state; the model uses every core by itself.
+        self._reading, self._running = threading.Lock(), threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def task(self) -> Task:
+        return self._task
+
+    @property
+    def max_length(self) -> int:
+        return self._max_length
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+    def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
+        return self._outputs(self.tokenize(inputs))
+
+    def run(self, rows: Sequence[tuple[TokenizedDataset, int]]) -> Outputs:
+        return self._outputs(gathered(rows))
+
+    def tokenize(self, inputs: Sequence[Inputs]) -> TokenizedDataset:
+        with self._reading:
+            return tokenize(self._tokenizer, inputs, self._max_length)
+
+    def count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
+        return [int(length) for length in self.tokenize(inputs).full_lengths]
+
+    def predict(self, items: Sequence[object]) -> list[Prediction]:
+        if isinstance(items, str):
+            raise DataError("give a list of texts, not one text", mend=f"predict([{items[:40]!r}])")
+        if not items:
+            return []
+        return self._task.decode(self.outputs([self._task.read(item) for item in items]))
+
+    def _outputs(self, tokens: TokenizedDataset) -> Outputs:
+        with self._running:
+            return Outputs(scores=self._score(tokens))
