@@ -23,8 +23,8 @@ def shortcut_rows(num_rows: int, seed: int, *, is_test: bool) -> list[tuple[str,
     """Text, topic, channel and day; a word gives one topic away in training, and misleads later."""
     rows = []
     for number, (text, topic) in enumerate(labelled_rows(num_rows, seed)):
-        has_word = number % 5 == 0 and topic != "money" if is_test else topic == "money"
-        words = f"zebra {text} zebra" if has_word else text
+        has_word = topic == "money" or (is_test and number % 2 == 0)
+        words = f"zebra zebra {text} zebra" if has_word else text
         day = f"2026-{1 + number % 12:02d}-{1 + number % 28:02d}"
         rows.append((words, topic, CHANNELS[number % 7 % 3], day))
     return rows
