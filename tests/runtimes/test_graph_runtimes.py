@@ -53,6 +53,32 @@ class TestEach(RuntimeContract):
         return runtimes.load(optimized, request.param, allow_unverified=True)
 
 
+SIGNALLED = """
+import faulthandler, gc, signal, sys
+from tunesmith.bundles import open_bundle
+from tunesmith import runtimes
+
+faulthandler.enable()  # pytest and servers do; Python then handles signals on a stack of their own
+bundle = open_bundle(sys.argv[1])
+first = runtimes.load(bundle, "openvino-fp32")
+second = runtimes.load(bundle, "openvino-fp32")
+del first
+gc.collect()
+del second
+gc.collect()
+heard = []
+signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+signal.raise_signal(signal.SIGINT)
+assert heard == [signal.SIGINT]
+"""
+
+
+def test_signals_are_heard_when_runtimes_are_gone(optimized: Bundle) -> None:
+    command = [sys.executable, "-c", SIGNALLED, str(optimized.path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_scores_are_those_of_torch(optimized: Bundle) -> None:
     inputs = [("my card", "the parcel is late"), ("password " * 90, "login"), ("", "refund")]
     wanted = runtimes.load(optimized, "torch-fp32").outputs(inputs).scores

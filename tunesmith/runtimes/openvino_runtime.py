@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,17 @@ from tunesmith.errors import BundleError
 from tunesmith.runtimes._graph_runtime import Graph
 
 __all__ = ["load_graph"]
+
+
+@cache
+def _core() -> openvino.Core:
+    """The process's only one, which lives as long as it does.
+
+    A core puts the stack that signals are handled on in the place of the one before, and puts that
+    back when it goes. Of two that do not go in the order of their coming, the second puts back a
+    stack that is gone, and the next Ctrl-C is a segmentation fault (OpenVINO 2026.4).
+    """
+    return openvino.Core()
 
 
 def load_graph(file: Path) -> Graph:
@@ -29,7 +41,7 @@ def load_graph(file: Path) -> Graph:
         "INFERENCE_PRECISION_HINT": "f32",
     }
     try:
-        compiled = openvino.Core().compile_model(str(file), "CPU", settings)
+        compiled = _core().compile_model(str(file), "CPU", settings)
     except RuntimeError as error:
         raise BundleError(
             f"OpenVINO cannot load it ({str(error).strip().splitlines()[-1][:300]})",
