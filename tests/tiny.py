@@ -44,6 +44,7 @@ TINY_SETTINGS: dict[str, Any] = {
     "training.epochs": 1,
     "training.batch_size": 16,
     "training.method": "full",
+    "training.refit": "never",
     "training.precision": "fp32",
     "training.threads": 1,
     "evaluation.resamples": 100,

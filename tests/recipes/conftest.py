@@ -88,6 +88,7 @@ def quick_settings(data: Path, base: Path, output: Path) -> dict[str, Any]:
         "training.method": "full",
         "training.epochs": 2,
         "training.batch_size": 16,
+        "training.refit": "never",
         "training.precision": "fp32",
         "evaluation.resamples": 100,
         "output": str(output),

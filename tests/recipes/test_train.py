@@ -64,7 +64,7 @@ def test_the_folder_holds_no_more_than_it_should(finished: Run) -> None:
     }
     log = (finished.folder / "metrics.jsonl").read_text()
     events = [json.loads(line) for line in log.splitlines()]
-    assert events[0] == {"event": "start", "step": 0, "total_steps": 12}
+    assert events[0] == {"event": "start", "run": "full", "step": 0, "total_steps": 12}
     assert [event["epoch"] for event in events if event["event"] == "epoch"] == [0, 1, 2]
 
 

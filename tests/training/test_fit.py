@@ -382,8 +382,14 @@ def test_the_log_has_a_line_an_epoch_and_grows_when_resumed(
 ) -> None:
     log, checkpoints = tmp_path / "deep" / "metrics.jsonl", Checkpoints(tmp_path / "checkpoints")
     with pytest.raises(Interrupted):
-        run(make_model(), PLAIN, MetricsLog(log), Listener(signal_at(8)), checkpoints=checkpoints)
-    run(make_model(), PLAIN, MetricsLog(log), checkpoints=checkpoints, resume=True)
+        run(
+            make_model(),
+            PLAIN,
+            MetricsLog(log, "full"),
+            Listener(signal_at(8)),
+            checkpoints=checkpoints,
+        )
+    run(make_model(), PLAIN, MetricsLog(log, "full"), checkpoints=checkpoints, resume=True)
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     assert [(line["event"], line["step"]) for line in lines] == [
         ("start", 0), ("epoch", 0), ("epoch", 6), ("start", 8), ("step", 10), ("epoch", 12),

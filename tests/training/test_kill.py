@@ -37,7 +37,7 @@ def live(folder):
         settings=FitSettings(
             epochs=12, batch_size=8, learning_rate=1e-3, dropout=0.1, average_decay=0.9
         ),
-        callbacks=[MetricsLog(folder / "metrics.jsonl")],
+        callbacks=[MetricsLog(folder / "metrics.jsonl", "full")],
         checkpoints=Checkpoints(folder / "checkpoints", interval_s=0.05),
         resume=True,
     )

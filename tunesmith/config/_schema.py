@@ -107,7 +107,7 @@ class DataConfig(Section):
     """File with test rows, opened once, for the report; null: held out of `source`."""
     validation_fraction: Fraction | None = None
     """Share held out for validation where no validation file is given; null: a tenth; of fewer
-    than 1,000 rows 100, but at most a fifth; of more than 5,000 rows 500, which are enough to
+    than 2,000 rows 200, but at most a quarter; of more than 5,000 rows 500, which are enough to
     choose an epoch by."""
     test_fraction: Fraction = 0.1
     """Share held out for the test where no test file is given."""
@@ -230,6 +230,9 @@ class TrainingConfig(Section):
     memory, a third slower."""
     patience: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many epochs without a better validation metric; null: never early."""
+    refit: Literal["auto", "always", "never"] = "auto"
+    """Whether the chosen method is trained once more, on training and validation rows together, and
+    that is shipped; auto: where both are at most 2,000 rows of one file, and the budget allows."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the base's layers; auto: bf16 where a measurement says that it is faster."""
     compile: bool = False

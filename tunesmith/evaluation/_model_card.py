@@ -219,6 +219,9 @@ def _data(report: Report, facts: CardFacts) -> CardSection:
         ("rows", ", ".join(f"{count:,} {name}" for name, count in sizes.items())),
         ("test rows", report.split_source),
     ]
+    if "refit_rows" in data:
+        again = f"{data['refit_rows']:,}: training rows and, after the choice, validation rows"
+        entries.append(("rows learned from", again))
     dropped = {name: count for name, count in dict(data.get("dropped", {})).items() if count}
     if dropped:
         shown = ", ".join(f"{name} {count:,}" for name, count in dropped.items())

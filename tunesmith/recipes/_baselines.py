@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._sampling import stratified_sample
 from tunesmith.tasks import MultiLabelClassification, Task
+from tunesmith.types import Dataset
 
-__all__ = ["FittedBaseline", "fit_baselines"]
+__all__ = ["FittedBaseline", "fit_baselines", "refit_baselines"]
 
 _MOST_ROWS = 100_000  # more take minutes, and gigabytes of n-grams
 
@@ -44,17 +45,14 @@ def fit_baselines(
     from sklearn.metrics import accuracy_score, f1_score
 
     listener.stage("baselines")
-    train = data.split.train
-    if len(train) > _MOST_ROWS:
-        listener.say(f"the baselines learn from {_MOST_ROWS:,} of {len(train):,} training rows")
-        train = train.take(stratified_sample(train, _MOST_ROWS, config.seed))
+    num_rows = len(data.split.train)
+    if num_rows > _MOST_ROWS:
+        listener.say(f"the baselines learn from {_MOST_ROWS:,} of {num_rows:,} training rows")
+    train = _learned_from(data, config)
     targets = data.task.encode(train.targets or [])
     wanted = data.task.encode(data.split.validation.targets or [])
     fitted: list[FittedBaseline] = []
-    for baseline in (
-        MajorityBaseline(data.task.labels),
-        TfidfBaseline(data.task.labels, seed=config.seed),
-    ):
+    for baseline in _untrained(data, config):
         started = time.monotonic()
         baseline.fit(train, targets)
         validation = baseline.probabilities(data.split.validation)
@@ -70,3 +68,41 @@ def fit_baselines(
         seconds = time.monotonic() - started
         fitted.append(FittedBaseline(baseline.name, task, float(metric), probabilities, seconds))
     return tuple(fitted)
+
+
+def refit_baselines(
+    fitted: tuple[FittedBaseline, ...], data: PreparedData, config: RunConfig
+) -> tuple[FittedBaseline, ...]:
+    """The same baselines, of which those that can have learned from the training rows of `data`.
+
+    Their decision rules and validation figures stay what they were.
+    """
+    train = _learned_from(data, config)
+    targets = data.task.encode(train.targets or [])
+    by_name = {baseline.name: baseline for baseline in _untrained(data, config)}
+    refitted: list[FittedBaseline] = []
+    for one in fitted:
+        started = time.monotonic()
+        baseline = by_name.get(one.name)
+        if baseline is None:  # a parent bundle stays as it is
+            refitted.append(one)
+            continue
+        baseline.fit(train, targets)
+        probabilities = baseline.probabilities(data.test)
+        seconds = one.seconds + time.monotonic() - started
+        refitted.append(replace(one, test_probabilities=probabilities, seconds=seconds))
+    return tuple(refitted)
+
+
+def _untrained(
+    data: PreparedData, config: RunConfig
+) -> tuple[MajorityBaseline | TfidfBaseline, ...]:
+    labels = data.task.labels
+    return MajorityBaseline(labels), TfidfBaseline(labels, seed=config.seed)
+
+
+def _learned_from(data: PreparedData, config: RunConfig) -> Dataset:
+    train = data.split.train
+    if len(train) <= _MOST_ROWS:
+        return train
+    return train.take(stratified_sample(train, _MOST_ROWS, config.seed))

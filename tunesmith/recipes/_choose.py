@@ -39,6 +39,7 @@ __all__ = ["Choice", "Contender", "choose_model"]
 
 _FULL_COSTS = 3.6  # times a pass without training: forward, backward, update (docs/log.md)
 _SMALLEST_RACE = 2
+_FEW_ROWS = 2_000
 _SPARE = 0.85  # of the time left: machines are noisy
 
 
@@ -61,10 +62,15 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The model that is shipped, and all that were tried for it."""
+    """The model that is chosen, and all that were tried for it.
+
+    Attributes:
+        refit: whether its method is to learn from the validation rows too before it is shipped.
+    """
 
     tuned: Tuned
     contenders: tuple[Contender, ...]
+    refit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class _Plan:
     epochs: int
     left_out: tuple[tuple[Method, float], ...]  # with the seconds that each would have taken
     limit_s: float | None
+    refit: bool
 
 
 def choose_model(
@@ -105,11 +112,11 @@ def choose_model(
         "probe", model.classifier, probe.validation_scores, (), 0, None, probe.seconds
     )
     if method == "probe":
-        return Choice(untrained, ())
+        return Choice(untrained, (), _wants_refit(data, config))
     plan = _plan(probe, tokens, data, config, folder=folder, resume=resume, started=started)
     race = _Race(model, probe, tokens, data, config, listener, folder, resume, plan)
     if method != "auto":
-        return Choice(race.finish(method), ())
+        return Choice(race.finish(method), (), plan.refit)
     finalists, dropped = race.run()
     return _choice(data, config, listener, [untrained, *finalists], dropped, baselines, plan)
 
@@ -198,7 +205,9 @@ def _plan(
 
     saved = json.loads(Processes().from_first(decide_once))
     left_out = tuple((name, seconds) for name, seconds in saved["left_out"])
-    return _Plan(tuple(saved["methods"]), saved["epochs"], left_out, saved["limit_s"])
+    return _Plan(
+        tuple(saved["methods"]), saved["epochs"], left_out, saved["limit_s"], saved["refit"]
+    )
 
 
 def _new_plan(
@@ -207,9 +216,9 @@ def _new_plan(
     training = config.training
     methods = racing_methods(data) if training.method == "auto" else (training.method,)
     num_rows = len(tokens.train)
-    wanted = training.epochs or suited_epochs(num_rows)
+    wanted, refit = training.epochs or suited_epochs(num_rows), _wants_refit(data, config)
     if training.budget_s is None:
-        return _Plan(methods, wanted, (), None)
+        return _Plan(methods, wanted, (), None, refit)
     epoch_s = _FULL_COSTS * num_rows / probe.rows_per_second
     judging_s = 2 * (len(tokens.validation) + len(tokens.test)) / probe.rows_per_second
     left = training.budget_s - (time.monotonic() - started) - judging_s
@@ -223,12 +232,26 @@ def _new_plan(
             "which fits",
         )
     if fitting < 1:
-        return _Plan((), 0, tuple((name, epoch_s * wanted) for name in methods), None)
+        left_out = tuple((name, epoch_s * wanted) for name in methods)
+        return _Plan((), 0, left_out, None, refit=False)
     # The methods share the time; where it does not suffice for all, the most general one is kept.
     fits = methods if fitting >= len(methods) * min(wanted, 2) else methods[:1]
     epochs = min(wanted, max(1, fitting // len(fits)))
     left_out = tuple((name, epoch_s * epochs) for name in methods if name not in fits)
-    return _Plan(fits, epochs, left_out, left / len(fits))
+    # The last training gets only what no other one would have used.
+    refit = refit and fits == methods and fitting >= (len(fits) + 1) * wanted
+    return _Plan(fits, epochs, left_out, left / (len(fits) + refit), refit)
+
+
+def _wants_refit(data: PreparedData, config: RunConfig) -> bool:
+    """Whether the chosen method learns from the validation rows too, if there is time.
+
+    In a small file they are many of all rows, and a training more costs little.
+    """
+    if config.training.refit == "auto":
+        num_rows = len(data.split.train) + len(data.split.validation)
+        return config.data.validation is None and num_rows <= _FEW_ROWS
+    return config.training.refit == "always"
 
 
 def _choice(
@@ -268,7 +291,9 @@ def _choice(
         for name, seconds in plan.left_out
     ]
     _say(listener, chosen, best, plan)
-    return Choice(chosen, tuple(rows))
+    no_limit = config.training.budget_s is None
+    refit = plan.refit if chosen.settings else no_limit and _wants_refit(data, config)
+    return Choice(chosen, tuple(rows), refit)
 
 
 def _say(listener: Listener, chosen: Tuned, best: Tuned, plan: _Plan) -> None:

@@ -79,12 +79,14 @@ def fine_tune(
     resume: bool,
     settings: FitSettings,
     until_epoch: int | None = None,
+    name: str | None = None,
 ) -> Tuned:
     """Trains a copy of the model, which holds the probe's head or the parent's, by one method.
 
     Args:
         folder: the run's; checkpoints and the log go there.
         until_epoch: see `fit`.
+        name: what checkpoints and trackers call it; None: as the method.
 
     Raises:
         ConfigError: the method does not fit the base or this machine.
@@ -102,7 +104,7 @@ def fine_tune(
     )  # fmt: skip
     rows = Rows(source, task.encode(data.split.train.targets or []))
     checkpoints = Checkpoints(
-        folder / "checkpoints" / method,
+        folder / "checkpoints" / (name or method),
         keep=training.checkpoints_kept,
         interval_s=training.checkpoint_interval_s,
     )
@@ -115,7 +117,7 @@ def fine_tune(
         criterion=make_criterion(method, task, rows, config),
         judge=judge_of(task, data.split.validation),
         settings=settings,
-        callbacks=[*_logs(method, config, folder, listener), listener],
+        callbacks=[*_logs(name or method, config, folder, listener), listener],
         checkpoints=checkpoints,
         resume=resume,
         until_epoch=until_epoch,
@@ -135,16 +137,16 @@ def fine_tune(
     )
 
 
-def _logs(method: Method, config: RunConfig, folder: Path, listener: Listener) -> list[Callback]:
+def _logs(name: str, config: RunConfig, folder: Path, listener: Listener) -> list[Callback]:
     """What is written down of the losses, by the first of the processes that train together."""
     if not Processes().is_first:
         return []
-    logs: list[Callback] = [MetricsLog(folder / "metrics.jsonl")]
+    logs: list[Callback] = [MetricsLog(folder / "metrics.jsonl", name)]
     if config.training.track:
-        name = f"{folder.name}-{method}"
         values = config.model_dump(mode="json")
+        run = f"{folder.name}-{name}"
         logs.append(
-            Trackers(config.training.track, "tunesmith", name, values, folder, warn=listener.warn)
+            Trackers(config.training.track, "tunesmith", run, values, folder, warn=listener.warn)
         )
     return logs
 

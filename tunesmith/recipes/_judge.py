@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from tunesmith.bases import score, tokenize
 from tunesmith.config import RunConfig
 from tunesmith.evaluation import Candidate, evaluate, paired_difference
-from tunesmith.recipes._baselines import FittedBaseline
 from tunesmith.recipes._calibrate import assure
 from tunesmith.recipes._examine import Examined
-from tunesmith.recipes._fine_tune import Tuned
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
-from tunesmith.recipes._probe import Probe
+from tunesmith.recipes._refit import Final
 from tunesmith.tasks import Task
 from tunesmith.types import Estimate, Inputs, Outputs
 
@@ -55,29 +53,24 @@ class Judged:
 
 
 def judge_candidates(
-    model: Model,
-    probe: Probe,
-    tuned: Tuned,
-    baselines: Sequence[FittedBaseline],
+    final: Final,
     tokens: TokenizedSplit,
     data: PreparedData,
     config: RunConfig,
     listener: Listener,
 ) -> Judged:
     """Judges baselines, probe and the chosen model: fitted on train, decided on validation."""
-    judging = _Judging(data, config)
-    for baseline in baselines:
+    judging, probe = _Judging(data, config), final.probe
+    for baseline in final.baselines:
         judging.add(baseline.name, baseline.task, baseline.test_probabilities, baseline.seconds)
     probe_task = assure(data.task, data.split.validation, probe.validation_scores, config)
     judging.add(PROBE, probe_task, _probabilities(probe_task, probe.test_scores), probe.seconds)
-    chosen = PROBE if tuned.method == "probe" else FINE_TUNED
-    listener.stage("testing the model", len(tokens.test) + len(tokens.validation))
-    # In float32, as it is served; the probe's features may have been made in another precision.
+    chosen = PROBE if final.tuned.method == "probe" else FINE_TUNED
+    listener.stage("testing the model", len(tokens.test))
     started = time.monotonic()
-    validation = score(model.classifier, tokens.validation, on_rows=listener.advance)
-    task = assure(data.task, data.split.validation, validation, config, listener)
-    test = score(model.classifier, tokens.test, on_rows=listener.advance)
-    seconds = tuned.seconds + time.monotonic() - started
+    task = assure(data.task, data.split.validation, final.validation_scores, config, listener)
+    test = score(final.model.classifier, tokens.test, on_rows=listener.advance)
+    seconds = final.seconds + time.monotonic() - started
     judging.add(chosen, task, _probabilities(task, test), seconds)
     return judging.judged(chosen, task, test)
 

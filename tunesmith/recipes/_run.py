@@ -117,7 +117,7 @@ class RunFolder:
         return any(self.checkpoints.rglob("step-*"))
 
     def keep_rows(self, split: Split, text: Sequence[str], target: str) -> None:
-        """Keeps the rows that were learned from and chosen by, for their owner alone.
+        """Keeps the rows that were learned from and only chosen by, for their owner alone.
 
         A child's run can replay the training rows, and say what changed since. The test rows are in
         the bundle.
@@ -133,6 +133,8 @@ class RunFolder:
         for name, rows in (("train", split.train), ("validation", split.validation)):
             part, final = folder / f".{name}.parquet.part", folder / f"{name}.parquet"
             part.unlink(missing_ok=True)
+            if not len(rows):
+                continue
             try:
                 write_rows(part, rows, text, target)
                 part.chmod(0o600)

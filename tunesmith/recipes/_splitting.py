@@ -23,8 +23,8 @@ from tunesmith.types import Dataset
 
 __all__ = ["groups_of", "held_out_how", "kinship", "split_rows", "validation_fraction"]
 
-_VALIDATION_FRACTION, _MOST_VALIDATION_FRACTION = 0.1, 0.2
-_FEWEST_VALIDATION_ROWS, _MOST_VALIDATION_ROWS = 100, 500
+_VALIDATION_FRACTION, _MOST_VALIDATION_FRACTION = 0.1, 0.25
+_FEWEST_VALIDATION_ROWS, _MOST_VALIDATION_ROWS = 200, 500
 _LARGEST_GROUP = 0.05
 
 

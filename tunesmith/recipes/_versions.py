@@ -48,8 +48,8 @@ def with_changes(data: PreparedData, parent: Parent | None, listener: Listener) 
 def _parent_rows(parent: Parent) -> Dataset | None:
     """Every row that the parent's run knew; None where they are not beside its bundle."""
     train = train_rows_of(parent.bundle)
-    files = [train, train.with_name("validation.parquet")]
-    if not all(file.is_file() for file in files):
+    files = [file for file in (train, train.with_name("validation.parquet")) if file.is_file()]
+    if train not in files:
         return None
     names = [field.name for field in parent.task.fields]
     target = parent.bundle.manifest.data["target"]

@@ -25,6 +25,7 @@ from tunesmith.recipes._model import Model, build_model, space_needed, tokenize_
 from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._probe import fit_probe
+from tunesmith.recipes._refit import finish
 from tunesmith.recipes._run import Run, RunFolder, settings_by_name
 from tunesmith.recipes._slices import extra_names
 from tunesmith.recipes._versions import with_changes
@@ -88,13 +89,15 @@ def _run(
             model, probe, baselines, tokens, data, config, listener,
             folder=folder.path, resume=resumed is not None, started=started,
         )  # fmt: skip
+        final = finish(
+            choice, model, probe, baselines, tokens, data, config, listener,
+            folder=folder.path, resume=resumed is not None, parent=parent,
+        )  # fmt: skip
         if not processes.is_first:
             processes.wait()  # for what the first one writes
             return folder.finished(time.monotonic() - started)
-        model = replace(model, classifier=choice.tuned.classifier)
-        judged = judge_candidates(
-            model, probe, choice.tuned, baselines, tokens, data, config, listener
-        )
+        model, data = final.model, replace(data, facts={**data.facts, **final.facts})
+        judged = judge_candidates(final, tokens, data, config, listener)
         forgetting = measure_forgetting(old, model, judged.task, data, config, listener)
         sections = examine(examined(model, judged, data, config), listener)
         seconds = time.monotonic() - started
@@ -102,7 +105,7 @@ def _run(
             config, base, data, model, choice, judged, listener.warnings, seconds,
             parent=parent, forgetting=forgetting, sections=sections,
         )  # fmt: skip
-        folder.keep_rows(data.split, data.facts["text"], data.facts["target"])
+        folder.keep_rows(final.learned, data.facts["text"], data.facts["target"])
         bundle = package(
             folder.bundle, config, base, data, model, judged, report,
             card=make_card(config, base, data, report, meter), parent=parent,

@@ -256,6 +256,11 @@ def _validate(run: _Fit, train_loss: float | None) -> None:
             metric=run.judge(scores),
             seconds=run.seconds,
         )
-        run.state.record(record, run.model, keep_start=run.settings.keep_start)
+        run.state.record(
+            record,
+            run.model,
+            keep_start=run.settings.keep_start,
+            keep_last=run.settings.keep_last,
+        )
     for callback in run.callbacks:
         callback.on_epoch(record)

@@ -20,6 +20,7 @@ class FitSettings:
     """Values that a fit is decided by; see `tunesmith.config.TrainingConfig` for each.
 
     `keep_start` says whether the weights before the first step may be chosen as the best.
+    `keep_last` keeps the last epoch's weights, whatever the validation rows say.
     `time_limit_s` ends training after the step in which it is over; None: never.
     """
 
@@ -40,6 +41,7 @@ class FitSettings:
     patience: int | None = None
     precision: Precision = "fp32"
     keep_start: bool = True
+    keep_last: bool = False
     time_limit_s: float | None = None
     seed: int = 42
 

@@ -80,14 +80,21 @@ class TrainingState:
                 self.averaging.swap()
         working.take_weights()
 
-    def record(self, record: EpochRecord, model: Classifier, *, keep_start: bool) -> None:
-        """Adds an epoch, and keeps the model's weights where it is the best so far."""
+    def record(
+        self, record: EpochRecord, model: Classifier, *, keep_start: bool, keep_last: bool
+    ) -> None:
+        """Adds an epoch, and keeps the model's weights where it is the best so far, or the last."""
         rivals = [old for old in self.history if old.epoch > 0 or keep_start]
         leading = next((old for old in rivals if old.epoch == self.best_epoch), None)
         self.history.append(record)
-        if leading is None or (record.metric, -record.validation_loss) > (
-            leading.metric,
-            -leading.validation_loss,
+        if (
+            keep_last
+            or leading is None
+            or (record.metric, -record.validation_loss)
+            > (
+                leading.metric,
+                -leading.validation_loss,
+            )
         ):
             self.best_epoch = record.epoch
             self.best = {name: value.clone() for name, value in _trained(model).items()}

@@ -14,16 +14,21 @@ _STEPS_A_LINE = 10
 
 
 class MetricsLog:
-    """Writes every tenth step and every epoch; a resumed run appends."""
+    """Writes every tenth step and every epoch; a resumed run appends.
 
-    def __init__(self, file: Path) -> None:
-        self._path = file
+    Args:
+        run: what the training is called; several may share a file, one after the other.
+    """
+
+    def __init__(self, file: Path, run: str) -> None:
+        self._path, self._run = file, run
         self._file: IO[str] | None = None
 
     def on_start(self, total_steps: int, first_step: int) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("a", encoding="utf-8")
-        self._write({"event": "start", "step": first_step, "total_steps": total_steps})
+        start = {"event": "start", "run": self._run, "step": first_step}
+        self._write({**start, "total_steps": total_steps})
 
     def on_step(self, step: int, loss: float, rate: float) -> None:
         if step % _STEPS_A_LINE == 0:

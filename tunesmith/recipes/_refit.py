@@ -1,0 +1,128 @@
+"""Once the choice is made, the chosen method learns from the validation rows too.
+
+What is fitted on validation rows (calibration, thresholds, sets of labels) is fitted to the model
+that has not seen them, and kept. The baselines learn from the same rows, so that the comparison
+stays fair. AutoGluon calls it `refit_full` (Erickson et al. 2020, arXiv:2003.06505).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.bases import gathered, score
+from tunesmith.config import RunConfig
+from tunesmith.data import Split
+from tunesmith.recipes._baselines import FittedBaseline, refit_baselines
+from tunesmith.recipes._choose import Choice
+from tunesmith.recipes._fine_tune import Tuned, fine_tune, fit_settings
+from tunesmith.recipes._lineage import Parent
+from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._model import Model, TokenizedSplit
+from tunesmith.recipes._prepare import PreparedData
+from tunesmith.recipes._probe import Probe, fit_probe
+from tunesmith.recipes._sampling import joined
+
+__all__ = ["Final", "finish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """What is judged on the test rows and shipped.
+
+    Attributes:
+        model: with the shipped weights.
+        validation_scores: float32 [n, labels], by the chosen model when it had not learned from
+            the validation rows.
+        tuned: how the chosen model came about.
+        learned: the rows that the shipped model learned from, and those that it did not.
+        seconds: time for the model, the last training included.
+    """
+
+    model: Model
+    validation_scores: NDArray[np.float32]
+    tuned: Tuned
+    probe: Probe
+    baselines: tuple[FittedBaseline, ...]
+    learned: Split
+    seconds: float
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """What the manifest and the report say of it beside the split's sizes."""
+        if len(self.learned.validation):
+            return {}
+        return {"refit_rows": len(self.learned.train)}
+
+
+def finish(
+    choice: Choice,
+    model: Model,
+    probe: Probe,
+    baselines: Sequence[FittedBaseline],
+    tokens: TokenizedSplit,
+    data: PreparedData,
+    config: RunConfig,
+    listener: Listener,
+    *,
+    folder: Path,
+    resume: bool,
+    parent: Parent | None = None,
+) -> Final:
+    """The chosen model as it is, or trained again on training and validation rows.
+
+    Args:
+        folder: the run's.
+
+    Raises:
+        Interrupted, TrainingError, OutputError: see `tunesmith.training.fit`.
+    """
+    started, tuned = time.monotonic(), choice.tuned
+    # In float32, as it is served; the probe's features may have been made in another precision.
+    listener.stage("scoring the validation rows", len(tokens.validation))
+    scores = score(tuned.classifier, tokens.validation, on_rows=listener.advance)
+    baselines = tuple(baselines)
+    if not choice.refit:
+        shipped = replace(model, classifier=tuned.classifier)
+        seconds = tuned.seconds + time.monotonic() - started
+        return Final(shipped, scores, tuned, probe, baselines, data.split, seconds)
+    split = data.split
+    learned = Split(joined(split.train, split.validation), split.validation.take([]), split.test)
+    whole = replace(data, split=replace(split, train=learned.train))
+    places = [(part, row) for part in (tokens.train, tokens.validation) for row in range(len(part))]
+    more = replace(tokens, train=gathered(places))
+    epochs = "" if tuned.settings is None else f", {_epochs(tuned.best_epoch)}"
+    listener.say(
+        f"{tuned.method} is trained again on the {len(learned.train):,} training and validation "
+        f"rows together{epochs}"
+    )
+    baselines = refit_baselines(baselines, whole, config)
+    again = fit_probe(model, more, whole, listener, seed=config.seed, parent=parent)
+    last = model.classifier
+    if tuned.settings is not None:
+        settings = fit_settings(
+            tuned.method,
+            config,
+            model,
+            len(learned.train),
+            epochs=tuned.best_epoch,
+            time_limit_s=tuned.settings.time_limit_s,
+        )
+        last = fine_tune(
+            tuned.method, model, again, more, whole, config, listener,
+            folder=folder, name=f"{tuned.method}-refit", resume=resume,
+            settings=replace(settings, keep_last=True, patience=None),
+        ).classifier  # fmt: skip
+    again = replace(again, validation_scores=probe.validation_scores)
+    seconds = tuned.seconds + time.monotonic() - started
+    shipped = replace(model, classifier=last)
+    return Final(shipped, scores, tuned, again, baselines, learned, seconds)
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
