@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tunesmith.evaluation._baselines import Baseline, MajorityBaseline, TfidfBaseline
+from tunesmith.evaluation._baselines import (
+    Baseline,
+    MajorityBaseline,
+    TfidfBaseline,
+    smoothed_shares,
+)
 from tunesmith.evaluation._calibration import (
     CalibrationFigures,
     CalibrationSection,
@@ -112,5 +117,6 @@ __all__ = [
     "report_schema",
     "scope_section",
     "selective_section",
+    "smoothed_shares",
     "spread",
 ]

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.config import RunConfig
+from tunesmith.data import Split
 from tunesmith.evaluation import MajorityBaseline, TfidfBaseline, choose_thresholds
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._sampling import stratified_sample
 from tunesmith.tasks import MultiLabelClassification, Task
 
@@ -38,35 +37,36 @@ class FittedBaseline:
 
 
 def fit_baselines(
-    data: PreparedData, config: RunConfig, listener: Listener
+    task: Task, split: Split, listener: Listener, *, seed: int
 ) -> tuple[FittedBaseline, ...]:
-    """Fits majority class and TF-IDF + linear."""
+    """Fits majority class and TF-IDF + linear to the training rows, and asks them for the test."""
     from sklearn.metrics import accuracy_score, f1_score
 
     listener.stage("baselines")
-    train = data.split.train
+    train, test = split.train, split.test
+    assert test is not None
     if len(train) > _MOST_ROWS:
         listener.say(f"the baselines learn from {_MOST_ROWS:,} of {len(train):,} training rows")
-        train = train.take(stratified_sample(train, _MOST_ROWS, config.seed))
-    targets = data.task.encode(train.targets or [])
-    wanted = data.task.encode(data.split.validation.targets or [])
+        train = train.take(stratified_sample(train, _MOST_ROWS, seed))
+    targets = task.encode(train.targets or [])
+    wanted = task.encode(split.validation.targets or [])
     fitted: list[FittedBaseline] = []
     for baseline in (
-        MajorityBaseline(data.task.labels),
-        TfidfBaseline(data.task.labels, seed=config.seed),
+        MajorityBaseline(task.labels),
+        TfidfBaseline(task.labels, seed=seed),
     ):
         started = time.monotonic()
         baseline.fit(train, targets)
-        validation = baseline.probabilities(data.split.validation)
-        task = data.task
-        if isinstance(task, MultiLabelClassification):
+        validation = baseline.probabilities(split.validation)
+        own = task
+        if isinstance(own, MultiLabelClassification):
             thresholds = choose_thresholds(wanted, validation)
-            task = task.with_thresholds(thresholds)
+            own = own.with_thresholds(thresholds)
             answers = validation >= np.array(thresholds)
             metric = f1_score(wanted, answers, average="macro", zero_division=0)
         else:
             metric = accuracy_score(wanted, validation.argmax(axis=1))
-        probabilities = baseline.probabilities(data.test)
+        probabilities = baseline.probabilities(test)
         seconds = time.monotonic() - started
-        fitted.append(FittedBaseline(baseline.name, task, float(metric), probabilities, seconds))
+        fitted.append(FittedBaseline(baseline.name, own, float(metric), probabilities, seconds))
     return tuple(fitted)
