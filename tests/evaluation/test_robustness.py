@@ -36,7 +36,7 @@ def changed(name, text, seed=0):
         ("contractions", "nothing here", "nothing here"),
         ("synonyms", "A big film", "A large movie"),
         ("synonyms", "Perhaps tomorrow", "Maybe tomorrow"),
-        ("synonyms", "怎么付款？非常感谢", "如何付款？十分感谢"),
+        ("synonyms", "怎么付款？我非常喜欢", "如何付款？我十分喜欢"),
         ("character width", "很好，谢谢！", "很好,谢谢!"),
         ("character width", "很好,谢谢", "很好，谢谢"),
         ("character width", "fine, thanks", "fine, thanks"),
