@@ -13,6 +13,7 @@ from tunesmith.evaluation._calibration import (
     CalibrationSection,
     calibration_figures,
 )
+from tunesmith.evaluation._calibration_change import calibration_change
 from tunesmith.evaluation._card_parts import ModelCard
 from tunesmith.evaluation._comparison import (
     ChangedRow,
@@ -90,6 +91,7 @@ __all__ = [
     "Verdict",
     "WeakSlices",
     "auroc",
+    "calibration_change",
     "calibration_figures",
     "check_names",
     "choose_thresholds",
