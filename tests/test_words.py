@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.words import keep_words, leave_out_each, split_words, words_of
+from tunesmith.words import (
+    _dictionaries,
+    keep_words,
+    leave_out_each,
+    missing_dictionary,
+    split_words,
+    words_of,
+)
 
 
 def words(text: str) -> list[str]:
@@ -23,8 +30,6 @@ def words(text: str) -> list[str]:
         ("It costs 3.50, or 1,000.", ["It", "costs", "3.50", ",", "or", "1,000", "."]),
         ("- a -b c- 'quoted'", ["-", "a", "-", "b", "c", "-", "'", "quoted", "'"]),
         ("snake_case a/b", ["snake_case", "a", "/", "b"]),
-        ("包裹在哪里", ["包", "裹", "在", "哪", "里"]),
-        ("注文はデータです", ["注", "文", "は", "データ", "で", "す"]),
         ("ที่นี่", ["ที่", "นี่"]),
         ("cafe\u0301 naïve", ["cafe\u0301", "naïve"]),
         ("👩‍👩‍👧 👍🏽 🇨🇳", ["👩‍👩‍👧", "👍🏽", "🇨🇳"]),
@@ -34,6 +39,76 @@ def words(text: str) -> list[str]:
 )
 def test_whole_words(text: str, found: list[str]) -> None:
     assert words(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("包裹在哪里", ["包", "裹", "在", "哪", "里"]),
+        ("注文はデータです", ["注", "文", "は", "データ", "で", "す"]),
+        ("ที่ดี", ["ที่", "ดี"]),
+    ],
+)
+def test_without_a_dictionary_each_character_is_a_word(
+    text: str, found: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_dictionaries, "_is_installed", lambda name: False)
+    assert words(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "我的包裹没有送到，请退款！",
+            ["我", "的", "包裹", "没有", "送到", "，", "请", "退款", "！"],
+        ),
+        (
+            "这个の好用得很，我们都很喜欢",
+            ["这个", "の", "好用", "得", "很", "，", "我们", "都", "很", "喜欢"],
+        ),
+        ("用iPhone付款 3.5元", ["用", "iPhone", "付款", "3.5", "元"]),
+        ("退款\n退款", ["退款", "退款"]),
+        ("𠮷野家很好吃", ["𠮷", "野家", "很", "好吃"]),
+    ],
+)
+def test_chinese_words(text: str, found: list[str]) -> None:
+    pytest.importorskip("rjieba")
+    assert words(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("注文はデータです", ["注文", "は", "データ", "です"]),
+        ("𠮷野家で注文した", ["𠮷", "野家", "で", "注文", "した"]),
+        ("ที่นี่อากาศดีมาก", ["ที่", "นี่", "อากาศ", "ดี", "มาก"]),
+        ("ខ្ញុំស្រឡាញ់អ្នក", ["ខ្ញុំ", "ស្រឡាញ់", "អ្នក"]),
+    ],
+)
+def test_japanese_thai_and_khmer_words(text: str, found: list[str]) -> None:
+    pytest.importorskip("icu4py")
+    assert words(text) == found
+
+
+@pytest.mark.parametrize(
+    ("installed", "texts", "hint"),
+    [
+        ((), ["hello", "привет"], ""),
+        ((), ["退款", "hello"], "each Chinese character is a word here: pip install rjieba"),
+        ((), ["退款", "注文はデータです"], "each Japanese character is a word here"),
+        (("rjieba",), ["退款"], ""),
+        (("rjieba",), ["退款", "ที่นี่"], "each character of scripts without spaces is a word here"),
+        (("icu4py",), ["退款", "ที่นี่"], ""),
+    ],
+)
+def test_what_to_install_is_said(
+    installed: tuple[str, ...], texts: list[str], hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_dictionaries, "_is_installed", lambda name: name in installed)
+    said = missing_dictionary(texts)
+    assert said.startswith(hint)
+    assert bool(said) is bool(hint)
 
 
 @given(st.text())
@@ -68,7 +143,7 @@ def test_what_is_kept_is_there_and_nothing_else(texts, random) -> None:
         ("a (b) c", {1}, "a b) c"),
         ("one two  three", {0}, "two  three"),
         ("one two three", {1}, "one three"),
-        ("包裹在", {1}, "包在"),
+        ("退，请", {1}, "退请"),
         ("x", {0}, ""),
     ],
 )

@@ -15,6 +15,7 @@ from tunesmith.evaluation import (
     CalibrationSection,
     Report,
     auroc,
+    calibration_change,
     calibration_figures,
     conformal_section,
     fit_calibration,
@@ -220,7 +221,7 @@ def test_what_chance_alone_would_show():
 
 
 def test_very_many_cells_leave_the_error_by_label_out(monkeypatch):
-    monkeypatch.setattr("tunesmith.evaluation._calibration.MOST_CELLS", 100)
+    monkeypatch.setattr("tunesmith.evaluation._calibration_sums.MOST_CELLS", 100)
     scores, targets = sample(200)
     found = calibration_figures(one(), targets, softmax(scores), resamples=20)
     assert found.classwise_ece is None
@@ -327,13 +328,52 @@ def sections():
         calibration_figures(own, truth, own.probabilities(Outputs(scores=test)), resamples=50)
         for own in (task, shipped)
     )
+    change = calibration_change(
+        truth, *(own.probabilities(Outputs(scores=test)) for own in (task, shipped)), resamples=50
+    )
     return [
-        CalibrationSection("temperature", before, after, 300, 0.95),
+        CalibrationSection("temperature", before, after, 300, 0.95, change),
         CalibrationSection(None, before, None, 300, 0.95),
         selective_section(shipped, truth, probabilities, shipped.selective, resamples=50),
         conformal_section(shipped, truth, probabilities, shipped.conformal, resamples=50),
         scope_section(shipped, shipped.scope, test, outside, resamples=50),
     ]
+
+
+@pytest.mark.parametrize(
+    ("factors", "words", "is_worse"),
+    [
+        ((3.0, 1.0), ") better than before", False),
+        ((1.0, 0.3), ") worse than before", True),
+        ((1.0, 0.99), "NOT significantly better than before", False),
+    ],
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_what_calibration_did_is_said(factors, words, is_worse, several):
+    """The scores are right as they are; the factors are what they are multiplied by."""
+    scores, truth = (sample_many if several else sample)(1500)
+    task = many() if several else one()
+    before, after = (task.probabilities(Outputs(scores=by * scores)) for by in factors)
+    change = calibration_change(truth, before, after, resamples=200)
+    figures = [calibration_figures(task, truth, own, resamples=20) for own in (before, after)]
+    for name in ("ece", "log_loss"):
+        sizes = [getattr(own, name).value for own in figures]
+        assert change[name].value == pytest.approx(sizes[1] - sizes[0])
+        assert change[name].low <= change[name].value <= change[name].high
+    section = CalibrationSection("temperature", *figures, len(truth), 0.95, change)
+    assert section.is_worse is is_worse
+    (sentence,) = section.sentences()
+    error, loss = sentence.split("; calibration error ")[1].split(" and log loss ")
+    assert words in error
+    assert words in loss
+
+
+def test_an_older_report_says_no_change():
+    saved = sections()[0].as_dict()
+    del saved["change"]
+    section = CalibrationSection.from_dict(saved)
+    assert section.change is None
+    assert not section.is_worse
 
 
 @pytest.fixture(scope="module", params=range(5))

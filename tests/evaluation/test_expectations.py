@@ -62,6 +62,35 @@ SECTIONS = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("values", "place", "mend"),
+    [
+        ({"metrics": {"accuracy": {"min": 95}}}, "metrics.accuracy.min", "write min: 0.95"),
+        ({"metrics": {"mcc": {"min": 60}}}, "metrics.mcc.min", "write min: 0.6"),
+        ({"labels": {"*": {"f1": {"min": 80.5}}}}, "labels.*.f1.min", "write min: 0.805"),
+        ({"slices": [{"min": 0.5}, {"min": 70}]}, "slices.1.min", "write min: 0.7"),
+        ({"robustness": {"typos": {"min": 90}}}, "robustness.typos.min", "write min: 0.9"),
+        ({"metrics": {"accuracy": {"max": 99}}}, "metrics.accuracy.max", "write max: 0.99"),
+        ({"calibration": {"max_error": 5}}, "calibration.max_error", "write max_error: 0.05"),
+        ({"metrics": {"accuracy": {"min": 1.5}}}, "metrics.accuracy.min", "a number from 0 to 1"),
+        ({"metrics": {"accuracy": {"min": 950}}}, "metrics.accuracy.min", "a number from 0 to 1"),
+    ],
+)
+def test_percentages_are_refused(values: Mapping[str, Any], place: str, mend: str) -> None:
+    with pytest.raises(ConfigError, match="is above 1, which this figure never is") as caught:
+        read_expectations(values)
+    (fault,) = caught.value.faults
+    assert fault.where == f"expectations: {place}"
+    assert mend in fault.mend
+
+
+def test_what_is_no_share_may_be_above_one() -> None:
+    read_expectations(
+        {"metrics": {"log_loss": {"max": 2}, "brier": {"max": 1.5}, "accuracy": {"min": 1}},
+         "slices": [{"metric": "log_loss", "max": 3}]}
+    )  # fmt: skip
+
+
 def held(
     values: Mapping[str, Any], sections: tuple[Part, ...] = SECTIONS
 ) -> list[tuple[str, bool]]:

@@ -36,7 +36,7 @@ def changed(name, text, seed=0):
         ("contractions", "nothing here", "nothing here"),
         ("synonyms", "A big film", "A large movie"),
         ("synonyms", "Perhaps tomorrow", "Maybe tomorrow"),
-        ("synonyms", "怎么办理？非常感谢", "如何办理？十分感谢"),
+        ("synonyms", "怎么付款？我非常喜欢", "如何付款？我十分喜欢"),
         ("character width", "很好，谢谢！", "很好,谢谢!"),
         ("character width", "很好,谢谢", "很好，谢谢"),
         ("character width", "fine, thanks", "fine, thanks"),
@@ -46,6 +46,11 @@ def changed(name, text, seed=0):
 )
 def test_what_becomes_of_a_text(name, before, after):
     assert changed(name, before) == after
+
+
+def test_a_synonym_within_a_longer_chinese_word_stays():
+    pytest.importorskip("rjieba")
+    assert changed("synonyms", "香港特别行政区特别大") == "香港特别行政区尤其大"
 
 
 def test_typos_leave_length_and_first_letters_about_as_they_are():

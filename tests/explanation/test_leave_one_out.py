@@ -29,7 +29,7 @@ def texts(*values: str) -> Dataset:
 
 def test_the_weights_of_an_additive_model_come_back() -> None:
     explainer = Explainer.of_function(additive, one_label())
-    found = explainer.explain(texts("my card password 包裹"), label="login")
+    found = explainer.explain(texts("my card password 包 裹"), label="login")
     values = {word.text: word.attribution for word in found[0].explanations[0].words}
     assert values == pytest.approx(
         {"my": 0.0, "card": -1.0, "password": 2.0, "包": 0.5, "裹": 0.0}, abs=1e-9

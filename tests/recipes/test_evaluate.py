@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 from tiny import labelled_rows
 
 from tunesmith import recipes
+from tunesmith.bundles import Bundle
 from tunesmith.errors import DataError, OutputError
 from tunesmith.recipes import Run
 
@@ -109,7 +112,7 @@ def test_the_report(finished: Run, topics: Path, tmp_path: Path) -> None:
     found = recipes.evaluate(finished.bundle, topics, report=tmp_path / "report")
     report = found.report
     assert report.kind == "evaluation"
-    assert report.better is None
+    assert report.better is (report.advantage is not None and report.advantage.low > 0)
     assert report.split_sizes == {"test": 120}
     assert str(tmp_path) not in (tmp_path / "report" / "report.json").read_text(encoding="utf-8")
     assert any("were trained on" in note for note in report.notes)
@@ -124,6 +127,75 @@ def test_a_model_that_beats_no_baseline_is_said(finished: Run, topics: Path) -> 
     assert finished.report.better is (
         finished.report.advantage is not None and finished.report.advantage.low > 0
     )
+
+
+def test_it_is_held_against_what_it_was_trained_beside(train: Train, tmp_path: Path) -> None:
+    later = write_rows(tmp_path / "later.csv", labelled_rows(60, seed=5))
+    run = train(test=str(later))
+    found = recipes.evaluate(run.bundle, later, resamples=100)
+    assert found.report.advantage == run.report.advantage
+    assert found.report.advantage_over == run.report.advantage_over
+    assert found.report.headline() == run.report.headline().replace("fine-tuned model", "topics")
+    for before, now in zip(run.report.candidates, found.report.candidates, strict=True):
+        assert now.name == before.name.replace("fine-tuned model", "topics")
+        for name, estimate in before.metrics.values.items():
+            assert now.metrics[name].value == pytest.approx(estimate.value, abs=1e-4)
+    values = found.as_dict()
+    assert values["better"] is found.report.better
+    assert values["candidates"][0]["name"] == "majority class"
+    assert recipes.evaluate(run.bundle, later, baselines=False).report.candidates == ()
+
+
+def test_thresholds_of_several_labels_are_those_of_training(
+    several_bundle: Bundle, several_csv: Path
+) -> None:
+    names = ["majority class", "TF-IDF + linear", "frozen encoder + linear head", "several"]
+    report = recipes.evaluate(several_bundle, several_csv, resamples=100).report
+    assert [one.name for one in report.candidates] == names
+    lead = report.lead_metric
+    assert report.candidates[2].metrics[lead].value > report.candidates[0].metrics[lead].value
+
+
+def test_without_training_rows_the_majority_is_left(
+    finished: Run, tmp_path: Path, notes: Notes
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(finished.bundle.path, moved)
+    file = write_rows(tmp_path / "x.csv", labelled_rows(60, seed=5))
+    report = recipes.evaluate(moved, file, resamples=100, listener=notes).report
+    assert [one.name for one in report.candidates] == ["majority class", "topics"]
+    assert report.candidates[0].metrics["accuracy"].value == pytest.approx(1 / 3)
+    reasons = [
+        "not compared with TF-IDF + linear: no training rows lie beside the bundle",
+        "not compared with frozen encoder + linear head: no such head lies beside the bundle",
+    ]
+    assert list(report.notes) == reasons
+    assert set(reasons) <= set(notes.said)
+    assert all(reason in report.to_html() for reason in reasons)
+
+
+def test_a_base_that_is_gone_or_another_is_said(finished: Run, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.folder, run)
+    file = write_rows(tmp_path / "x.csv", labelled_rows(30, seed=5))
+    settings = (run / "config.yaml").read_text(encoding="utf-8")
+    for base, reason in (("/no/such/base", "is not at hand"), ("minilm", "has changed since")):
+        own = re.sub(r"(?m)^  id: .*$", f"  id: {base}", settings)
+        assert own != settings
+        (run / "config.yaml").write_text(own, encoding="utf-8")
+        report = recipes.evaluate(run, file, resamples=100).report
+        assert [one.name for one in report.candidates][1:] == ["TF-IDF + linear", "topics"]
+        (note,) = report.notes
+        assert reason in note
+    (run / "probe.safetensors").write_bytes(b"half of it")
+    assert "no such head" in recipes.evaluate(run, file, resamples=100).report.notes[0]
+
+
+def test_a_probe_is_not_held_against_itself(train: Train, topics: Path) -> None:
+    run = train({"training.method": "probe"})
+    report = recipes.evaluate(run.bundle, topics, resamples=100).report
+    names = ["majority class", "TF-IDF + linear", "topics"]
+    assert [one.name for one in report.candidates] == names
 
 
 def test_near_copies_of_training_rows_are_said(

@@ -31,8 +31,9 @@ def evaluate(
     report: str | Path | None = None,
     slices: Sequence[str] | None = None,
     fairness: str | None = None,
+    baselines: bool = True,
 ) -> Evaluation:
-    """Judges a bundle on labelled rows that it has not seen.
+    """Judges a bundle on labelled rows that it has not seen, beside the simple models of training.
 
     Args:
         target: the label's column; as in training where None.
@@ -43,6 +44,7 @@ def evaluate(
         report: a folder for report.json and report.html, new or empty.
         slices: columns by which the rows are taken apart; as in training where None.
         fairness: a column whose groups are compared; as in training where None.
+        baselines: whether simple models are judged too, as far as the bundle's run kept them.
 
     Raises:
         InputError: the bundle, the data or the expectations cannot be used.
@@ -60,6 +62,7 @@ def evaluate(
         report=None if report is None else Path(report),
         slices=slices,
         fairness=fairness,
+        baselines=baselines,
     )
 
 

@@ -65,21 +65,24 @@ class Base:
     adapter: Path | None = None
 
 
-def find_base(identifier: str) -> Base:
+def find_base(identifier: str, *, download: bool = True) -> Base:
     """Finds a base model: "minilm" (embedded), a folder, a bundle, a hub id, or an adapter on one.
+
+    Args:
+        download: whether the hub is asked; if not, what was got from it before is found.
 
     Raises:
         BaseModelError: there is none, or it is not safe to open.
         BundleError: it is a bundle that was changed.
     """
-    folder = _folder_of(identifier)
+    folder = _folder_of(identifier, download)
     if not (folder / ADAPTER_CONFIG).is_file():
         return _describe(identifier, folder)
     named = check_adapter(folder).get("base_model_name_or_path")
     mend = f"name the base in {ADAPTER_CONFIG} (base_model_name_or_path): a folder or a hub id"
     if not isinstance(named, str) or not named:
         raise BaseModelError("is an adapter that names no base", where=identifier, mend=mend)
-    below = _folder_of(str(folder / named) if (folder / named).is_dir() else named)
+    below = _folder_of(str(folder / named) if (folder / named).is_dir() else named, download)
     if (below / ADAPTER_CONFIG).is_file() or (below / "adapter").is_dir():
         raise BaseModelError("is an adapter on an adapter", where=identifier, mend=mend)
     base = _describe(named, below)
@@ -94,13 +97,13 @@ def find_base(identifier: str) -> Base:
     return replace(base, id=identifier, digest=digest, adapter=folder)
 
 
-def _folder_of(identifier: str) -> Path:
+def _folder_of(identifier: str, download: bool) -> Path:
     """The folder of what the user named: a model, a bundle or an adapter."""
     folder = Path(identifier).expanduser()
     if identifier == EMBEDDED:
         return _embedded()
     if not folder.is_dir():
-        return _download(identifier)
+        return _download(identifier, download)
     return folder / "bundle" if is_bundle(folder / "bundle") and not is_bundle(folder) else folder
 
 
@@ -133,7 +136,7 @@ def _embedded() -> Path:
     return folder
 
 
-def _download(identifier: str) -> Path:
+def _download(identifier: str, download: bool) -> Path:
     where = identifier
     if identifier.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(identifier):
         parent = Path(identifier).expanduser().parent
@@ -153,7 +156,11 @@ def _download(identifier: str) -> Path:
         HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError,
     )  # fmt: skip
     try:
-        return Path(huggingface_hub.snapshot_download(identifier, allow_patterns=_HUB_FILES))
+        return Path(
+            huggingface_hub.snapshot_download(
+                identifier, allow_patterns=_HUB_FILES, local_files_only=not download
+            )
+        )
     except failures as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else "no answer"
         what = f"was not got from the hub ({type(error).__name__}: {reason})"

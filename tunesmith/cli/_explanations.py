@@ -60,7 +60,7 @@ def print_view(view: GlobalView, source: str, num_words: int) -> None:
         Text(
             f"{view.num_rows:,} of {view.of_rows:,} rows of {source}, by {view.method}; what a "
             f"word adds is in log-odds, on average; words in fewer than {view.min_rows} rows of "
-            "a label are left out"
+            "a label are left out, and words that drive nothing in particular"
         ),
         soft_wrap=True,
     )

@@ -64,6 +64,9 @@ def evaluate(
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --expect: the outcome as JUnit XML.")
     ] = None,
+    baselines: Annotated[
+        bool, typer.Option(help="Compare with the simple models of the training.")
+    ] = True,
     as_json: AsJson = False,
     cross_validate: folds.Folds = None,
     repeats: folds.Repeats = None,
@@ -116,7 +119,7 @@ def evaluate(
         result = recipes.evaluate(
             Path(bundle), data, target=target, group=group, drop_missing=drop_missing,
             ignore_unseen=ignore_unseen, expect=expect, report=report,
-            slices=slices, fairness=fairness, listener=listener,
+            slices=slices, fairness=fairness, baselines=baselines, listener=listener,
         )  # fmt: skip
     finally:
         listener.close()
@@ -134,13 +137,18 @@ def _show(result: Evaluation) -> None:
     """The sentence, the key figures, labels, what sections say, and what was expected."""
     from rich.text import Text
 
-    from tunesmith.cli._output import labels_table, metric_facts, out, print_facts
+    from tunesmith.cli._output import candidates_table, labels_table, metric_facts, out, print_facts
 
+    report, metrics = result.report, result.metrics
+    style = "bold yellow" if report.better is False else "bold"
+    out.print(Text(report.headline(), style=style), soft_wrap=True)
     if result.trained:
         line = f"when it was trained: {result.trained}"
-        out.print(Text(line, style="bold yellow"), soft_wrap=True)
-    report, metrics = result.report, result.metrics
-    out.print(Text(report.headline(), style="bold"), soft_wrap=True)
+        out.print(Text(line, style="yellow"), soft_wrap=True)
+    if report.candidates:
+        rows = [(one.name, one.metrics.values, one.seconds) for one in report.candidates]
+        shared = [name for name in ("accuracy", "macro_f1") if name in metrics.values]
+        out.print(candidates_table(rows, shared))
     print_facts(metric_facts(metrics.values, result.bundle.task.default_metrics))
     out.print(labels_table(metrics.labels))
     for note in metrics.notes:

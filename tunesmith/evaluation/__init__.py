@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from tunesmith.evaluation._baselines import Baseline, MajorityBaseline, TfidfBaseline
+from tunesmith.evaluation._baselines import (
+    Baseline,
+    MajorityBaseline,
+    TfidfBaseline,
+    smoothed_shares,
+)
 from tunesmith.evaluation._calibration import (
     CalibrationFigures,
     CalibrationSection,
     calibration_figures,
 )
+from tunesmith.evaluation._calibration_change import calibration_change
 from tunesmith.evaluation._card_parts import ModelCard
 from tunesmith.evaluation._comparison import (
     ChangedRow,
@@ -85,6 +91,7 @@ __all__ = [
     "Verdict",
     "WeakSlices",
     "auroc",
+    "calibration_change",
     "calibration_figures",
     "check_names",
     "choose_thresholds",
@@ -112,5 +119,6 @@ __all__ = [
     "report_schema",
     "scope_section",
     "selective_section",
+    "smoothed_shares",
     "spread",
 ]

@@ -11,7 +11,7 @@ from scipy import optimize, sparse
 
 from tunesmith.types import Dataset
 
-__all__ = ["Baseline", "MajorityBaseline", "TfidfBaseline"]
+__all__ = ["Baseline", "MajorityBaseline", "TfidfBaseline", "smoothed_shares"]
 
 COST = 1.0
 """Of a margin violation, LinearSVC's C: 0.5 and 2 did no better on four data sets."""
@@ -219,12 +219,25 @@ class TfidfBaseline:
         return float(np.exp(found.x)), 0.0
 
 
+def smoothed_shares(
+    counts: Sequence[int] | NDArray[Any], num_rows: int, *, several: bool
+) -> NDArray[np.float64]:
+    """How often each label occurs, float64 [labels]: what the majority baseline answers.
+
+    Add-one smoothed, so that a label unseen in training is unlikely and not impossible.
+
+    Args:
+        counts: rows with each label.
+        several: whether a row may have several labels.
+    """
+    found = np.asarray(counts, dtype=np.float64)
+    return np.asarray((found + 1) / (num_rows + (2 if several else len(found))))
+
+
 def _label_frequencies(targets: NDArray[Any], num_labels: int) -> NDArray[np.float64]:
-    """Add-one smoothed, so that a label unseen in training is unlikely and not impossible."""
-    if targets.ndim == 2:
-        return np.asarray((targets.sum(axis=0, dtype=np.float64) + 1) / (len(targets) + 2))
-    counts = np.bincount(targets, minlength=num_labels)
-    return np.asarray((counts + 1) / (len(targets) + num_labels))
+    several = targets.ndim == 2
+    counts = targets.sum(axis=0) if several else np.bincount(targets, minlength=num_labels)
+    return smoothed_shares(counts, len(targets), several=several)
 
 
 def _texts(data: Dataset, column: int, limit: int) -> list[str]:

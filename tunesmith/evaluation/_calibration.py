@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from tunesmith.evaluation._calibration_change import change_words
+from tunesmith.evaluation._calibration_sums import NUM_BINS, answers_of, bins_of, blocks_of
 from tunesmith.evaluation._charts import Chart, Point, chart
 from tunesmith.evaluation._headline import figure
 from tunesmith.evaluation._intervals import percentile_interval, wilson_rate
 from tunesmith.evaluation._measure import resampled_sums
-from tunesmith.evaluation._outcomes import check_arrays, is_multi_label
+from tunesmith.evaluation._outcomes import check_arrays
 from tunesmith.tasks import Task
 from tunesmith.types import Estimate
 
 __all__ = ["Bin", "CalibrationFigures", "CalibrationSection", "calibration_figures"]
 
-NUM_BINS = 15
-MOST_CELLS = 1_000_000
-"""Of rows x labels; beyond it the error by label is left out, whose bootstrap takes minutes."""
+_TRIFLE = 0.001
+"""Of calibration error and log loss: on many rows less is significant, and matters to nobody."""
 
 _TENTHS = tuple(place / 5 for place in range(6))
 
@@ -107,10 +108,9 @@ def calibration_figures(
         DataError, TrainingError: see `evaluate`.
     """
     check_arrays(task, targets, probabilities)
-    several = is_multi_label(task)
-    said, right, rows = (_all_answers if several else _likeliest)(targets, probabilities)
+    said, right, _ = answers_of(targets, probabilities)
     num_rows, num_labels = probabilities.shape
-    blocks = _blocks(targets, probabilities, said, right, rows)
+    blocks = blocks_of(targets, probabilities)
     statistics = sparse.hstack(list(blocks.values()), format="csr")
     total = np.asarray(statistics.sum(axis=0), dtype=np.float64)[None, :]
     samples = resampled_sums(statistics, resamples, seed)
@@ -135,7 +135,7 @@ def calibration_figures(
         else None,
         brier=mean("brier"),
         log_loss=mean("log_loss"),
-        bins=_filled(_bins(said), said, right),
+        bins=_filled(bins_of(said), said, right),
         chance=_chance(said),
     )
 
@@ -146,92 +146,8 @@ def _chance(said: NDArray[np.float64]) -> float:
     The gap is then a sum of independent terms of mean 0, about normal, whose mean size is the
     square root of 2 / pi times its variance.
     """
-    variances = np.bincount(_bins(said), said * (1 - said), minlength=NUM_BINS)
+    variances = np.bincount(bins_of(said), said * (1 - said), minlength=NUM_BINS)
     return float(np.sqrt(2 * variances / np.pi).sum() / len(said))
-
-
-def _blocks(
-    targets: NDArray[Any],
-    probabilities: NDArray[np.float64],
-    said: NDArray[np.float64],
-    right: NDArray[np.float64],
-    rows: NDArray[np.int64],
-) -> dict[str, sparse.csr_array]:
-    """A figure's name → what each row adds to its sums."""
-    num_rows, gaps = len(targets), right - said
-    ranks = np.empty(len(said), dtype=np.int64)
-    ranks[np.argsort(said, kind="stable")] = np.arange(len(said))
-    even = ranks * NUM_BINS // len(said)
-    brier, loss = _row_losses(targets, probabilities)
-    blocks = {
-        "ece": _gaps(_bins(said), gaps, rows, num_rows, NUM_BINS),
-        "adaptive_ece": _gaps(even, gaps, rows, num_rows, NUM_BINS),
-        "brier": sparse.csr_array(brier[:, None]),
-        "log_loss": sparse.csr_array(loss[:, None]),
-    }
-    if probabilities.size <= MOST_CELLS:
-        blocks["classwise_ece"] = _classwise(targets, probabilities)
-    return blocks
-
-
-def _likeliest(
-    targets: NDArray[Any], probabilities: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Each row's answer: its probability, whether it is right, and its row."""
-    right = (probabilities.argmax(axis=1) == targets).astype(np.float64)
-    return probabilities.max(axis=1), right, np.arange(len(targets))
-
-
-def _all_answers(
-    targets: NDArray[Any], probabilities: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Each row's each label: its probability, whether the row has it, and the row."""
-    rows = np.repeat(np.arange(len(targets)), probabilities.shape[1])
-    return probabilities.ravel(), (targets > 0.5).astype(np.float64).ravel(), rows
-
-
-def _bins(said: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The bin of equal width of each probability; a bin holds its upper edge."""
-    return np.clip(np.ceil(said * NUM_BINS).astype(np.int64) - 1, 0, NUM_BINS - 1)
-
-
-def _gaps(
-    placed: NDArray[np.int64],
-    gaps: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    num_rows: int,
-    num_columns: int,
-) -> sparse.csr_array:
-    """What each row adds to its bins' sums of (right - probability), [rows, bins]."""
-    entries = sparse.coo_array((gaps, (rows, placed)), shape=(num_rows, num_columns))
-    return entries.tocsr()
-
-
-def _classwise(targets: NDArray[Any], probabilities: NDArray[np.float64]) -> sparse.csr_array:
-    num_rows, num_labels = probabilities.shape
-    places = np.arange(num_labels)
-    truth = targets > 0.5 if targets.ndim == 2 else targets[:, None] == places
-    columns = _bins(probabilities) + NUM_BINS * places
-    rows = np.repeat(np.arange(num_rows), num_labels)
-    gaps = truth.astype(np.float64) - probabilities
-    return _gaps(columns.ravel(), gaps.ravel(), rows, num_rows, num_labels * NUM_BINS)
-
-
-def _row_losses(
-    targets: NDArray[Any], probabilities: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Each row's Brier score and log loss, float64 [n] each."""
-    epsilon = np.finfo(np.float64).eps
-    kept = np.clip(probabilities, epsilon, 1 - epsilon)
-    if targets.ndim == 2:
-        truth = targets > 0.5
-        brier = np.square(probabilities - truth).mean(axis=1)
-        loss = -np.where(truth, np.log(kept), np.log1p(-kept)).mean(axis=1)
-    else:
-        own = (np.arange(len(targets)), targets)
-        brier = np.square(probabilities).sum(axis=1) - 2 * probabilities[own] + 1
-        loss = -np.log(kept[own])
-    return np.asarray(brier), np.asarray(loss)
 
 
 def _basic_interval(value: float, samples: NDArray[np.float64], confidence: float) -> Estimate:
@@ -261,6 +177,8 @@ class CalibrationSection:
         method: how the shipped probabilities were calibrated; None where they are not.
         before: of the model's own probabilities.
         after: of those that are shipped; None where they are the model's own.
+        change: calibration error and log loss after, less those before, on the same resamples;
+            None where nothing was calibrated, and in older reports.
     """
 
     method: str | None
@@ -268,6 +186,7 @@ class CalibrationSection:
     after: CalibrationFigures | None
     num_rows: int
     confidence: float
+    change: Mapping[str, Estimate] | None = None
 
     name: ClassVar[str] = "calibration"
     template: ClassVar[str] = "calibration.html"
@@ -276,7 +195,8 @@ class CalibrationSection:
         both = [("before", self.before)] + ([("after", self.after)] if self.after else [])
         return {
             "method": _METHODS.get(self.method or ""),
-            "sentence": self.sentences()[0],
+            "changes": change_words(self.change or {}),
+            "is_worse": self.is_worse,
             "rows": [
                 (title, name, [getattr(own, name) for _, own in both])
                 for name, title in _TITLES.items()
@@ -315,7 +235,15 @@ class CalibrationSection:
             return (f"calibration: error (ECE) {before} %; not calibrated",)
         after = f"{100 * self.after.ece.value:.1f}"
         kind = _METHODS.get(self.method or "", self.method)
-        return (f"calibration: error (ECE) {before} % before, {after} % after {kind}",)
+        said = f"calibration: error (ECE) {before} % before, {after} % after {kind}"
+        if not self.change:
+            return (said,)
+        return (f"{said}; {' and '.join(change_words(self.change))}",)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether calibration clearly made one of the figures worse, and by more than a trifle."""
+        return any(own.low > 0 and own.value >= _TRIFLE for own in (self.change or {}).values())
 
     def as_dict(self) -> dict[str, Any]:
         values: dict[str, Any] = {"method": self.method}
@@ -332,12 +260,16 @@ class CalibrationSection:
             "before": self.before.chance,
             "after": None if self.after is None else self.after.chance,
         }
+        values["change"] = self.change and {
+            name: own.as_dict() for name, own in self.change.items()
+        }
         return {**values, "num_rows": self.num_rows, "confidence": self.confidence}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """What `as_dict` described."""
         names = (*_ESTIMATES, "bins", "chance")
+        change = saved.get("change")
         before, after = ({name: saved[name][side] for name in names} for side in _SIDES)
         return cls(
             saved["method"],
@@ -345,6 +277,7 @@ class CalibrationSection:
             None if after["ece"] is None else CalibrationFigures.from_dict(after),
             saved["num_rows"],
             saved["confidence"],
+            change and {name: Estimate(**own) for name, own in change.items()},
         )
 
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from scipy import sparse
 
 from tunesmith.checks import redacted
 from tunesmith.evaluation._slices import usual_parts
+from tunesmith.words import script_of, split_words
 
 __all__ = ["Condition", "conditions_of"]
 
-_UNSPACED = "\u3040-\u30ff\u3400-\u9fff"  # kana and Chinese characters
-_WORDS = re.compile(rf"[{_UNSPACED}]+|[^\W_{_UNSPACED}]+(?:['’-][^\W_{_UNSPACED}]+)*")
+_WORDS = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _MOST_WORDS = 2_000
 _OFTEN = 1 / 3
 """Words that so many texts hold are worth missing: that others lack a word says nothing."""
@@ -56,8 +57,8 @@ def conditions_of(
 ) -> tuple[list[Condition], sparse.csc_array]:
     """Conditions that enough of the rows fulfil, and enough do not.
 
-    Words are told from one another without regard to case. Of scripts without spaces each
-    character and each pair of them is a word.
+    Words are told from one another without regard to case. Those of scripts without spaces are the
+    ones of explanations; of two that are one character each, the pair is a word besides.
 
     Args:
         texts: n texts.
@@ -97,11 +98,13 @@ def _words(texts: Sequence[str], fewest: int) -> tuple[list[str], sparse.csc_arr
 
 
 def _words_in(text: str) -> set[str]:
-    words: set[str] = set()
-    for word in _WORDS.findall(text.casefold()):
-        words.add(word)
-        if re.match(f"[{_UNSPACED}]", word):
-            words.discard(word)
-            words.update(word)
-            words.update(word[place : place + 2] for place in range(len(word) - 1))
-    return words
+    text = text.casefold()
+    if script_of(text) is None:
+        return set(_WORDS.findall(text))
+    spans = [(a, b) for a, b in split_words(text) if any(map(str.isalnum, text[a:b]))]
+    pairs = {
+        text[a : a + 2]
+        for (a, end), (b, last) in pairwise(spans)
+        if end == b and (end - a, last - b) == (1, 1) and not text[a : a + 2].isascii()
+    }
+    return {text[a:b] for a, b in spans} | pairs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -11,8 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tunesmith.data import did_you_mean
 from tunesmith.errors import ConfigError, Fault
+from tunesmith.evaluation._headline import NO_SHARES
 
 __all__ = ["Bound", "CalibrationBound", "Expectations", "SliceBound", "read_expectations"]
+
+_UNBOUNDED = NO_SHARES - {"mcc"}
 
 EVERY = "*"
 """Stands for every label, and for every invariance test."""
@@ -72,7 +75,7 @@ class SliceBound(Bound):
 class CalibrationBound(_Part):
     """How far probabilities may be from how often they come true, as they are shipped."""
 
-    max_error: float = Field(ge=0, le=1)
+    max_error: float = Field(ge=0)
     """The most that the expected calibration error may be."""
 
 
@@ -108,10 +111,41 @@ def read_expectations(source: Path | Mapping[str, Any]) -> Expectations:
     values = _read_yaml(source) if isinstance(source, Path) else dict(source)
     try:
         # A whole number is a number: YAML tells 1 and 1.0 apart, and people do not.
-        return Expectations.model_validate(_floats(values))
+        expectations = Expectations.model_validate(_floats(values))
     except ValidationError as error:
         faults = [_fault(entry, where) for entry in error.errors(include_url=False)]
         raise ConfigError.of(dict.fromkeys(faults)) from error
+    if faults := [fault for entry in _shares(expectations) for fault in _above_one(*entry, where)]:
+        raise ConfigError.of(faults)
+    return expectations
+
+
+def _shares(expectations: Expectations) -> Iterator[tuple[str, Mapping[str, float | None]]]:
+    """Place → the bounds there, of what is never above 1."""
+    named = [
+        *((f"metrics.{name}", name, bound) for name, bound in expectations.metrics.items()),
+        *(
+            (f"labels.{label}.{name}", name, bound)
+            for label, bounds in expectations.labels.items()
+            for name, bound in bounds.items()
+        ),
+        *((f"slices.{n}", one.metric or "", one) for n, one in enumerate(expectations.slices)),
+        *((f"robustness.{name}", "", one) for name, one in expectations.robustness.items()),
+    ]
+    for place, metric, bound in named:
+        if metric not in _UNBOUNDED:
+            yield place, {"min": bound.min, "max": bound.max}
+    if expectations.calibration is not None:
+        yield "calibration", {"max_error": expectations.calibration.max_error}
+
+
+def _above_one(place: str, bounds: Mapping[str, float | None], where: str) -> Iterator[Fault]:
+    """Percentages where shares are meant."""
+    for name, bound in bounds.items():
+        if bound is not None and bound > 1:
+            meant = f"{bound / 100:g}" if 2 <= bound <= 100 else "a number from 0 to 1"
+            what = f"{bound:g} is above 1, which this figure never is"
+            yield Fault(what, f"{where}: {place}.{name}", f"write {name}: {meant}")
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

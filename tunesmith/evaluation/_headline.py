@@ -15,7 +15,7 @@ __all__ = [
     "span",
 ]
 
-LOSSES = frozenset({"brier", "coverage_error", "hamming_loss", "log_loss", "ranking_loss"})
+LOSSES = frozenset({"brier", "coverage_error", "ece", "hamming_loss", "log_loss", "ranking_loss"})
 """Metrics of which less is better."""
 
 NO_SHARES = frozenset({"brier", "coverage_error", "log_loss", "mcc"})

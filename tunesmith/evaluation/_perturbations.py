@@ -19,6 +19,7 @@ from tunesmith.evaluation._word_lists import (
     NAMES,
     SYNONYMS,
 )
+from tunesmith.words import split_words
 
 __all__ = ["PERTURBATIONS", "Perturbation"]
 
@@ -87,7 +88,13 @@ def synonyms(text: str, _: random.Random) -> str:
     if not _CJK.search(text):
         return _exchanged(text, SYNONYMS)
     pairs = dict(CHINESE_SYNONYMS) | {b: a for a, b in reversed(CHINESE_SYNONYMS)}
-    return re.sub("|".join(sorted(pairs, key=len, reverse=True)), lambda hit: pairs[hit[0]], text)
+    starts, ends = map(set, zip(*split_words(text), strict=True))
+
+    def exchange(hit: re.Match[str]) -> str:
+        # 特别 in 特别行政区 is part of another word.
+        return pairs[hit[0]] if hit.start() in starts and hit.end() in ends else hit[0]
+
+    return re.sub("|".join(sorted(pairs, key=len, reverse=True)), exchange, text)
 
 
 def names(text: str, chance: random.Random) -> str:

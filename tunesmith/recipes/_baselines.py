@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.config import RunConfig
+from tunesmith.data import Split
 from tunesmith.evaluation import MajorityBaseline, TfidfBaseline, choose_thresholds
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._sampling import stratified_sample
 from tunesmith.tasks import MultiLabelClassification, Task
 from tunesmith.types import Dataset
@@ -39,47 +39,49 @@ class FittedBaseline:
 
 
 def fit_baselines(
-    data: PreparedData, config: RunConfig, listener: Listener
+    task: Task, split: Split, listener: Listener, *, seed: int
 ) -> tuple[FittedBaseline, ...]:
-    """Fits majority class and TF-IDF + linear."""
+    """Fits majority class and TF-IDF + linear to the training rows, and asks them for the test."""
     from sklearn.metrics import accuracy_score, f1_score
 
     listener.stage("baselines")
-    num_rows = len(data.split.train)
+    num_rows = len(split.train)
     if num_rows > _MOST_ROWS:
         listener.say(f"the baselines learn from {_MOST_ROWS:,} of {num_rows:,} training rows")
-    train = _learned_from(data, config)
-    targets = data.task.encode(train.targets or [])
-    wanted = data.task.encode(data.split.validation.targets or [])
+    train, test = _learned_from(split, seed), split.test
+    assert test is not None
+    targets = task.encode(train.targets or [])
+    wanted = task.encode(split.validation.targets or [])
     fitted: list[FittedBaseline] = []
-    for baseline in _untrained(data, config):
+    for baseline in _untrained(task, seed):
         started = time.monotonic()
         baseline.fit(train, targets)
-        validation = baseline.probabilities(data.split.validation)
-        task = data.task
-        if isinstance(task, MultiLabelClassification):
+        validation = baseline.probabilities(split.validation)
+        own = task
+        if isinstance(own, MultiLabelClassification):
             thresholds = choose_thresholds(wanted, validation)
-            task = task.with_thresholds(thresholds)
+            own = own.with_thresholds(thresholds)
             answers = validation >= np.array(thresholds)
             metric = f1_score(wanted, answers, average="macro", zero_division=0)
         else:
             metric = accuracy_score(wanted, validation.argmax(axis=1))
-        probabilities = baseline.probabilities(data.test)
+        probabilities = baseline.probabilities(test)
         seconds = time.monotonic() - started
-        fitted.append(FittedBaseline(baseline.name, task, float(metric), probabilities, seconds))
+        fitted.append(FittedBaseline(baseline.name, own, float(metric), probabilities, seconds))
     return tuple(fitted)
 
 
 def refit_baselines(
-    fitted: tuple[FittedBaseline, ...], data: PreparedData, config: RunConfig
+    fitted: Sequence[FittedBaseline], task: Task, split: Split, *, seed: int
 ) -> tuple[FittedBaseline, ...]:
-    """The same baselines, of which those that can have learned from the training rows of `data`.
+    """The same baselines, of which those that can have learned from `split`'s training rows.
 
     Their decision rules and validation figures stay what they were.
     """
-    train = _learned_from(data, config)
-    targets = data.task.encode(train.targets or [])
-    by_name = {baseline.name: baseline for baseline in _untrained(data, config)}
+    train, test = _learned_from(split, seed), split.test
+    assert test is not None
+    targets = task.encode(train.targets or [])
+    by_name = {baseline.name: baseline for baseline in _untrained(task, seed)}
     refitted: list[FittedBaseline] = []
     for one in fitted:
         started = time.monotonic()
@@ -88,21 +90,17 @@ def refit_baselines(
             refitted.append(one)
             continue
         baseline.fit(train, targets)
-        probabilities = baseline.probabilities(data.test)
+        probabilities = baseline.probabilities(test)
         seconds = one.seconds + time.monotonic() - started
         refitted.append(replace(one, test_probabilities=probabilities, seconds=seconds))
     return tuple(refitted)
 
 
-def _untrained(
-    data: PreparedData, config: RunConfig
-) -> tuple[MajorityBaseline | TfidfBaseline, ...]:
-    labels = data.task.labels
-    return MajorityBaseline(labels), TfidfBaseline(labels, seed=config.seed)
+def _untrained(task: Task, seed: int) -> tuple[MajorityBaseline | TfidfBaseline, ...]:
+    return MajorityBaseline(task.labels), TfidfBaseline(task.labels, seed=seed)
 
 
-def _learned_from(data: PreparedData, config: RunConfig) -> Dataset:
-    train = data.split.train
-    if len(train) <= _MOST_ROWS:
-        return train
-    return train.take(stratified_sample(train, _MOST_ROWS, config.seed))
+def _learned_from(split: Split, seed: int) -> Dataset:
+    if len(split.train) <= _MOST_ROWS:
+        return split.train
+    return split.train.take(stratified_sample(split.train, _MOST_ROWS, seed))

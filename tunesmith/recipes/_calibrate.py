@@ -14,6 +14,7 @@ from tunesmith.evaluation import (
     ConformalSection,
     FittedCalibration,
     SelectiveSection,
+    calibration_change,
     calibration_figures,
     conformal_section,
     fit_calibration,
@@ -87,8 +88,8 @@ def _described(fitted: FittedCalibration) -> str:
     return f"calibrated on validation rows ({kind}): log loss there {before:.3f} → {after:.3f}"
 
 
-def calibration(subject: Examined, listener: Listener) -> CalibrationSection:  # noqa: ARG001
-    """Calibration before and after."""
+def calibration(subject: Examined, listener: Listener) -> CalibrationSection:
+    """Calibration before and after, and whether it did any good."""
     targets, scores = _some(subject)
     own = getattr(subject.task, "calibration", None)
     plain = replace(subject.task, calibration=None)  # type: ignore[type-var]
@@ -107,7 +108,16 @@ def calibration(subject: Examined, listener: Listener) -> CalibrationSection:  #
     )
     assert before is not None
     method = None if own is None else own.method
-    return CalibrationSection(method, before, after, len(targets), subject.confidence)
+    change = None
+    if after is not None:
+        change = calibration_change(
+            targets, _probabilities(plain, scores), _probabilities(subject.task, scores),
+            confidence=subject.confidence, resamples=subject.resamples, seed=subject.seed,
+        )  # fmt: skip
+    section = CalibrationSection(method, before, after, len(targets), subject.confidence, change)
+    if section.is_worse:
+        listener.warn(f"on these rows calibration did harm: {section.sentences()[0]}")
+    return section
 
 
 def selective(subject: Examined, listener: Listener) -> SelectiveSection | None:  # noqa: ARG001

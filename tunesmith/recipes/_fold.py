@@ -169,7 +169,7 @@ def run_fold(plan: FoldPlan, number: int, folder: Path, listener: Listener) -> F
     data, config = plan.data(number), plan.settings(number)
     answers = {
         one.name: FoldAnswers(one.task, one.test_probabilities)
-        for one in fit_baselines(data, config, heard)
+        for one in fit_baselines(data.task, data.split, heard, seed=config.seed)
     }
     if plan.features is not None:
         own, method = _fitted_head(plan, number, data, config, heard), "probe"

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from tunesmith.bases import score, tokenize
 from tunesmith.config import RunConfig
-from tunesmith.evaluation import Candidate, evaluate, paired_difference
+from tunesmith.evaluation import Candidate
 from tunesmith.recipes._calibrate import assure
 from tunesmith.recipes._examine import Examined
+from tunesmith.recipes._judging import Judging
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
@@ -34,6 +35,7 @@ class Judged:
 
     Attributes:
         task: the task as it is shipped, with what was fitted on validation rows.
+        probe_task: the same for the probe.
         candidates: baselines first, the shipped model last.
         chosen: the name of the shipped model.
         targets, probabilities: of the test rows, as the task encodes them; the shipped model's.
@@ -43,6 +45,7 @@ class Judged:
     """
 
     task: Task
+    probe_task: Task
     candidates: tuple[Candidate, ...]
     chosen: str
     targets: NDArray[Any]
@@ -60,7 +63,12 @@ def judge_candidates(
     listener: Listener,
 ) -> Judged:
     """Judges baselines, probe and the chosen model: fitted on train, decided on validation."""
-    judging, probe = _Judging(data, config), final.probe
+    targets, settings = data.task.encode(data.test.targets or []), config.evaluation
+    judging = Judging(
+        targets, groups=data.test_groups, confidence=settings.confidence,
+        resamples=settings.resamples, seed=config.seed,
+    )  # fmt: skip
+    probe = final.probe
     for baseline in final.baselines:
         judging.add(baseline.name, baseline.task, baseline.test_probabilities, baseline.seconds)
     probe_task = assure(data.task, data.split.validation, probe.validation_scores, config)
@@ -72,7 +80,18 @@ def judge_candidates(
     test = score(final.model.classifier, tokens.test, on_rows=listener.advance)
     seconds = final.seconds + time.monotonic() - started
     judging.add(chosen, task, _probabilities(task, test), seconds)
-    return judging.judged(chosen, task, test)
+    advantage, best = judging.advantage(chosen)
+    return Judged(
+        task=task,
+        probe_task=probe_task,
+        candidates=judging.candidates,
+        chosen=chosen,
+        targets=targets,
+        probabilities=judging.probabilities(chosen),
+        scores=test,
+        advantage=advantage,
+        advantage_over=best,
+    )
 
 
 def examined(model: Model, judged: Judged, data: PreparedData, config: RunConfig) -> Examined:
@@ -95,61 +114,6 @@ def examined(model: Model, judged: Judged, data: PreparedData, config: RunConfig
         seed=config.seed,
         settings=config.evaluation,
     )
-
-
-class _Judging:
-    """Collects candidates on one set of test rows."""
-
-    def __init__(self, data: PreparedData, config: RunConfig) -> None:
-        self._data = data
-        self._config = config
-        self._targets = data.task.encode(data.test.targets or [])
-        self._candidates: dict[str, Candidate] = {}
-        self._tasks: dict[str, Task] = {}
-        self._probabilities: dict[str, NDArray[np.float64]] = {}
-
-    def add(
-        self, name: str, task: Task, probabilities: NDArray[np.float64], seconds: float
-    ) -> None:
-        metrics = evaluate(
-            task,
-            self._targets,
-            probabilities,
-            groups=self._data.test_groups,
-            confidence=self._config.evaluation.confidence,
-            resamples=self._config.evaluation.resamples,
-            seed=self._config.seed,
-        )
-        self._candidates[name] = Candidate(name, metrics, seconds)
-        self._tasks[name] = task
-        self._probabilities[name] = probabilities
-
-    def judged(self, chosen: str, task: Task, scores: NDArray[np.float32]) -> Judged:
-        leading = task.default_metrics[0]
-        rivals = [name for name in self._candidates if name != chosen]
-        best = max(rivals, key=lambda name: self._candidates[name].metrics[leading].value)
-        advantage = paired_difference(
-            task,
-            self._targets,
-            self._probabilities[chosen],
-            self._probabilities[best],
-            task_b=self._tasks[best],
-            metric=leading,
-            groups=self._data.test_groups,
-            confidence=self._config.evaluation.confidence,
-            resamples=self._config.evaluation.resamples,
-            seed=self._config.seed,
-        )
-        return Judged(
-            task=task,
-            candidates=tuple(self._candidates.values()),
-            chosen=chosen,
-            targets=self._targets,
-            probabilities=self._probabilities[chosen],
-            scores=scores,
-            advantage=advantage,
-            advantage_over=best,
-        )
 
 
 def _probabilities(task: Task, scores: NDArray[np.float32]) -> NDArray[np.float64]:

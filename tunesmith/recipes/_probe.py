@@ -31,6 +31,7 @@ class Probe:
 
     Attributes:
         validation_scores, test_scores: float32 [n, labels].
+        head: its weight [labels, hidden] and bias [labels], float32.
         seconds: time for features and head.
         rows_per_second: of the base, without training; how long anything takes follows from it.
         inherited: weight and bias of the parent's head, where fine-tuning goes on from that.
@@ -38,6 +39,7 @@ class Probe:
 
     validation_scores: NDArray[np.float32]
     test_scores: NDArray[np.float32]
+    head: tuple[Tensor, Tensor]
     seconds: float
     rows_per_second: float
     inherited: tuple[Tensor, Tensor] | None = None
@@ -72,7 +74,8 @@ def fit_probe(
         classifier.head.bias.copy_(bias)
     scores = [part @ weight.numpy().T + bias.numpy() for part in features]
     inherited = inherited_head(parent, task, features[0], targets)
-    return Probe(scores[1], scores[2], time.monotonic() - started, rate, inherited)
+    seconds = time.monotonic() - started
+    return Probe(scores[1], scores[2], (weight, bias), seconds, rate, inherited)
 
 
 def fit_head(

@@ -101,7 +101,7 @@ def finish(
         f"{tuned.method} is trained again on the {len(learned.train):,} training and validation "
         f"rows together{epochs}"
     )
-    baselines = refit_baselines(baselines, whole, config)
+    baselines = refit_baselines(baselines, data.task, whole.split, seed=config.seed)
     again = fit_probe(model, more, whole, listener, seed=config.seed, parent=parent)
     last = model.classifier
     if tuned.settings is not None:

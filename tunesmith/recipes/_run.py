@@ -7,7 +7,7 @@ import json
 import shlex
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,10 @@ from tunesmith import config as config_module
 from tunesmith import storage
 from tunesmith.bundles import Bundle, is_bundle, open_bundle, write_rows
 from tunesmith.config import RunConfig
-from tunesmith.data import Split, source_stem
+from tunesmith.data import source_stem
 from tunesmith.errors import InputError, Interrupted, OutputError, TunesmithError
 from tunesmith.evaluation import Report
-from tunesmith.types import Metrics
+from tunesmith.types import Dataset, Metrics
 
 __all__ = ["Run", "RunFolder", "as_output_error", "settings_by_name"]
 
@@ -116,27 +116,26 @@ class RunFolder:
     def _can_go_on(self) -> bool:
         return any(self.checkpoints.rglob("step-*"))
 
-    def keep_rows(self, split: Split, text: Sequence[str], target: str) -> None:
-        """Keeps the rows that were learned from and only chosen by, for their owner alone.
+    def keep_rows(self, learned: Dataset, chosen_by: Dataset, facts: Mapping[str, Any]) -> None:
+        """Keeps the rows that were learned from and chosen by, for their owner alone.
 
         A child's run can replay the training rows, and say what changed since. The test rows are in
         the bundle.
 
         Args:
-            text, target: what the columns are called.
+            chosen_by: the validation rows; they may be among those learned from.
+            facts: what is known of the data, the columns' names `text` and `target` among it.
 
         Raises:
             OSError, OutputError: the disk is full, or may not be written.
         """
         folder = self.path / "rows"
         storage.make_private(folder)
-        for name, rows in (("train", split.train), ("validation", split.validation)):
+        for name, rows in (("train", learned), ("validation", chosen_by)):
             part, final = folder / f".{name}.parquet.part", folder / f"{name}.parquet"
             part.unlink(missing_ok=True)
-            if not len(rows):
-                continue
             try:
-                write_rows(part, rows, text, target)
+                write_rows(part, rows, facts["text"], facts["target"])
                 part.chmod(0o600)
                 part.replace(final)
             finally:

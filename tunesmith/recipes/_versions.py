@@ -48,8 +48,10 @@ def with_changes(data: PreparedData, parent: Parent | None, listener: Listener) 
 def _parent_rows(parent: Parent) -> Dataset | None:
     """Every row that the parent's run knew; None where they are not beside its bundle."""
     train = train_rows_of(parent.bundle)
-    files = [file for file in (train, train.with_name("validation.parquet")) if file.is_file()]
-    if train not in files:
+    # Where the model learned from the validation rows too, they are among the training rows.
+    has_both = "refit_rows" in parent.bundle.manifest.data
+    files = [train] if has_both else [train, train.with_name("validation.parquet")]
+    if not all(file.is_file() for file in files):
         return None
     names = [field.name for field in parent.task.fields]
     target = parent.bundle.manifest.data["target"]

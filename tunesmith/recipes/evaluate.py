@@ -30,11 +30,12 @@ from tunesmith.evaluation import (
     most_confident_mistakes,
     read_expectations,
 )
-from tunesmith.evaluation import evaluate as judge
 from tunesmith.recipes._examine import Examined, examine
 from tunesmith.recipes._judged_rows import JudgedRows, read_judged_rows, warn_of_training_rows
+from tunesmith.recipes._judging import Judging
 from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
+from tunesmith.recipes._rivals import Rivals, find_rivals
 from tunesmith.runtimes import Runtime, load
 from tunesmith.types import Dataset, Inputs, Metrics
 
@@ -74,6 +75,8 @@ class Evaluation:
             "metrics": self.metrics.as_dict(),
             "num_examples": self.metrics.num_examples,
             "headline": self.report.headline(),
+            "better": self.report.better,
+            "candidates": self.report.as_dict()["candidates"],
             "trained": self.trained,
             "notes": [*self.report.notes, *self.metrics.notes],
             "sections": self.report.as_dict()["sections"],
@@ -101,9 +104,10 @@ def evaluate(
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 42,
+    baselines: bool = True,
     listener: Listener | None = None,
 ) -> Evaluation:
-    """Judges a bundle on a labelled file.
+    """Judges a bundle on a labelled file, beside the simple models that it was trained beside.
 
     Args:
         bundle: a bundle, or its folder.
@@ -116,6 +120,7 @@ def evaluate(
         report: a folder for report.json and report.html, new or empty.
         slices: columns by which the rows are taken apart; those of training where None.
         fairness: a column whose groups are compared; that of training where None.
+        baselines: whether simple models are asked too, as far as the bundle's run kept them.
 
     Raises:
         BundleError: the bundle is missing or was changed.
@@ -143,14 +148,16 @@ def evaluate(
     runtime = load(opened)
     looked_into = _settings(opened, slices, fairness, rows)
     subject = _examined(runtime, rows, known, looked_into, heard, confidence, resamples, seed)
-    found = _report(opened, str(source), subject, rows, num_known, heard, started)
+    trained = _trained_report(opened)
+    rivals = find_rivals(opened, trained, known, rows.dataset, heard) if baselines else Rivals(())
+    found = _report(opened, str(source), subject, rivals, rows, num_known, heard, started)
     if report is not None:
         _write(found, report)
     return Evaluation(
         bundle=opened,
         source=redact(str(source)),
         report=found,
-        trained=_no_better_than_baseline(opened),
+        trained=trained.headline() if trained is not None and trained.better is False else "",
         verdict=None if expectations is None else _verdict(expectations, found, opened, where),
         folder=report,
     )
@@ -226,16 +233,18 @@ def _report(
     bundle: Bundle,
     source: str,
     subject: Examined,
+    rivals: Rivals,
     rows: JudgedRows,
     num_known: int,
     listener: Recording,
     started: float,
 ) -> Report:
     manifest, probabilities = bundle.manifest, subject.probabilities
-    metrics = judge(
-        subject.task, subject.targets, probabilities, groups=subject.groups,
-        confidence=subject.confidence, resamples=subject.resamples, seed=subject.seed,
-    )  # fmt: skip
+    chosen = manifest.name or "model"
+    judging = _judging(subject, rivals)
+    judging.add(chosen, subject.task, probabilities, rivals.seconds)
+    candidates = judging.candidates
+    advantage, best = judging.advantage(chosen) if rivals.asked else (None, "")
     sections = examine(subject, listener)
     name = source_name(source)
     return Report(
@@ -243,9 +252,11 @@ def _report(
         title=name,
         task=dict(subject.task.as_dict()),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        candidates=(),
-        chosen=manifest.name or "model",
-        metrics=metrics,
+        candidates=candidates if rivals.asked else (),
+        chosen=chosen,
+        metrics=candidates[-1].metrics,
+        advantage=advantage,
+        advantage_over=best,
         split_sizes={"test": len(rows.dataset)},
         split_source=name,
         data={
@@ -260,13 +271,24 @@ def _report(
         versions=dict(manifest.versions),
         seconds=time.monotonic() - started,
         machine=f"{platform.system()} {platform.machine()}, {available_cores()} cores",
-        notes=tuple(listener.warnings),
+        notes=(*listener.warnings, *rivals.missing),
         confusion=confusion_matrix(subject.task, subject.targets, probabilities),
         mistakes=most_confident_mistakes(
             subject.task, subject.dataset, subject.targets, probabilities
         ),
         sections=sections,
     )
+
+
+def _judging(subject: Examined, rivals: Rivals) -> Judging:
+    """The simple models' figures on the same rows."""
+    judging = Judging(
+        subject.targets, groups=subject.groups, confidence=subject.confidence,
+        resamples=subject.resamples, seed=subject.seed,
+    )  # fmt: skip
+    for rival in rivals.asked:
+        judging.add(rival.name, rival.task, rival.probabilities, rival.seconds)
+    return judging
 
 
 def _write(report: Report, folder: Path) -> None:
@@ -282,14 +304,13 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
     return {"id": base.id, "family": base.family, "digest": base.digest, "bundle": bundle.version}
 
 
-def _no_better_than_baseline(bundle: Bundle) -> str:
-    """What the bundle's own report says first, where its model beats no cheap one."""
+def _trained_report(bundle: Bundle) -> Report | None:
+    """The report of the bundle's training; without it a bundle works as well."""
     file = bundle.path / "report" / "report.json"
     try:
-        saved = Report.from_dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, BundleError):  # without its report a bundle works as well
-        return ""
-    return saved.headline() if saved.better is False else ""
+        return Report.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, BundleError):
+        return None
 
 
 def _verdict(expectations: Expectations, report: Report, bundle: Bundle, where: str) -> Verdict:

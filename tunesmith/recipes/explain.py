@@ -47,6 +47,7 @@ from tunesmith.recipes.check import require_page
 from tunesmith.storage import write_bytes
 from tunesmith.tasks import Task
 from tunesmith.types import Dataset, LabelPrediction, Target
+from tunesmith.words import missing_dictionary
 
 __all__ = ["Explained", "ExplainedData", "explain", "explain_data", "explain_rows"]
 
@@ -171,6 +172,7 @@ def explain(
     asked = joined(given(task, texts), of_file(task, file, max_rows, told))
     known = find_examples(opened, examples, told) if neighbours else None
     model = _Model.of(opened)
+    _say_how_words_are_told(asked, told)
     told.stage("explaining", len(asked))
     explained = model.explainer(method).explain(asked, label=label, on_rows=told.advance)
     if known is not None:
@@ -229,6 +231,7 @@ def explain_data(
             told.say(note)
         dataset, name = loaded.dataset, redact(str(source))
     model = _Model.of(opened)
+    _say_how_words_are_told(dataset, told)
     told.stage("explaining", min(max_rows, len(dataset)))
     view = explain_rows(
         model.classifier, model.tokenizer, opened.task, model.max_length, dataset,
@@ -355,6 +358,11 @@ def _as_set(target: Target | None) -> set[str]:
 
 def _num_not_converged(texts: Sequence[ExplainedText]) -> int:
     return sum(one.attribution.is_converged is False for t in texts for one in t.explanations)
+
+
+def _say_how_words_are_told(dataset: Dataset, told: Notes) -> None:
+    if hint := missing_dictionary(str(text) for column in dataset.columns for text in column):
+        told.say(hint)
 
 
 def _say_what_is_amiss(texts: Sequence[ExplainedText], told: Notes) -> None:

@@ -18,6 +18,7 @@ from tunesmith.recipes._energy import EnergyMeter
 from tunesmith.recipes._examine import examine
 from tunesmith.recipes._forgetting import find_old_rows, judge_parent, measure_forgetting
 from tunesmith.recipes._judge import examined, judge_candidates
+from tunesmith.recipes._kept_probe import keep_probe
 from tunesmith.recipes._lineage import find_parent
 from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._methods import check_method
@@ -83,7 +84,10 @@ def _run(
     with folder.in_use(is_new=resumed is None and processes.is_first):
         if processes.is_first:
             folder.pin(_pinned(config, base, data), resumed=resumed is not None)
-        baselines = (*fit_baselines(data, config, listener), *judge_parent(parent, data, listener))
+        baselines = (
+            *fit_baselines(data.task, data.split, listener, seed=config.seed),
+            *judge_parent(parent, data, listener),
+        )
         probe = fit_probe(model, tokens, data, listener, seed=config.seed, parent=parent)
         choice = choose_model(
             model, probe, baselines, tokens, data, config, listener,
@@ -105,7 +109,8 @@ def _run(
             config, base, data, model, choice, judged, listener.warnings, seconds,
             parent=parent, forgetting=forgetting, sections=sections,
         )  # fmt: skip
-        folder.keep_rows(final.learned, data.facts["text"], data.facts["target"])
+        folder.keep_rows(final.learned.train, data.split.validation, data.facts)
+        keep_probe(folder.path, final.probe, judged.probe_task, base.digest)
         bundle = package(
             folder.bundle, config, base, data, model, judged, report,
             card=make_card(config, base, data, report, meter), parent=parent,
