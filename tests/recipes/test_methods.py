@@ -15,9 +15,10 @@ from safetensors.torch import load_file
 from tiny import FAMILIES, labelled_rows, tiny_model
 
 from tunesmith import runtimes
-from tunesmith.config import Method
+from tunesmith.config import Method, RunConfig
 from tunesmith.errors import ConfigError, TunesmithError
 from tunesmith.recipes import Run
+from tunesmith.recipes._methods import check_method
 
 from .conftest import Notes, Train
 
@@ -146,3 +147,25 @@ def test_settings_reach_the_loop(train: Train, settings: dict[str, object]) -> N
     [start, end] = [epoch["validation_loss"] for epoch in run.report.history]
     assert np.isfinite(end)
     assert end != start
+
+
+def test_all_that_does_not_go_with_sharding_is_said_at_once() -> None:
+    wanted = {
+        "training": {
+            "sharding": "full", "optimizer": "muon", "method": "qlora", "compile": True,
+            "r_drop": 1.0,
+        }
+    }  # fmt: skip
+    with pytest.raises(ConfigError) as raised:
+        check_method(RunConfig.model_validate(wanted))
+    assert [fault.where for fault in raised.value.faults] == [
+        "training.r_drop", "training.optimizer", "training.method", "training.compile",
+    ]  # fmt: skip
+    wanted["training"] |= {"optimizer": "lion", "method": "lora", "compile": False, "r_drop": 0.0}
+    check_method(RunConfig.model_validate(wanted))
+
+
+def test_one_process_says_that_nothing_is_shared_out(train: Train, notes: Notes) -> None:
+    run = train({**QUICK, "training.sharding": "full"})
+    assert run.bundle.path.is_dir()
+    assert any("are not shared out" in note for note in notes.said)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tunesmith.bases._cores import available_cores
     from tunesmith.bases._freezing import PartialMethod, train_only
     from tunesmith.bases._inference import TokenSource, extract_features, score
-    from tunesmith.bases._layers import layers_of
+    from tunesmith.bases._layers import layers_of, lists_of_layers
     from tunesmith.bases._machine import (
         choose_device,
         choose_precision,
@@ -67,6 +67,7 @@ __all__ = [
     "gathered",
     "has_adapter",
     "layers_of",
+    "lists_of_layers",
     "load_adapter",
     "load_classifier",
     "load_tokenizer",
@@ -105,6 +106,7 @@ _HEAVY = {
     "extract_features": "_inference",
     "score": "_inference",
     "layers_of": "_layers",
+    "lists_of_layers": "_layers",
     "TokenPlaces": "_places",
     "find_places": "_places",
     "PlainTokenizer": "_plain_tokenizer",

@@ -64,6 +64,15 @@ class Classifier(nn.Module):
         Where the batch brings the states that enter one of the layers, as `PrefixCache` gives
         them, only the layers from there on run.
         """
+        return self._features(batch)
+
+    def forward(self, batch: TokenBatch) -> Tensor:
+        """The scores of a batch of n examples, float32 [n, labels]."""
+        # Not by way of `features`, which has hooks of its own where weights are sharded.
+        scores: Tensor = self.head(self._features(batch))
+        return scores
+
+    def _features(self, batch: TokenBatch) -> Tensor:
         batch, start, entering = split_entering(batch)
         encoder = self.encoder
         if entering is not None:
@@ -72,11 +81,6 @@ class Classifier(nn.Module):
         kept = {"use_cache": False} if _may_keep_keys(type(encoder).forward) else {}
         states = encoder(**batch, **kept).last_hidden_state
         return pool(states, batch.get("attention_mask"), self.pooling)
-
-    def forward(self, batch: TokenBatch) -> Tensor:
-        """The scores of a batch of n examples, float32 [n, labels]."""
-        scores: Tensor = self.head(self.features(batch))
-        return scores
 
     def at(self, precision: Precision) -> Classifier:
         """A copy whose backbone computes in `precision`; the model itself where it does so now."""

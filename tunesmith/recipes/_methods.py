@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from tunesmith.bases import (
@@ -20,7 +21,7 @@ from tunesmith.errors import ConfigError, Fault
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.tasks import Task
-from tunesmith.training import Rows
+from tunesmith.training import Rows, can_shard
 from tunesmith.training.criteria import Contrastive, Criterion, Supervised, balanced_weights
 
 __all__ = [
@@ -86,8 +87,35 @@ def check_method(config: RunConfig) -> None:
         faults.append(
             Fault("names rows to replay, but no share of them", "data.replay_from", "--replay 0.2")
         )
+    if training.sharding == "full":
+        faults += _against_sharding(config)
     if faults:
         raise ConfigError.of(faults)
+
+
+def _against_sharding(config: RunConfig) -> Iterator[Fault]:
+    """What does not go with weights that processes share out."""
+    training, place = config.training, "training.sharding"
+    if not can_shard():
+        yield Fault("needs torch 2.13 or newer", place, "pip install --upgrade torch")
+    if training.optimizer in ("muon", "adafactor"):
+        yield Fault(
+            f"{training.optimizer} needs whole matrices, and each process has a part of them",
+            "training.optimizer",
+            "--set training.optimizer=adamw, or lion, whose memory is half of it",
+        )
+    if training.method == "qlora":
+        yield Fault(
+            "weights of four bits cannot be shared out",
+            "training.method",
+            "--method lora, or --set training.sharding=none",
+        )
+    if training.compile:
+        yield Fault(
+            "layers whose weights come and go cannot be compiled",
+            "training.compile",
+            "--set training.compile=false",
+        )
 
 
 def prepare_method(

@@ -20,6 +20,7 @@ class FitSettings:
     """Values that a fit is decided by; see `tunesmith.config.TrainingConfig` for each.
 
     `keep_start` says whether the weights before the first step may be chosen as the best.
+    `sharding` has a meaning where several processes train together.
     `time_limit_s` ends training after the step in which it is over; None: never.
     """
 
@@ -39,6 +40,7 @@ class FitSettings:
     dropout: float = 0.0
     patience: int | None = None
     precision: Precision = "fp32"
+    sharding: Literal["none", "full"] = "none"
     keep_start: bool = True
     time_limit_s: float | None = None
     seed: int = 42
