@@ -10,6 +10,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 import transformers
 from safetensors.torch import load_file
 from tiny import FAMILIES, labelled_rows, tiny_model
@@ -169,3 +170,12 @@ def test_one_process_says_that_nothing_is_shared_out(train: Train, notes: Notes)
     run = train({**QUICK, "training.sharding": "full"})
     assert run.bundle.path.is_dir()
     assert any("are not shared out" in note for note in notes.said)
+
+
+def test_fp16_is_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = RunConfig.model_validate({"training": {"precision": "fp16"}})
+    monkeypatch.setattr("tunesmith.recipes._methods.choose_device", lambda: torch.device("cpu"))
+    with pytest.raises(ConfigError, match=r"it is for GPUs[\s\S]*training.precision=auto"):
+        check_method(wanted)
+    monkeypatch.setattr("tunesmith.recipes._methods.choose_device", lambda: torch.device("cuda"))
+    check_method(wanted)

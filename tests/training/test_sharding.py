@@ -176,10 +176,12 @@ CASES: Cases = {
     "vera": {"method": "vera"},
     "oft": {"method": "oft"},
     "bf16": {"settings": {"precision": "bf16"}},
+    "fp16": {"settings": {"precision": "fp16"}},
 }
 TOLERANCES = {
     # Which rows are worked on together decides where a bf16 copy rounds its sums.
     "bf16": (2e-2, 2e-3),
+    "fp16": (2e-3, 5e-4),
     # The last digit of a gradient near 0 is its sign, and each weight moves by the rate whatever.
     "lion": (1e-2, 4e-3),
     # The head is fitted until its loss, which is flat there, no longer falls.

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from tunesmith.bases._adapter_kinds import ADAPTERS
     from tunesmith.bases._adapters import attach_adapter, has_adapter, merge_adapter
     from tunesmith.bases._batches import sorted_batches
-    from tunesmith.bases._classifier import Classifier, Precision, load_classifier, new_classifier
+    from tunesmith.bases._classifier import (
+        DTYPES,
+        Classifier,
+        Precision,
+        load_classifier,
+        new_classifier,
+    )
     from tunesmith.bases._cores import available_cores
     from tunesmith.bases._freezing import PartialMethod, train_only
     from tunesmith.bases._inference import TokenSource, extract_features, score
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADAPTERS",
+    "DTYPES",
     "EMBEDDED",
     "Base",
     "CacheEntry",
@@ -90,6 +97,7 @@ _HEAVY = {
     "attach_adapter": "_adapters",
     "has_adapter": "_adapters",
     "merge_adapter": "_adapters",
+    "DTYPES": "_classifier",
     "Classifier": "_classifier",
     "load_classifier": "_classifier",
     "new_classifier": "_classifier",

@@ -23,9 +23,13 @@ from tunesmith.bases._suffix import split_entering, starting_at
 from tunesmith.bases._tokens import TokenBatch
 from tunesmith.errors import BaseModelError, BundleError
 
-__all__ = ["Classifier", "Precision", "load_classifier", "new_classifier"]
+__all__ = ["DTYPES", "Classifier", "Precision", "load_classifier", "new_classifier"]
 
-Precision: TypeAlias = Literal["fp32", "bf16"]
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+
+DTYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16
+}  # fmt: skip
 
 HEAD_FILE = "head.safetensors"
 
@@ -87,9 +91,9 @@ class Classifier(nn.Module):
         if precision == "fp32":
             return self
         other = copy.deepcopy(self)
-        # Of a rotary angle's frequency bfloat16 has too few digits to tell far positions apart.
+        # Half a rotary angle's digits are too few to tell far positions apart.
         angles = {k: v for k, v in other.backbone.named_buffers() if k.endswith("inv_freq")}
-        other.backbone.to(torch.bfloat16)
+        other.backbone.to(DTYPES[precision])
         for name, value in angles.items():
             parent, _, own = name.rpartition(".")
             setattr(other.backbone.get_submodule(parent), own, value)

@@ -230,8 +230,9 @@ class TrainingConfig(Section):
     memory, a third slower."""
     patience: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many epochs without a better validation metric; null: never early."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the base's layers; auto: bf16 where a measurement says that it is faster."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the base's layers; auto: bf16 where a measurement says that it is faster; fp16
+    on GPUs that have no bf16."""
     sharding: Literal["none", "full"] = "none"
     """Where several processes train together (torchrun), what each holds: none: the whole model;
     full: a part of every weight, gradient and average, for a base that one GPU cannot train."""

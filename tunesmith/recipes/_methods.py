@@ -14,6 +14,7 @@ from tunesmith.bases import (
     TokenizedDataset,
     TokenSource,
     attach_adapter,
+    choose_device,
     train_only,
 )
 from tunesmith.config import Method, RunConfig
@@ -86,6 +87,14 @@ def check_method(config: RunConfig) -> None:
     if config.data.replay_from is not None and config.data.replay == 0:
         faults.append(
             Fault("names rows to replay, but no share of them", "data.replay_from", "--replay 0.2")
+        )
+    if training.precision == "fp16" and choose_device().type == "cpu":
+        faults.append(
+            Fault(
+                "processors compute in fp16 slower than in fp32, and less exactly; it is for GPUs",
+                "training.precision",
+                "--set training.precision=auto",
+            )
         )
     if training.sharding == "full":
         faults += _against_sharding(config)

@@ -18,6 +18,7 @@ from tunesmith.tasks import Objective
 from tunesmith.training._averaging import Averaging, Soup, WeightAverage
 from tunesmith.training._checkpoints import Checkpoints
 from tunesmith.training._interrupts import StopRequest, stop_on_signals
+from tunesmith.training._loss_scale import LossScale
 from tunesmith.training._processes import Processes
 from tunesmith.training._settings import FitResult, FitSettings, Rows
 from tunesmith.training._sharded_copy import ShardedCopy
@@ -152,6 +153,7 @@ def _prepare(
 ) -> _Fit:
     torch.manual_seed(settings.seed)
     processes = Processes()
+    loss_scale = LossScale(needed=settings.precision == "fp16")
     working = _working(model, settings, processes)
     optimizer = working.build_optimizer(
         lambda whole: build_optimizer(
@@ -170,9 +172,9 @@ def _prepare(
 
     stepper = Stepper(
         working, optimizer, criterion, train, processes, settings.clip_norm, settings.max_tokens,
-        on_less_memory,
+        on_less_memory, loss_scale,
     )  # fmt: skip
-    state = TrainingState(working, optimizer, _averaging(working, settings))
+    state = TrainingState(working, optimizer, _averaging(working, settings), loss_scale)
     return _Fit(
         model, train, validation, settings, objective, criterion, judge, callbacks, checkpoints,
         state, working, stepper, processes,

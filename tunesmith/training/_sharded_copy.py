@@ -17,13 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from tunesmith.bases import Classifier, Precision, lists_of_layers
+from tunesmith.bases import DTYPES, Classifier, Precision, lists_of_layers
 from tunesmith.training._exchange import Exchange
 from tunesmith.training._processes import Processes
 
 __all__ = ["ShardedCopy", "can_shard"]
 
-_DTYPES: dict[Precision, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16}
 _TRIAL_LENGTH = 4
 
 
@@ -163,7 +162,7 @@ def _shard(
         register_fsdp_forward_method,
     )
 
-    dtype = _DTYPES[precision]
+    dtype = None if precision == "fp32" else DTYPES[precision]
     small = {p for p in model.parameters() if p.ndim == 0} | set(model.head.parameters())
     with torch.no_grad():
         for parameter in model.parameters():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tunesmith.training._averaging import Averaging
 from tunesmith.training._checkpoints import Checkpoints
+from tunesmith.training._loss_scale import LossScale
 from tunesmith.training._working_copy import Working
 from tunesmith.training.callbacks import EpochRecord
 from tunesmith.training.optimizers import optimizer_facts, optimizer_tensors, restore_optimizer
@@ -37,6 +38,7 @@ class TrainingState:
     working: Working
     optimizer: torch.optim.Optimizer
     averaging: Averaging | None
+    loss_scale: LossScale
     epoch: int = 0
     batch: int = 0
     step: int = 0
@@ -124,6 +126,7 @@ class TrainingState:
         state: dict[str, Any] = {name: getattr(self, name) for name in _COUNTERS}
         if self.averaging is not None:
             state["average"] = self.averaging.facts()
+        state["loss_scale"] = self.loss_scale.facts()
         tensors["random"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["random_gpu"] = torch.cuda.get_rng_state()
@@ -142,6 +145,7 @@ class TrainingState:
             setattr(self, name, state[name])
         self.history = [EpochRecord(**record) for record in state["history"]]
         self.seconds_before = state["seconds"]
+        self.loss_scale.restore(state["loss_scale"])
         own, trained = self.working.own, self._trained
         self.best = {
             name: own(trained[name], value).to(trained[name].device)

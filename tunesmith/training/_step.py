@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from tunesmith.errors import TrainingError
+from tunesmith.training._loss_scale import LossScale
 from tunesmith.training._processes import Processes
 from tunesmith.training._settings import Rows
 from tunesmith.training._working_copy import Working
@@ -43,6 +44,7 @@ class Stepper:
     clip_norm: float
     max_tokens: int | None
     on_less_memory: Callable[[int], None]
+    loss_scale: LossScale = field(default_factory=lambda: LossScale(needed=False))
 
     def step(self, indices: NDArray[np.int64], rate: float, number: int) -> float:
         """One step on the rows at `indices`; returns their mean loss.
@@ -56,10 +58,12 @@ class Stepper:
         """
         loss = self._gradients(indices)
         check_loss(loss, f"at step {number}")
-        self.working.clip_gradients(self.clip_norm)
+        self.loss_scale.undo(self.working.trained.values())
+        norm = self.working.clip_gradients(self.clip_norm)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("rate_scale", 1.0)
-        self.optimizer.step()
+        if self.loss_scale.allows(norm):
+            self.optimizer.step()
         self.working.drop_gradients()
         self.working.take_weights()
         return loss
@@ -99,6 +103,7 @@ class Stepper:
         targets = torch.from_numpy(self.rows.targets[part]).to(device)
         loss = self.criterion.losses(self.working.model, batch, targets).sum() / num_rows
         share = float(loss.detach())
+        weight *= self.loss_scale.value
         (loss if weight == 1.0 else loss * weight).backward()  # type: ignore[no-untyped-call]
         self.working.hand_over_gradients()
         return share

@@ -3,7 +3,8 @@
 Updates are often smaller than bfloat16 can tell from nothing, so they are made to float32 master
 weights (Micikevicius et al. 2018, "Mixed Precision Training", arXiv:1710.03740), and a copy of the
 model in bfloat16 computes scores and gradients. On a processor this is faster than autocast, which
-casts every layer's input and output on its way (`benchmarks/attention.py`).
+casts every layer's input and output on its way (`benchmarks/attention.py`). float16 works the same
+way, with a `LossScale`.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Working(Protocol):
 
 
 class WorkingCopy:
-    """The model that computes for a master: a bfloat16 copy, or in float32 the master itself.
+    """The model that computes: in half precision a copy of the master, else the master itself.
 
     See `Working` for what it must do.
     """
