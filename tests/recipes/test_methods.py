@@ -179,3 +179,22 @@ def test_fp16_is_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         check_method(wanted)
     monkeypatch.setattr("tunesmith.recipes._methods.choose_device", lambda: torch.device("cuda"))
     check_method(wanted)
+
+
+def test_without_padding_the_run_is_the_same(train: Train, notes: Notes) -> None:
+    settings = {**QUICK, "training.precision": "fp32"}
+    plain = train(settings, "plain")
+    run = train({**settings, "training.packing": True}, "packed")
+    assert any("one behind the other" in note for note in notes.said)
+    for one, other in zip(plain.report.history, run.report.history, strict=True):
+        assert one["validation_loss"] == pytest.approx(other["validation_loss"], abs=1e-4)
+    np.testing.assert_allclose(answers(run), answers(plain), atol=1e-3)
+
+
+def test_all_that_needs_padding_is_said_at_once() -> None:
+    wanted = {"packing": True, "dropout": 0.1, "method": "last-k", "compile": True}
+    with pytest.raises(ConfigError) as raised:
+        check_method(RunConfig.model_validate({"training": wanted}))
+    assert [fault.where for fault in raised.value.faults] == [
+        "training.dropout", "training.packing", "training.compile",
+    ]  # fmt: skip

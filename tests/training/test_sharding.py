@@ -18,12 +18,13 @@ HERE = Path(__file__).parent
 # Started by torchrun or alone; each case says what is trained, and where one is short of memory.
 SCRIPT = """
 import json, sys
+from contextlib import ExitStack
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import torch
 from safetensors.torch import save_file
 from tiny import TOPICS, tiny_rows
-from tunesmith.bases import PrefixCache, attach_adapter, new_classifier, train_only
+from tunesmith.bases import PrefixCache, attach_adapter, new_classifier, packed, train_only
 from tunesmith.training import Checkpoints, FitSettings, Rows, Supervised, fit, join_processes
 from tunesmith.training.criteria import Contrastive
 
@@ -79,6 +80,8 @@ def run(base, out, case):
         cache = PrefixCache.build(model, rows.tokens, 1, out, 10_000_000)
         assert cache is not None
         rows = Rows(cache, rows.targets)
+    if case.get("packed"):
+        rows = Rows(case["context"].enter_context(packed(model, rows.tokens, "fp32")), rows.targets)
     criterion = Supervised("cross-entropy", r_drop=case.get("r_drop", 0.0))
     if "few_shot" in case:
         criterion = Contrastive(rows, "cross-entropy", len(TOPICS), rows_a_label=2)
@@ -113,7 +116,8 @@ processes = join_processes()
 for name, case in json.loads(sys.argv[3]).items():
     out = Path(sys.argv[2]) / name
     out.mkdir(parents=True, exist_ok=True)
-    run(Path(sys.argv[1]), out, case)
+    with ExitStack() as case["context"]:
+        run(Path(sys.argv[1]), out, case)
 """
 
 Cases = dict[str, dict[str, Any]]
@@ -170,6 +174,7 @@ CASES: Cases = {
     "few-shot": {"few_shot": True, "settings": {"batch_size": 6}},
     "last-k": {"method": "last-k"},
     "bitfit": {"method": "bitfit"},
+    "packed": {"packed": True},
     "lora": {"method": "lora"},
     "dora": {"method": "dora"},
     "ia3": {"method": "ia3"},

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         matrix_rates,
         set_threads,
     )
+    from tunesmith.bases._packing import PackedTokens, packed
     from tunesmith.bases._places import TokenPlaces, find_places
     from tunesmith.bases._plain_tokenizer import PlainTokenizer
     from tunesmith.bases._prefix import PrefixCache
@@ -53,6 +54,7 @@ __all__ = [
     "Base",
     "CacheEntry",
     "Classifier",
+    "PackedTokens",
     "PartialMethod",
     "PlainTokenizer",
     "Pooling",
@@ -82,6 +84,7 @@ __all__ = [
     "matrix_rates",
     "merge_adapter",
     "new_classifier",
+    "packed",
     "save_adapter",
     "score",
     "set_threads",
@@ -115,6 +118,8 @@ _HEAVY = {
     "score": "_inference",
     "layers_of": "_layers",
     "lists_of_layers": "_layers",
+    "PackedTokens": "_packing",
+    "packed": "_packing",
     "TokenPlaces": "_places",
     "find_places": "_places",
     "PlainTokenizer": "_plain_tokenizer",

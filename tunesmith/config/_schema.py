@@ -236,6 +236,9 @@ class TrainingConfig(Section):
     sharding: Literal["none", "full"] = "none"
     """Where several processes train together (torchrun), what each holds: none: the whole model;
     full: a part of every weight, gradient and average, for a base that one GPU cannot train."""
+    packing: bool = False
+    """Read a step's texts one behind the other, without padding, where the base's family can; for
+    GPUs, in bf16 or fp16."""
     compile: bool = False
     """Compile the layers (torch.compile); pays on GPUs in long runs."""
     threads: Annotated[int, Field(ge=1)] | None = None

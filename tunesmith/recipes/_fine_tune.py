@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.bases import Classifier, has_adapter, merge_adapter, score
+from tunesmith.bases import Classifier, has_adapter, merge_adapter, packed, score
 from tunesmith.config import Method, RunConfig
 from tunesmith.evaluation import choose_thresholds
 from tunesmith.recipes._listener import Listener
@@ -101,6 +101,10 @@ def fine_tune(
         method, classifier, tokens.train, config, listener,
         precision=model.precision, folder=folder,
     )  # fmt: skip
+    context = ExitStack()
+    if training.packing:
+        source = context.enter_context(packed(classifier, tokens.train, model.precision))
+        listener.say(f"{method}: texts are read one behind the other, without padding")
     rows = Rows(source, task.encode(data.split.train.targets or []))
     checkpoints = Checkpoints(
         folder / "checkpoints" / method,
@@ -108,7 +112,7 @@ def fine_tune(
         interval_s=training.checkpoint_interval_s,
     )
     validation = Rows(tokens.validation, task.encode(data.split.validation.targets or []))
-    with _sharing_out(model.classifier, method, config, listener):
+    with context, _sharing_out(model.classifier, method, config, listener):
         result = fit(
             classifier,
             rows,

@@ -96,10 +96,27 @@ def check_method(config: RunConfig) -> None:
                 "--set training.precision=auto",
             )
         )
+    if training.packing:
+        faults += _against_packing(config)
     if training.sharding == "full":
         faults += _against_sharding(config)
     if faults:
         raise ConfigError.of(faults)
+
+
+def _against_packing(config: RunConfig) -> Iterator[Fault]:
+    """What does not go with texts that are read one behind the other."""
+    training = config.training
+    mend = "--set training.packing=false"
+    if training.dropout > 0:
+        what = "there is no dropout in attention where texts are read one behind the other"
+        yield Fault(what, "training.dropout", f"--set training.dropout=0, or {mend}")
+    if training.method == "last-k":
+        what = "last-k keeps states, and reads them with padding"
+        yield Fault(what, "training.packing", mend)
+    if training.compile:
+        what = "attention within texts of varying length is not compiled"
+        yield Fault(what, "training.compile", f"--set training.compile=false, or {mend}")
 
 
 def _against_sharding(config: RunConfig) -> Iterator[Fault]:
