@@ -185,7 +185,8 @@ class TrainingConfig(Section):
     """Tokens that are worked on at once; a step with more is done in parts, to the same result.
     null: what fits; halved where the memory does not suffice."""
     optimizer: Optimizer = "adamw"
-    """What updates the weights."""
+    """What updates the weights: adamw, adam, amsgrad, sgd, rmsprop, adafactor, muon, lion or
+    schedule-free."""
     learning_rate: Annotated[float, Field(gt=0, lt=10)] | None = None
     """Peak rate; null: what suits the base's size, the method and the optimiser."""
     momentum: Fraction = 0.9

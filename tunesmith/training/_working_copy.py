@@ -48,7 +48,10 @@ class Working(Protocol):
         """Sums over the processes the gradients that no pass has summed."""
 
     def clip_gradients(self, max_norm: float) -> float:
-        """Scales all gradients to a norm of at most `max_norm`; returns what it was."""
+        """Scales all gradients to a norm of at most `max_norm`; returns what it was.
+
+        Pascanu et al. 2013, arXiv:1211.5063.
+        """
 
     def drop_gradients(self) -> None:
         """Forgets all gradients, those of a pass that failed too."""
