@@ -47,6 +47,17 @@ def test_bf16_only_where_it_is_measured_to_be_faster(
     assert f"{gain:.1f} ×" in why
 
 
+@pytest.mark.parametrize(("gain", "chosen"), [(1.1, "fp32"), (4.0, "fp16")])
+def test_a_gpu_without_bf16_computes_in_fp16(
+    monkeypatch: pytest.MonkeyPatch, gain: float, chosen: str
+) -> None:
+    rates = {"fp32": 1e9, "bf16": 0.4e9, "fp16": gain * 1e9}
+    monkeypatch.setattr(_machine, "matrix_rate", lambda name, device: rates[name])
+    monkeypatch.setattr(_machine, "_lacks_bf16", lambda device: device.type == "cuda")
+    assert choose_precision("auto", torch.device("cuda"))[0] == chosen
+    assert choose_precision("auto", CPU)[0] == "fp32"
+
+
 def test_a_set_precision_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_machine, "matrix_rate", None)
     assert choose_precision("bf16", CPU) == ("bf16", "as set")

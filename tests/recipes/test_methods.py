@@ -10,14 +10,16 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 import transformers
 from safetensors.torch import load_file
 from tiny import FAMILIES, labelled_rows, tiny_model
 
 from tunesmith import runtimes
-from tunesmith.config import Method
+from tunesmith.config import Method, RunConfig
 from tunesmith.errors import ConfigError, TunesmithError
 from tunesmith.recipes import Run
+from tunesmith.recipes._methods import check_method
 
 from .conftest import Notes, Train
 
@@ -146,3 +148,53 @@ def test_settings_reach_the_loop(train: Train, settings: dict[str, object]) -> N
     [start, end] = [epoch["validation_loss"] for epoch in run.report.history]
     assert np.isfinite(end)
     assert end != start
+
+
+def test_all_that_does_not_go_with_sharding_is_said_at_once() -> None:
+    wanted = {
+        "training": {
+            "sharding": "full", "optimizer": "muon", "method": "qlora", "compile": True,
+            "r_drop": 1.0,
+        }
+    }  # fmt: skip
+    with pytest.raises(ConfigError) as raised:
+        check_method(RunConfig.model_validate(wanted))
+    assert [fault.where for fault in raised.value.faults] == [
+        "training.r_drop", "training.optimizer", "training.method", "training.compile",
+    ]  # fmt: skip
+    wanted["training"] |= {"optimizer": "lion", "method": "lora", "compile": False, "r_drop": 0.0}
+    check_method(RunConfig.model_validate(wanted))
+
+
+def test_one_process_says_that_nothing_is_shared_out(train: Train, notes: Notes) -> None:
+    run = train({**QUICK, "training.sharding": "full"})
+    assert run.bundle.path.is_dir()
+    assert any("are not shared out" in note for note in notes.said)
+
+
+def test_fp16_is_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = RunConfig.model_validate({"training": {"precision": "fp16"}})
+    monkeypatch.setattr("tunesmith.recipes._methods.choose_device", lambda: torch.device("cpu"))
+    with pytest.raises(ConfigError, match=r"it is for GPUs[\s\S]*training.precision=auto"):
+        check_method(wanted)
+    monkeypatch.setattr("tunesmith.recipes._methods.choose_device", lambda: torch.device("cuda"))
+    check_method(wanted)
+
+
+def test_without_padding_the_run_is_the_same(train: Train, notes: Notes) -> None:
+    settings = {**QUICK, "training.precision": "fp32"}
+    plain = train(settings, "plain")
+    run = train({**settings, "training.packing": True}, "packed")
+    assert any("one behind the other" in note for note in notes.said)
+    for one, other in zip(plain.report.history, run.report.history, strict=True):
+        assert one["validation_loss"] == pytest.approx(other["validation_loss"], abs=1e-4)
+    np.testing.assert_allclose(answers(run), answers(plain), atol=1e-3)
+
+
+def test_all_that_needs_padding_is_said_at_once() -> None:
+    wanted = {"packing": True, "dropout": 0.1, "method": "last-k", "compile": True}
+    with pytest.raises(ConfigError) as raised:
+        check_method(RunConfig.model_validate({"training": wanted}))
+    assert [fault.where for fault in raised.value.faults] == [
+        "training.dropout", "training.packing", "training.compile",
+    ]  # fmt: skip

@@ -39,6 +39,7 @@ VARIANTS = {
     "muon": replace(PLAIN, optimizer="muon", learning_rate=2e-3, layer_decay=0.8),
     "schedule-free": replace(PLAIN, optimizer="schedule-free"),
     "bf16": replace(PLAIN, precision="bf16"),
+    "fp16": replace(PLAIN, precision="fp16"),
     "average": replace(PLAIN, average_decay=0.9),
     "bf16, average, dropout": replace(
         PLAIN, precision="bf16", average_decay=0.9, dropout=0.2, keep_start=False

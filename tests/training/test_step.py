@@ -70,7 +70,7 @@ def gradients(model: Classifier, own: Stepper, indices: NDArray[np.int64]) -> li
 
 
 @pytest.mark.parametrize("max_tokens", [1, 20, 64, 200])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_parts_have_the_gradient_of_the_whole(
     make_model: MakeModel, train: Rows, max_tokens: int, precision: Precision
 ) -> None:

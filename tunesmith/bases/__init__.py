@@ -15,11 +15,17 @@ if TYPE_CHECKING:
     from tunesmith.bases._adapter_kinds import ADAPTERS
     from tunesmith.bases._adapters import attach_adapter, has_adapter, merge_adapter
     from tunesmith.bases._batches import sorted_batches
-    from tunesmith.bases._classifier import Classifier, Precision, load_classifier, new_classifier
+    from tunesmith.bases._classifier import (
+        DTYPES,
+        Classifier,
+        Precision,
+        load_classifier,
+        new_classifier,
+    )
     from tunesmith.bases._cores import available_cores
     from tunesmith.bases._freezing import PartialMethod, train_only
     from tunesmith.bases._inference import TokenSource, extract_features, score
-    from tunesmith.bases._layers import layers_of
+    from tunesmith.bases._layers import layers_of, lists_of_layers
     from tunesmith.bases._machine import (
         choose_device,
         choose_precision,
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
         matrix_rates,
         set_threads,
     )
+    from tunesmith.bases._packing import PackedTokens, packed
     from tunesmith.bases._places import TokenPlaces, find_places
     from tunesmith.bases._plain_tokenizer import PlainTokenizer
     from tunesmith.bases._prefix import PrefixCache
@@ -42,10 +49,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADAPTERS",
+    "DTYPES",
     "EMBEDDED",
     "Base",
     "CacheEntry",
     "Classifier",
+    "PackedTokens",
     "PartialMethod",
     "PlainTokenizer",
     "Pooling",
@@ -67,6 +76,7 @@ __all__ = [
     "gathered",
     "has_adapter",
     "layers_of",
+    "lists_of_layers",
     "load_adapter",
     "load_classifier",
     "load_tokenizer",
@@ -74,6 +84,7 @@ __all__ = [
     "matrix_rates",
     "merge_adapter",
     "new_classifier",
+    "packed",
     "save_adapter",
     "score",
     "set_threads",
@@ -89,6 +100,7 @@ _HEAVY = {
     "attach_adapter": "_adapters",
     "has_adapter": "_adapters",
     "merge_adapter": "_adapters",
+    "DTYPES": "_classifier",
     "Classifier": "_classifier",
     "load_classifier": "_classifier",
     "new_classifier": "_classifier",
@@ -105,6 +117,9 @@ _HEAVY = {
     "extract_features": "_inference",
     "score": "_inference",
     "layers_of": "_layers",
+    "lists_of_layers": "_layers",
+    "PackedTokens": "_packing",
+    "packed": "_packing",
     "TokenPlaces": "_places",
     "find_places": "_places",
     "PlainTokenizer": "_plain_tokenizer",

@@ -23,9 +23,16 @@ from tunesmith.bases._suffix import split_entering, starting_at
 from tunesmith.bases._tokens import TokenBatch
 from tunesmith.errors import BaseModelError, BundleError
 
-__all__ = ["Classifier", "Precision", "load_classifier", "new_classifier"]
+__all__ = ["DTYPES", "STARTS", "Classifier", "Precision", "load_classifier", "new_classifier"]
 
-Precision: TypeAlias = Literal["fp32", "bf16"]
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+
+DTYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16
+}  # fmt: skip
+
+STARTS = "cu_seq_lens"
+"""What a batch without padding calls the places where its texts begin and end, int32 [n + 1]."""
 
 HEAD_FILE = "head.safetensors"
 
@@ -62,30 +69,42 @@ class Classifier(nn.Module):
         """The pooled states of a batch of n examples, float32 [n, hidden].
 
         Where the batch brings the states that enter one of the layers, as `PrefixCache` gives
-        them, only the layers from there on run.
+        them, only the layers from there on run. A batch of `PackedTokens` has no padding.
         """
+        return self._features(batch)
+
+    def forward(self, batch: TokenBatch) -> Tensor:
+        """The scores of a batch of n examples, float32 [n, labels]."""
+        # Not by way of `features`, which has hooks of its own where weights are sharded.
+        scores: Tensor = self.head(self._features(batch))
+        return scores
+
+    def _features(self, batch: TokenBatch) -> Tensor:
         batch, start, entering = split_entering(batch)
         encoder = self.encoder
         if entering is not None:
             encoder = starting_at(encoder, layers_of(self), start, entering)
         # Keys and values for further tokens are of no use here, and cost memory.
-        kept = {"use_cache": False} if _may_keep_keys(type(encoder).forward) else {}
-        states = encoder(**batch, **kept).last_hidden_state
+        told: dict[str, Any] = {"use_cache": False} if _may_keep_keys(type(encoder).forward) else {}
+        starts = batch.get(STARTS)
+        if starts is not None:
+            batch = {name: value for name, value in batch.items() if name != STARTS}
+            longest = int(starts.diff().max())
+            told |= dict.fromkeys(("cu_seq_lens_q", "cu_seq_lens_k"), starts)
+            told |= dict.fromkeys(("max_length_q", "max_length_k"), longest)
+            states = encoder(**batch, **told).last_hidden_state
+            return pool_packed(states[0], starts, self.pooling)
+        states = encoder(**batch, **told).last_hidden_state
         return pool(states, batch.get("attention_mask"), self.pooling)
-
-    def forward(self, batch: TokenBatch) -> Tensor:
-        """The scores of a batch of n examples, float32 [n, labels]."""
-        scores: Tensor = self.head(self.features(batch))
-        return scores
 
     def at(self, precision: Precision) -> Classifier:
         """A copy whose backbone computes in `precision`; the model itself where it does so now."""
         if precision == "fp32":
             return self
         other = copy.deepcopy(self)
-        # Of a rotary angle's frequency bfloat16 has too few digits to tell far positions apart.
+        # Half a rotary angle's digits are too few to tell far positions apart.
         angles = {k: v for k, v in other.backbone.named_buffers() if k.endswith("inv_freq")}
-        other.backbone.to(torch.bfloat16)
+        other.backbone.to(DTYPES[precision])
         for name, value in angles.items():
             parent, _, own = name.rpartition(".")
             setattr(other.backbone.get_submodule(parent), own, value)
@@ -170,6 +189,21 @@ def pool(states: Tensor, mask: Tensor | None, pooling: Pooling) -> Tensor:
         return states.mean(dim=1)
     weights = mask.unsqueeze(-1).to(states.dtype)
     return (states * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def pool_packed(states: Tensor, starts: Tensor, pooling: Pooling) -> Tensor:
+    """`pool` for texts one behind the other, float32 [n, hidden].
+
+    Args:
+        states: the backbone's last states, [tokens, hidden].
+        starts: int32 [n + 1], where the texts begin and end.
+    """
+    states = states.float()
+    if pooling == "first":
+        return states[starts[:-1]]
+    if pooling == "last":
+        return states[starts[1:] - 1]
+    return torch.segment_reduce(states, "mean", lengths=starts.diff().long(), axis=0)
 
 
 def new_classifier(

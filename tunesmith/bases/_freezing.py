@@ -27,8 +27,9 @@ def train_only(
 
     Args:
         method: "full" trains all that the scores depend on; "last-k" the last `layers` layers
-            and the norm after them; "bitfit" the biases (Zaken et al. 2022, arXiv:2106.10199);
-            "norms" the scales and biases of all norms.
+            and the norm after them (Lee et al. 2019, arXiv:1911.03090); "bitfit" the biases (Zaken
+            et al. 2022, arXiv:2106.10199); "norms" the scales and biases of all norms (Zhao et al.
+            2023, arXiv:2312.11420).
         layers: how many, for "last-k".
         embeddings: whether "full" trains the token embeddings; the other methods never do.
 

@@ -40,7 +40,7 @@ def score(
     on_rows: Callable[[int], None] | None = None,
 ) -> NDArray[np.float32]:
     """The scores of n examples, float32 [n, labels], in their order."""
-    return _run(model, model.forward, model.head.out_features, tokens, on_rows)
+    return _run(model, model, model.head.out_features, tokens, on_rows)
 
 
 def extract_features(

@@ -13,7 +13,7 @@ from tunesmith.errors import BaseModelError
 if TYPE_CHECKING:
     from tunesmith.bases._classifier import Classifier
 
-__all__ = ["layers_of", "name_of", "names_in_order"]
+__all__ = ["layers_of", "lists_of_layers", "name_of", "names_in_order"]
 
 _TRIAL_LENGTH = 4
 
@@ -35,6 +35,17 @@ def layers_of(model: Classifier) -> nn.ModuleList:
             mend="--method full, or --method probe",
         )
     return max(lists, key=_num_parameters)
+
+
+def lists_of_layers(model: Classifier) -> list[nn.ModuleList]:
+    """`layers_of`, and the lists in parts of the base that no text passes, as T5's decoder.
+
+    None where the base keeps its layers in no list.
+    """
+    inside = set(model.encoder.modules())
+    unused = [found for found in _outermost_lists(model.backbone) if found not in inside]
+    used = [found for found in _outermost_lists(model.encoder) if len(found)]
+    return [*([layers_of(model)] if used else []), *unused]
 
 
 def name_of(module: nn.Module, root: nn.Module) -> str:

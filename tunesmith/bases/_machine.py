@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 
-from tunesmith.bases._classifier import Precision
+from tunesmith.bases._classifier import DTYPES, Precision
 from tunesmith.bases._cores import available_cores
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
 
 _MIN_GAIN = 1.2
 _NUM_ROUNDS = 3
-_PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 
 def set_threads(threads: int | None) -> int:
@@ -57,7 +56,7 @@ def matrix_rate(precision: Precision, device: torch.device, *, seconds: float = 
 
     A product of [512, 768] by [768, 3072], repeated for about `seconds`; the median counts.
     """
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = DTYPES[precision]
     left = torch.rand(512, 768, device=device).to(dtype)
     right = torch.rand(768, 3072, device=device).to(dtype)
     operations = 2 * 512 * 768 * 3072
@@ -77,20 +76,25 @@ def matrix_rate(precision: Precision, device: torch.device, *, seconds: float = 
 def matrix_rates(device: torch.device) -> dict[Precision, float]:
     """The rate of each precision: medians of three measurements, taken in turn.
 
-    A shared machine is now fast, now slow; in turn, both see the same of it.
+    A shared machine is now fast, now slow; in turn, all see the same of it. fp16, whose range is
+    small, is among them on GPUs that have no bf16.
     """
-    rounds = [{name: matrix_rate(name, device) for name in _PRECISIONS} for _ in range(_NUM_ROUNDS)]
-    return {name: statistics.median(one[name] for one in rounds) for name in _PRECISIONS}
+    names: list[Precision] = ["fp32", "bf16"]
+    if _lacks_bf16(device):
+        names.append("fp16")
+    rounds = [{name: matrix_rate(name, device) for name in names} for _ in range(_NUM_ROUNDS)]
+    return {name: statistics.median(one[name] for one in rounds) for name in names}
 
 
 def choose_precision(
-    wanted: Literal["auto", "fp32", "bf16"],
+    wanted: Literal["auto", "fp32", "bf16", "fp16"],
     device: torch.device,
     rates: Mapping[Precision, float] | None = None,
 ) -> tuple[Precision, str]:
     """The precision of the base's layers while training, and why.
 
-    Processors without bf16 instructions emulate it, slower than fp32: so it is measured.
+    Processors without bf16 instructions emulate it, slower than fp32: so it is measured. GPUs
+    before Ampere emulate it too, and compute in fp16.
 
     Args:
         rates: of `matrix_rates`, where they were measured already.
@@ -98,6 +102,13 @@ def choose_precision(
     if wanted != "auto":
         return wanted, "as set"
     rates = rates or matrix_rates(device)
-    gain = rates["bf16"] / rates["fp32"]
-    chosen: Precision = "bf16" if gain >= _MIN_GAIN else "fp32"
-    return chosen, f"bf16 runs at {gain:.1f} × the rate of fp32 on this machine"
+    half: Precision = "fp16" if "fp16" in rates else "bf16"
+    gain = rates[half] / rates["fp32"]
+    chosen: Precision = half if gain >= _MIN_GAIN else "fp32"
+    return chosen, f"{half} runs at {gain:.1f} × the rate of fp32 on this machine"
+
+
+def _lacks_bf16(device: torch.device) -> bool:
+    if device.type != "cuda":
+        return False
+    return not torch.cuda.is_bf16_supported(including_emulation=False)

@@ -68,6 +68,8 @@ class _Give:
 
 def _shallow(module: nn.Module) -> nn.Module:
     """The same module with a list of children of its own."""
-    other = copy.copy(module)
+    # Not `copy.copy`, which calls the constructor of a sharded module's class.
+    other = object.__new__(type(module))
+    other.__dict__.update(module.__dict__)
     other._modules = copy.copy(module._modules)
     return other

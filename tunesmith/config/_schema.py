@@ -185,7 +185,8 @@ class TrainingConfig(Section):
     """Tokens that are worked on at once; a step with more is done in parts, to the same result.
     null: what fits; halved where the memory does not suffice."""
     optimizer: Optimizer = "adamw"
-    """What updates the weights."""
+    """What updates the weights: adamw, adam, amsgrad, sgd, rmsprop, adafactor, muon, lion or
+    schedule-free."""
     learning_rate: Annotated[float, Field(gt=0, lt=10)] | None = None
     """Peak rate; null: what suits the base's size, the method and the optimiser."""
     momentum: Fraction = 0.9
@@ -233,8 +234,15 @@ class TrainingConfig(Section):
     refit: Literal["auto", "always", "never"] = "auto"
     """Whether the chosen method is trained once more, on training and validation rows together, and
     that is shipped; auto: where both are at most 2,000 rows of one file, and the budget allows."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the base's layers; auto: bf16 where a measurement says that it is faster."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the base's layers; auto: bf16 where a measurement says that it is faster; fp16
+    on GPUs that have no bf16."""
+    sharding: Literal["none", "full"] = "none"
+    """Where several processes train together (torchrun), what each holds: none: the whole model;
+    full: a part of every weight, gradient and average, for a base that one GPU cannot train."""
+    packing: bool = False
+    """Read a step's texts one behind the other, without padding, where the base's family can; for
+    GPUs, in bf16 or fp16."""
     compile: bool = False
     """Compile the layers (torch.compile); pays on GPUs in long runs."""
     threads: Annotated[int, Field(ge=1)] | None = None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.bases import Classifier, has_adapter, merge_adapter, score
+from tunesmith.bases import Classifier, has_adapter, merge_adapter, packed, score
 from tunesmith.config import Method, RunConfig
 from tunesmith.evaluation import choose_thresholds
 from tunesmith.recipes._listener import Listener
@@ -102,6 +103,10 @@ def fine_tune(
         method, classifier, tokens.train, config, listener,
         precision=model.precision, folder=folder,
     )  # fmt: skip
+    context = ExitStack()
+    if training.packing:
+        source = context.enter_context(packed(classifier, tokens.train, model.precision))
+        listener.say(f"{method}: texts are read one behind the other, without padding")
     rows = Rows(source, task.encode(data.split.train.targets or []))
     checkpoints = Checkpoints(
         folder / "checkpoints" / (name or method),
@@ -109,19 +114,20 @@ def fine_tune(
         interval_s=training.checkpoint_interval_s,
     )
     validation = Rows(tokens.validation, task.encode(data.split.validation.targets or []))
-    result = fit(
-        classifier,
-        rows,
-        validation,
-        objective=task.objective,
-        criterion=make_criterion(method, task, rows, config),
-        judge=judge_of(task, data.split.validation),
-        settings=settings,
-        callbacks=[*_logs(name or method, config, folder, listener), listener],
-        checkpoints=checkpoints,
-        resume=resume,
-        until_epoch=until_epoch,
-    )
+    with context, _sharing_out(model.classifier, method, config, listener):
+        result = fit(
+            classifier,
+            rows,
+            validation,
+            objective=task.objective,
+            criterion=make_criterion(method, task, rows, config),
+            judge=judge_of(task, data.split.validation),
+            settings=settings,
+            callbacks=[*_logs(name or method, config, folder, listener), listener],
+            checkpoints=checkpoints,
+            resume=resume,
+            until_epoch=until_epoch,
+        )
     if has_adapter(classifier) and config.adapter.keep == "merged" and until_epoch is None:
         merge_adapter(classifier)
     if result.out_of_time:
@@ -135,6 +141,27 @@ def fine_tune(
         settings=settings,
         seconds=probe.seconds + time.monotonic() - started,
     )
+
+
+@contextmanager
+def _sharing_out(
+    other: Classifier, method: Method, config: RunConfig, listener: Listener
+) -> Iterator[None]:
+    """Says how the weights are shared out; within it the other model leaves the GPU's memory."""
+    size = Processes().size
+    if config.training.sharding == "none":
+        yield
+    elif size == 1:
+        listener.say(f"{method}: one process, so that its weights are not shared out")
+        yield
+    else:
+        listener.say(f"{method}: {size} processes share out the weights")
+        device = next(other.parameters()).device
+        other.cpu()
+        try:
+            yield
+        finally:
+            other.to(device)
 
 
 def _logs(name: str, config: RunConfig, folder: Path, listener: Listener) -> list[Callback]:
@@ -198,6 +225,7 @@ def fit_settings(
         dropout=max(training.dropout, config.adapter.dropout if is_adapter(method) else 0.0),
         patience=training.patience,
         precision=model.precision,
+        sharding=training.sharding,
         keep_start=False,
         time_limit_s=time_limit_s,
         seed=config.seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from tunesmith.bases import (
@@ -13,6 +14,7 @@ from tunesmith.bases import (
     TokenizedDataset,
     TokenSource,
     attach_adapter,
+    choose_device,
     train_only,
 )
 from tunesmith.config import Method, RunConfig
@@ -20,7 +22,7 @@ from tunesmith.errors import ConfigError, Fault
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.tasks import Task
-from tunesmith.training import Rows
+from tunesmith.training import Rows, can_shard
 from tunesmith.training.criteria import Contrastive, Criterion, Supervised, balanced_weights
 
 __all__ = [
@@ -86,8 +88,60 @@ def check_method(config: RunConfig) -> None:
         faults.append(
             Fault("names rows to replay, but no share of them", "data.replay_from", "--replay 0.2")
         )
+    if training.precision == "fp16" and choose_device().type == "cpu":
+        faults.append(
+            Fault(
+                "processors compute in fp16 slower than in fp32, and less exactly; it is for GPUs",
+                "training.precision",
+                "--set training.precision=auto",
+            )
+        )
+    if training.packing:
+        faults += _against_packing(config)
+    if training.sharding == "full":
+        faults += _against_sharding(config)
     if faults:
         raise ConfigError.of(faults)
+
+
+def _against_packing(config: RunConfig) -> Iterator[Fault]:
+    """What does not go with texts that are read one behind the other."""
+    training = config.training
+    mend = "--set training.packing=false"
+    if training.dropout > 0:
+        what = "there is no dropout in attention where texts are read one behind the other"
+        yield Fault(what, "training.dropout", f"--set training.dropout=0, or {mend}")
+    if training.method == "last-k":
+        what = "last-k keeps states, and reads them with padding"
+        yield Fault(what, "training.packing", mend)
+    if training.compile:
+        what = "attention within texts of varying length is not compiled"
+        yield Fault(what, "training.compile", f"--set training.compile=false, or {mend}")
+
+
+def _against_sharding(config: RunConfig) -> Iterator[Fault]:
+    """What does not go with weights that processes share out."""
+    training, place = config.training, "training.sharding"
+    if not can_shard():
+        yield Fault("needs torch 2.13 or newer", place, "pip install --upgrade torch")
+    if training.optimizer in ("muon", "adafactor"):
+        yield Fault(
+            f"{training.optimizer} needs whole matrices, and each process has a part of them",
+            "training.optimizer",
+            "--set training.optimizer=adamw, or lion, whose memory is half of it",
+        )
+    if training.method == "qlora":
+        yield Fault(
+            "weights of four bits cannot be shared out",
+            "training.method",
+            "--method lora, or --set training.sharding=none",
+        )
+    if training.compile:
+        yield Fault(
+            "layers whose weights come and go cannot be compiled",
+            "training.compile",
+            "--set training.compile=false",
+        )
 
 
 def prepare_method(

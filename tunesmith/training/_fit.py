@@ -18,11 +18,13 @@ from tunesmith.tasks import Objective
 from tunesmith.training._averaging import Averaging, Soup, WeightAverage
 from tunesmith.training._checkpoints import Checkpoints
 from tunesmith.training._interrupts import StopRequest, stop_on_signals
+from tunesmith.training._loss_scale import LossScale
 from tunesmith.training._processes import Processes
 from tunesmith.training._settings import FitResult, FitSettings, Rows
+from tunesmith.training._sharded_copy import ShardedCopy
 from tunesmith.training._state import TrainingState
 from tunesmith.training._step import Stepper, check_loss
-from tunesmith.training._working_copy import WorkingCopy
+from tunesmith.training._working_copy import Working, WorkingCopy
 from tunesmith.training.callbacks import Callback, EpochRecord
 from tunesmith.training.criteria import Criterion, mean_loss
 from tunesmith.training.optimizers import build_optimizer, own_schedule, rate_at
@@ -44,7 +46,7 @@ class _Fit:
     callbacks: Sequence[Callback]
     checkpoints: Checkpoints | None
     state: TrainingState
-    working: WorkingCopy
+    working: Working
     stepper: Stepper
     processes: Processes
     total_steps: int = 0
@@ -69,11 +71,12 @@ class _Fit:
         """Writes a checkpoint, where there is a place for it; says where."""
         if self.checkpoints is None:
             return None
-        place = self.checkpoints.folder
-        if self.processes.is_first:
-            place = self.state.save(self.checkpoints, self.model, self.seconds)
+        place = None
+        if self.working.sharded or self.processes.is_first:
+            first = self.processes.is_first
+            place = self.state.save(self.checkpoints, self.seconds, writes=first)
         self.processes.wait()
-        return str(place)
+        return str(place or self.checkpoints.folder)
 
 
 def fit(
@@ -118,8 +121,7 @@ def fit(
         model, train, validation, objective, criterion, judge, settings, callbacks, checkpoints
     )
     if resume and checkpoints is not None:
-        run.state.restore(checkpoints, run.model)
-        run.working.take_weights()
+        run.state.restore(checkpoints)
     run.total_steps = len(run.batches(0)) * settings.epochs
     with ExitStack() as ending, stop_on_signals() as stop:
         for callback in callbacks:
@@ -134,7 +136,7 @@ def fit(
             _keep_what_is_due(run, stop)
         if until_epoch is not None:
             run.save()
-    run.state.put_best_into(model)
+    run.state.put_best_into_master()
     return FitResult(tuple(run.state.history), run.state.best_epoch, run.out_of_time)
 
 
@@ -150,16 +152,19 @@ def _prepare(
     checkpoints: Checkpoints | None,
 ) -> _Fit:
     torch.manual_seed(settings.seed)
-    working = WorkingCopy(model, settings.precision)
-    optimizer = build_optimizer(
-        settings.optimizer,
-        model,
-        rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        momentum=settings.momentum,
-        layer_decay=settings.layer_decay,
-    )
     processes = Processes()
+    loss_scale = LossScale(needed=settings.precision == "fp16")
+    working = _working(model, settings, processes)
+    optimizer = working.build_optimizer(
+        lambda whole: build_optimizer(
+            settings.optimizer,
+            whole,
+            rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            momentum=settings.momentum,
+            layer_decay=settings.layer_decay,
+        )
+    )
 
     def on_less_memory(max_tokens: int) -> None:
         for callback in callbacks:
@@ -167,19 +172,25 @@ def _prepare(
 
     stepper = Stepper(
         working, optimizer, criterion, train, processes, settings.clip_norm, settings.max_tokens,
-        on_less_memory,
+        on_less_memory, loss_scale,
     )  # fmt: skip
-    state = TrainingState(optimizer, _averaging(model, settings))
+    state = TrainingState(working, optimizer, _averaging(working, settings), loss_scale)
     return _Fit(
         model, train, validation, settings, objective, criterion, judge, callbacks, checkpoints,
         state, working, stepper, processes,
     )  # fmt: skip
 
 
-def _averaging(model: Classifier, settings: FitSettings) -> Averaging | None:
+def _working(model: Classifier, settings: FitSettings, processes: Processes) -> Working:
+    if settings.sharding == "full" and processes.size > 1:
+        return ShardedCopy(model, settings.precision, processes)
+    return WorkingCopy(model, settings.precision)
+
+
+def _averaging(working: Working, settings: FitSettings) -> Averaging | None:
     if own_schedule(settings.optimizer):  # it averages by itself
         return None
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained = list(working.trained.values())
     if settings.averaging == "soup":
         return Soup(trained)
     if settings.averaging == "ema" and settings.average_decay:
@@ -222,7 +233,7 @@ def _keep_what_is_due(run: _Fit, stop: StopRequest) -> None:
         _stop(run)
     due = run.checkpoints is not None and run.checkpoints.due()
     # A step may spoil the weights without a word; the next one finds it, and needs what was before.
-    if run.processes.any(due) and run.state.is_sound(run.model):
+    if run.processes.any(due) and not run.processes.any(not run.state.is_sound()):
         run.save()
 
 
@@ -240,12 +251,14 @@ def _stop(run: _Fit) -> NoReturn:
 
 def _validate(run: _Fit, train_loss: float | None) -> None:
     """Judges the (averaged) weights on the validation rows; keeps a copy of the best."""
-    with run.state.judged_weights(run.working):
+    with run.state.judged_weights():
         run.criterion.before_judging(run.working.model)
         run.working.hand_over_head()
         scores = score(run.working.model, run.validation.tokens)
         targets = torch.from_numpy(run.validation.targets)
         loss = float(mean_loss(run.objective, torch.from_numpy(scores), targets))
+        # Scores may differ in their last digits between GPUs, but one must be the best in all.
+        loss, metric = run.processes.figures_from_first(loss, run.judge(scores))
         # Weights that the last step spoilt must not become a checkpoint, or even the best ones.
         check_loss(loss, f"on the validation rows after step {run.state.step}")
         record = EpochRecord(
@@ -253,14 +266,11 @@ def _validate(run: _Fit, train_loss: float | None) -> None:
             step=run.state.step,
             train_loss=train_loss,
             validation_loss=loss,
-            metric=run.judge(scores),
+            metric=metric,
             seconds=run.seconds,
         )
         run.state.record(
-            record,
-            run.model,
-            keep_start=run.settings.keep_start,
-            keep_last=run.settings.keep_last,
+            record, keep_start=run.settings.keep_start, keep_last=run.settings.keep_last
         )
     for callback in run.callbacks:
         callback.on_epoch(record)

@@ -7,6 +7,7 @@ reduction a step however many parts the step is worked on in.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 
@@ -66,9 +67,17 @@ class Processes:
             return value
         # float64 where the device has it: the figure must be the same as one process would have.
         tensor = torch.tensor(value, dtype=torch.float32 if _on_mps() else torch.float64)
-        tensor = tensor.cuda() if distributed.get_backend() == "nccl" else tensor
+        tensor = self._sent(tensor)
         distributed.all_reduce(tensor)
         return float(tensor)
+
+    def largest(self, value: int) -> int:
+        """The largest of a number in all processes."""
+        if self.size == 1:
+            return value
+        tensor = self._sent(torch.tensor(value))
+        distributed.all_reduce(tensor, distributed.ReduceOp.MAX)
+        return int(tensor)
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process."""
@@ -79,6 +88,11 @@ class Processes:
         if self.size > 1:
             distributed.barrier()
 
+    def figures_from_first(self, *figures: float) -> tuple[float, ...]:
+        """The first process's figures, in all of them."""
+        found: list[float] = json.loads(self.from_first(lambda: json.dumps(figures)))
+        return tuple(found)
+
     def from_first(self, make: Callable[[], str]) -> str:
         """A text that process 0 makes, in all of them."""
         if self.size == 1:
@@ -87,10 +101,13 @@ class Processes:
         content = make().encode() if self.is_first else b""
         size = int(self.sum(len(content)))
         filled = np.frombuffer(content.ljust(size, b"\0"), dtype=np.uint8)
-        tensor = torch.from_numpy(filled.astype(np.int32))
-        tensor = tensor.cuda() if distributed.get_backend() == "nccl" else tensor
+        tensor = self._sent(torch.from_numpy(filled.astype(np.int32)))
         distributed.broadcast(tensor, 0)
         return tensor.cpu().numpy().astype(np.uint8).tobytes().decode()
+
+    @staticmethod
+    def _sent(tensor: Tensor) -> Tensor:
+        return tensor.cuda() if distributed.get_backend() == "nccl" else tensor
 
 
 def join_processes() -> Processes:

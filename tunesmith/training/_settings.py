@@ -21,6 +21,7 @@ class FitSettings:
 
     `keep_start` says whether the weights before the first step may be chosen as the best.
     `keep_last` keeps the last epoch's weights, whatever the validation rows say.
+    `sharding` has a meaning where several processes train together.
     `time_limit_s` ends training after the step in which it is over; None: never.
     """
 
@@ -40,6 +41,7 @@ class FitSettings:
     dropout: float = 0.0
     patience: int | None = None
     precision: Precision = "fp32"
+    sharding: Literal["none", "full"] = "none"
     keep_start: bool = True
     keep_last: bool = False
     time_limit_s: float | None = None

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from tunesmith.bases import Classifier
 from tunesmith.training._averaging import Averaging
 from tunesmith.training._checkpoints import Checkpoints
-from tunesmith.training._working_copy import WorkingCopy
+from tunesmith.training._loss_scale import LossScale
+from tunesmith.training._working_copy import Working
 from tunesmith.training.callbacks import EpochRecord
 from tunesmith.training.optimizers import optimizer_facts, optimizer_tensors, restore_optimizer
 
@@ -31,11 +31,14 @@ class TrainingState:
         epoch: epochs done.
         batch: batches done of the epoch at hand.
         step: optimiser steps done.
+        best: name → what this process holds of the best weights.
         seconds_before: time spent before the last resume.
     """
 
+    working: Working
     optimizer: torch.optim.Optimizer
     averaging: Averaging | None
+    loss_scale: LossScale
     epoch: int = 0
     batch: int = 0
     step: int = 0
@@ -69,71 +72,68 @@ class TrainingState:
         return mean
 
     @contextmanager
-    def judged_weights(self, working: WorkingCopy) -> Iterator[None]:
+    def judged_weights(self) -> Iterator[None]:
         """Within it the model holds the weights that are judged: the average, if there is one."""
         with _for_judging(self.optimizer):
             if self.averaging is not None:
                 self.averaging.swap()
-            working.take_weights()
+            self.working.take_weights()
             yield
             if self.averaging is not None:
                 self.averaging.swap()
-        working.take_weights()
+        self.working.take_weights()
 
-    def record(
-        self, record: EpochRecord, model: Classifier, *, keep_start: bool, keep_last: bool
-    ) -> None:
-        """Adds an epoch, and keeps the model's weights where it is the best so far, or the last."""
+    def record(self, record: EpochRecord, *, keep_start: bool, keep_last: bool) -> None:
+        """Adds an epoch, and keeps the weights where it is the best so far, or the last."""
         rivals = [old for old in self.history if old.epoch > 0 or keep_start]
         leading = next((old for old in rivals if old.epoch == self.best_epoch), None)
         self.history.append(record)
-        if (
-            keep_last
-            or leading is None
-            or (record.metric, -record.validation_loss)
-            > (
-                leading.metric,
-                -leading.validation_loss,
-            )
-        ):
+        own = (record.metric, -record.validation_loss)
+        if keep_last or leading is None or own > (leading.metric, -leading.validation_loss):
             self.best_epoch = record.epoch
-            self.best = {name: value.clone() for name, value in _trained(model).items()}
+            self.best = {name: value.detach().clone() for name, value in self._trained.items()}
 
-    @staticmethod
-    def is_sound(model: Classifier) -> bool:
-        """Whether all trained weights are numbers."""
-        return all(bool(value.isfinite().all()) for value in _trained(model).values())
+    def is_sound(self) -> bool:
+        """Whether all trained weights that this process holds are numbers."""
+        return all(bool(value.isfinite().all()) for value in self._trained.values())
 
-    def put_best_into(self, model: Classifier) -> None:
-        """Gives the model the best epoch's weights."""
-        with torch.no_grad():
-            for name, value in _trained(model).items():
-                value.copy_(self.best[name])
+    def put_best_into_master(self) -> None:
+        """Gives the model that is trained the best epoch's weights."""
+        self.working.keep(self.best)
 
-    def save(self, checkpoints: Checkpoints, model: Classifier, seconds: float) -> Path:
-        """Writes a checkpoint.
+    def save(self, checkpoints: Checkpoints, seconds: float, *, writes: bool) -> Path | None:
+        """Writes a checkpoint of the whole weights, however they are shared out.
+
+        Where they are, all processes call it together.
 
         Args:
             seconds: spent so far, before the last resume too.
+            writes: whether it is this process that writes.
+
+        Returns:
+            The checkpoint's folder; None where another process writes.
         """
-        tensors = {f"model.{name}": value for name, value in _trained(model).items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        tensors |= _prefixed("optimizer.", optimizer_tensors(self.optimizer))
+        tensors: dict[str, Tensor] = {}
+        for name, weight, value in self._kept():
+            whole = self.working.whole(weight, value)
+            if writes:
+                # A name may stand for the same memory twice (best is the model's after its epoch).
+                tensors[name] = whole.detach().cpu().clone()
+        if not writes:
+            return None
         state: dict[str, Any] = {name: getattr(self, name) for name in _COUNTERS}
         if self.averaging is not None:
-            tensors |= _prefixed("average.", self.averaging.tensors())
             state["average"] = self.averaging.facts()
+        state["loss_scale"] = self.loss_scale.facts()
         tensors["random"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["random_gpu"] = torch.cuda.get_rng_state()
         state["optimizer"] = optimizer_facts(self.optimizer)
         state["history"] = [record.as_dict() for record in self.history]
         state["seconds"] = seconds
-        # A name may stand for the same memory twice (best is the model after its best epoch).
-        unshared = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-        return checkpoints.save(self.step, unshared, state)
+        return checkpoints.save(self.step, tensors, state)
 
-    def restore(self, checkpoints: Checkpoints, model: Classifier) -> None:
+    def restore(self, checkpoints: Checkpoints) -> None:
         """Goes back to the newest checkpoint, where there is one."""
         kept = checkpoints.load_newest()
         if kept is None:
@@ -143,19 +143,54 @@ class TrainingState:
             setattr(self, name, state[name])
         self.history = [EpochRecord(**record) for record in state["history"]]
         self.seconds_before = state["seconds"]
-        trained = _trained(model)
+        self.loss_scale.restore(state["loss_scale"])
+        own, trained = self.working.own, self._trained
         self.best = {
-            name: value.to(trained[name].device) for name, value in _named(tensors, "best.").items()
+            name: own(trained[name], value).to(trained[name].device)
+            for name, value in _named(tensors, "best.").items()
         }
         with torch.no_grad():
-            for name, value in trained.items():
-                value.copy_(tensors[f"model.{name}"])
-        restore_optimizer(self.optimizer, _named(tensors, "optimizer."), state["optimizer"])
+            for name, weight in trained.items():
+                weight.copy_(own(weight, tensors[f"model.{name}"]))
+        weights = self._of_optimizer()
+        memory = {
+            name: own(weights[int(name.partition(".")[0])], value)
+            for name, value in _named(tensors, "optimizer.").items()
+        }
+        restore_optimizer(self.optimizer, memory, state["optimizer"])
         if self.averaging is not None:
-            self.averaging.restore(_named(tensors, "average."), state["average"])
+            numbered = list(trained.values())
+            averages = {
+                number: own(numbered[int(number)], value)
+                for number, value in _named(tensors, "average.").items()
+            }
+            self.averaging.restore(averages, state["average"])
         torch.set_rng_state(tensors["random"])
         if "random_gpu" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random_gpu"])
+        self.working.take_weights()
+
+    @property
+    def _trained(self) -> dict[str, nn.Parameter]:
+        return self.working.trained
+
+    def _of_optimizer(self) -> list[Tensor]:
+        """The weights as the optimiser numbers them."""
+        return [weight for group in self.optimizer.param_groups for weight in group["params"]]
+
+    def _kept(self) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """The name of each tensor in a checkpoint, the weight that it is for, and the tensor."""
+        trained, weights = self._trained, self._of_optimizer()
+        for name, weight in trained.items():
+            yield f"model.{name}", weight, weight
+        for name, value in self.best.items():
+            yield f"best.{name}", trained[name], value
+        for name, value in optimizer_tensors(self.optimizer).items():
+            yield f"optimizer.{name}", weights[int(name.partition(".")[0])], value
+        if self.averaging is not None:
+            numbered = list(trained.values())
+            for number, value in self.averaging.tensors().items():
+                yield f"average.{number}", numbered[int(number)], value
 
 
 @contextmanager
@@ -168,18 +203,6 @@ def _for_judging(optimizer: torch.optim.Optimizer) -> Iterator[None]:
     switch.eval()
     yield
     switch.train()
-
-
-def _trained(model: Classifier) -> dict[str, Tensor]:
-    return {
-        name: parameter.detach()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
-
-
-def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{prefix}{name}": value for name, value in tensors.items()}
 
 
 def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tunesmith.errors import TrainingError
+from tunesmith.training._loss_scale import LossScale
 from tunesmith.training._processes import Processes
 from tunesmith.training._settings import Rows
-from tunesmith.training._working_copy import WorkingCopy
+from tunesmith.training._working_copy import Working
 from tunesmith.training.criteria import Criterion
 
 __all__ = ["Stepper", "check_loss"]
@@ -36,7 +36,7 @@ class Stepper:
         on_less_memory: hears of that.
     """
 
-    working: WorkingCopy
+    working: Working
     optimizer: torch.optim.Optimizer
     criterion: Criterion
     rows: Rows
@@ -44,11 +44,7 @@ class Stepper:
     clip_norm: float
     max_tokens: int | None
     on_less_memory: Callable[[int], None]
-    _trained: list[Tensor] = field(init=False)
-
-    def __post_init__(self) -> None:
-        groups = self.optimizer.param_groups
-        self._trained = [parameter for group in groups for parameter in group["params"]]
+    loss_scale: LossScale = field(default_factory=lambda: LossScale(needed=False))
 
     def step(self, indices: NDArray[np.int64], rate: float, number: int) -> float:
         """One step on the rows at `indices`; returns their mean loss.
@@ -62,11 +58,13 @@ class Stepper:
         """
         loss = self._gradients(indices)
         check_loss(loss, f"at step {number}")
-        torch.nn.utils.clip_grad_norm_(self._trained, self.clip_norm)
+        self.loss_scale.undo(self.working.trained.values())
+        norm = self.working.clip_gradients(self.clip_norm)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("rate_scale", 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        if self.loss_scale.allows(norm):
+            self.optimizer.step()
+        self.working.drop_gradients()
         self.working.take_weights()
         return loss
 
@@ -80,25 +78,77 @@ class Stepper:
                 if not _is_out_of_memory(error):
                     raise
                 self._take_less(indices, error)
-            self.optimizer.zero_grad()
+            self.working.drop_gradients()
             torch.set_rng_state(random)
 
     def _once(self, indices: NDArray[np.int64]) -> float:
-        processes = self.processes
-        own = processes.share(indices) if self.criterion.divisible else indices
-        device = self._trained[0].device
+        processes, divisible = self.processes, self.criterion.divisible
+        parts = list(self._parts(processes.share(indices) if divisible else indices))
+        if self.working.sharded:
+            total = self._together(parts, indices)
+        else:
+            total = sum(self._pass(part, len(indices)) for part in parts)
+        if self.working.sharded or divisible:
+            self.working.sum_gradients(processes)
+        return processes.sum(total) if divisible else total
+
+    def _pass(self, part: NDArray[np.int64], num_rows: int, *, weight: float = 1.0) -> float:
+        """Adds the gradient of a part's share of the mean loss of `num_rows`; returns the share.
+
+        Args:
+            weight: of the gradient.
+        """
+        device = self.working.model.head.weight.device
+        batch = {name: x.to(device) for name, x in self.rows.tokens.batch(part).items()}
+        targets = torch.from_numpy(self.rows.targets[part]).to(device)
+        loss = self.criterion.losses(self.working.model, batch, targets).sum() / num_rows
+        share = float(loss.detach())
+        weight *= self.loss_scale.value
+        (loss if weight == 1.0 else loss * weight).backward()  # type: ignore[no-untyped-call]
+        self.working.hand_over_gradients()
+        return share
+
+    def _together(self, parts: Sequence[NDArray[np.int64]], indices: NDArray[np.int64]) -> float:
+        """The parts' passes where all processes make each pass together, and sum its gradients.
+
+        One with fewer parts makes passes that count for nothing; where the memory of one does not
+        suffice, all of them hear of it after the pass.
+
+        Raises:
+            MemoryError: one of them has too little.
+        """
+        # What is not shared out is summed all the same.
+        weight = 1.0 if self.criterion.divisible else 1.0 / self.processes.size
         total = 0.0
-        for part in self._parts(own):
-            batch = {name: x.to(device) for name, x in self.rows.tokens.batch(part).items()}
-            targets = torch.from_numpy(self.rows.targets[part]).to(device)
-            loss = self.criterion.losses(self.working.model, batch, targets).sum() / len(indices)
-            total += float(loss.detach())
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.working.hand_over_gradients()
-        if not self.criterion.divisible:
-            return total
-        processes.sum_gradients(self._trained)
-        return processes.sum(total)
+        for place in range(self.processes.largest(len(parts))):
+            failure = ""
+            self.working.start_pass()
+            try:
+                if place < len(parts):
+                    total += self._pass(parts[place], len(indices), weight=weight)
+                else:
+                    self._pass(self._shortest(indices), 1, weight=0.0)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                failure = str(error)  # the error itself would keep the pass's memory
+            if failure:
+                self._catch_up(indices)
+            if self.processes.any(bool(failure)):
+                raise MemoryError(failure or "in another process")
+        return total
+
+    def _catch_up(self, indices: NDArray[np.int64]) -> None:
+        try:
+            with self.working.catching_up():
+                self._pass(self._shortest(indices), 1, weight=0.0)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise _too_long(int(self.rows.tokens.lengths[indices].min())) from error
+
+    def _shortest(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        return indices[[int(self.rows.tokens.lengths[indices].argmin())]]
 
     def _parts(self, indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """The rows in parts of at most `max_tokens`, neighbours in length together."""
@@ -122,11 +172,7 @@ class Stepper:
         whole = len(indices) * int(lengths.max())
         limit = min(self.max_tokens or whole, whole) // 2
         if limit < int(lengths.max()) or not self.criterion.divisible:
-            raise TrainingError(
-                f"the memory does not suffice for a text of {int(lengths.max())} tokens",
-                mend="--set base.max_length=… (half of it), --set training.batch_size=… (half of "
-                "it), or --set training.gradient_checkpointing=true",
-            ) from error
+            raise _too_long(int(lengths.max())) from error
         self.max_tokens = limit
         self.on_less_memory(limit)
 
@@ -142,6 +188,14 @@ def check_loss(value: float, where: str) -> None:
             f"the loss is {value} {where}",
             mend="--set training.learning_rate=… (half of it), or --set training.precision=fp32",
         )
+
+
+def _too_long(num_tokens: int) -> TrainingError:
+    return TrainingError(
+        f"the memory does not suffice for a text of {num_tokens} tokens",
+        mend="--set base.max_length=… (half of it), --set training.batch_size=… (half of it), or "
+        "--set training.gradient_checkpointing=true",
+    )
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -15,7 +15,8 @@ def balanced_weights(
 ) -> NDArray[np.float32]:
     """Weights that make up for how often each label comes, float32 [labels].
 
-    With one label a row n / (labels · count), at most ten times as much for one label as for all
+    With one label a row n / (labels · count) (King & Zeng 2001, "Logistic Regression in Rare Events
+    Data"), at most ten times as much for one label as for all
     rows on average; a handful of rows would else lead each step that they come in. The mean over
     the rows is 1, so that the rate that suits is as without. With several labels a row it is what a
     label weighs where a row has it: the number of rows without it for one with it, within 1 and 10.
