@@ -207,9 +207,12 @@ class DataPlane:
                 wanted.
             Overloaded: the answer would not be, or was not, there in time.
         """
-        self._check(wanted)
+        self.check(wanted)
         inputs = self.read(items, place)
-        found = await self.score(inputs, abandoned=abandoned)
+        return self.answers(await self.score(inputs, abandoned=abandoned), top_k, wanted)
+
+    def answers(self, found: Scores, top_k: int | None, wanted: Wanted | None) -> Answers:
+        """Scores as answers; `check` says beforehand whether the model can give what is wanted."""
         return Answers(
             predictions=self._decode(found.scores, top_k, wanted),
             scores=found.scores,
@@ -320,7 +323,12 @@ class DataPlane:
         predictions = self.task.decode(Outputs(scores=scores), wanted)
         return [_with_likeliest(prediction, top_k) for prediction in predictions]
 
-    def _check(self, wanted: Wanted | None) -> None:
+    def check(self, wanted: Wanted | None) -> None:
+        """Whether the model can give what is wanted.
+
+        Raises:
+            Refused: it cannot.
+        """
         if not wanted:
             return
         try:
@@ -331,9 +339,7 @@ class DataPlane:
                 "invalid_request", first.what, where=first.where, mend=first.mend
             ) from error
 
-    def read(
-        self, items: Sequence[object], place: str, max_texts: int | None = None
-    ) -> list[Inputs]:
+    def read(self, items: Sequence[object], place: str) -> list[Inputs]:
         """Items as inputs of the task, within the limits; see `read_items`.
 
         Raises:
@@ -343,7 +349,7 @@ class DataPlane:
             items,
             self.task,
             place=place,
-            max_texts=self.limits.max_texts if max_texts is None else max_texts,
+            max_texts=self.limits.max_texts,
             max_characters=self.limits.max_characters,
             max_tokens=self.runtime.max_length,
         )
