@@ -6,12 +6,22 @@ from tunesmith.bundles._manifest import FORMAT_VERSION, Ancestor, BaseFacts, Man
 from tunesmith.bundles._registry import Registry
 from tunesmith.bundles._rows import read_rows, write_rows
 from tunesmith.bundles._runtimes import RuntimeFacts, Runtimes, TokenizerFacts
+from tunesmith.bundles._signature import (
+    SIGNATURE,
+    SIGNING_PASSWORD,
+    TrustedKeys,
+    make_signing_key,
+    sign,
+    signers,
+)
 from tunesmith.bundles._traffic import Canary, Status, Traffic
 
 __all__ = [
     "FORMAT_VERSION",
     "GOLDEN",
     "HELD_OUT",
+    "SIGNATURE",
+    "SIGNING_PASSWORD",
     "Ancestor",
     "BaseFacts",
     "Bundle",
@@ -24,11 +34,15 @@ __all__ = [
     "Status",
     "TokenizerFacts",
     "Traffic",
+    "TrustedKeys",
     "file_digest",
     "golden_inputs",
     "is_bundle",
+    "make_signing_key",
     "open_bundle",
     "read_rows",
+    "sign",
+    "signers",
     "write_bundle",
     "write_rows",
 ]

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from tunesmith import storage
 from tunesmith.bundles._bundle import Bundle, open_bundle
+from tunesmith.bundles._signature import SIGNATURE, signers
 from tunesmith.bundles._traffic import Canary, Status, Traffic
 from tunesmith.errors import BundleError, InputError
 
@@ -73,7 +74,7 @@ class Registry:
         """Copies a bundle into the registry, whole or not at all, and verifies the copy.
 
         Returns:
-            Its version; one that is here already is left as it is.
+            Its version; one that is here already is left as it is, but for newer signatures.
 
         Raises:
             InputError: the name is not one.
@@ -82,12 +83,19 @@ class Registry:
         """
         final = self._of(name) / "versions" / bundle.version
         with self._changing(name):
-            if not final.is_dir():
+            if final.is_dir():
+                self._add_signatures(final, bundle)
+            else:
                 with storage.new_folder(final) as temporary:
                     shutil.copytree(bundle.path, temporary, dirs_exist_ok=True)
                     if open_bundle(temporary).manifest.digest != bundle.manifest.digest:
                         raise BundleError("was changed while it was copied", where=str(bundle.path))
         return bundle.version
+
+    def _add_signatures(self, final: Path, bundle: Bundle) -> None:
+        """A version that is here may have been signed since; the bundle itself is the same."""
+        if signers(bundle.path) and open_bundle(final).manifest.digest == bundle.manifest.digest:
+            storage.write_bytes(final / SIGNATURE, (bundle.path / SIGNATURE).read_bytes())
 
     def traffic(self, name: str) -> Traffic | None:
         """What is wanted of a model; None where nothing was ever deployed.

@@ -90,6 +90,14 @@ def serve(
             rich_help_panel=_LOG,
         ),
     ] = False,
+    trusted_keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Serve only what a key of this file or folder signed (tunesmith sign).",
+            rich_help_panel=_ACCESS,
+        ),
+    ] = None,
     runtime: RuntimeName = None,
     allow_unverified: AllowUnverified = False,
     cache: Annotated[
@@ -143,6 +151,7 @@ def serve(
         runtime_name=runtime,
         allow_unverified=allow_unverified,
         cache_entries=cache,
+        trusted_keys=trusted_keys,
         max_wait_s=max_wait,
         otlp=otlp,
         as_json=as_json,
@@ -159,6 +168,7 @@ def serve_source(
     runtime_name: str | None = None,
     allow_unverified: bool = False,
     cache_entries: int = 0,
+    trusted_keys: Path | None = None,
     max_wait_s: float = 2.0,
     otlp: str | None = None,
     as_json: bool = False,
@@ -190,6 +200,7 @@ def serve_source(
         runtime_name=runtime_name,
         allow_unverified=allow_unverified,
         cache_entries=cache_entries,
+        trusted_keys=trusted_keys,
         otlp=otlp,
         on_ready=ready,
     )

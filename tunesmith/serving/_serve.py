@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from tunesmith.bundles import Bundle, Registry, open_bundle
+from tunesmith.bundles import Bundle, Registry, TrustedKeys, open_bundle
 from tunesmith.runtimes import Runtime, load
 from tunesmith.serving._cache import ResultCache
 from tunesmith.serving._options import Security
@@ -67,6 +67,7 @@ def serve(
     runtime_name: str | None = None,
     allow_unverified: bool = False,
     cache_entries: int = 0,
+    trusted_keys: Path | None = None,
     otlp: str | None = None,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
@@ -80,13 +81,15 @@ def serve(
         limits: the caps on requests.
         runtime_name, allow_unverified: see `runtimes.load`.
         cache_entries: how many texts' answers are kept at most; 0: none.
+        trusted_keys: public keys, a file or a folder, of which one must have signed whatever is
+            served; None: it need not be signed.
         otlp: the base URL of the collector that traces are sent to, by OTLP over HTTP; None: where
             the variable OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere.
         on_ready: called once connections are accepted.
 
     Raises:
-        ConfigError: the keys or the certificate cannot be used, options contradict one another, or
-            the collector's address is none.
+        ConfigError: the keys, the trusted keys or the certificate cannot be used, options
+            contradict one another, or the collector's address is none.
         MissingDependencyError: traces are wanted, and the extra "otel" is not installed.
         OutputError: an address cannot or may not be listened on.
         BundleError: the bundle is missing, incomplete, or was changed.
@@ -97,6 +100,7 @@ def serve(
     """
     security.check(host, port)
     access, tls = security.access(), security.opened_tls()
+    trusted = None if trusted_keys is None else TrustedKeys.read(trusted_keys)
 
     def loaded(bundle: Bundle) -> Runtime:
         return load(bundle, runtime_name, allow_unverified=allow_unverified)
@@ -110,7 +114,7 @@ def serve(
             log_texts=security.log_texts,
         )
         cache = ResultCache(cache_entries) if cache_entries else None
-        task, version, app = _app(source, guards, loaded, cache, tracer)
+        task, version, app = _app(source, guards, loaded, cache, trusted, tracer)
         admin_urls: list[str] = []
         untraced = why_not_traced(otlp)
         warnings = () if untraced is None else (untraced,)
@@ -140,13 +144,19 @@ def _app(
     guards: Guards,
     load: Callable[[Bundle], Runtime],
     cache: ResultCache | None,
+    trusted: TrustedKeys | None,
     tracer: Tracer | None,
 ) -> tuple[Task, str | None, FastAPI]:
     """What is served does, its version where there is but one, and the app."""
     if isinstance(source, Registry):
-        app = create_registry_app(source, guards=guards, load=load, cache=cache, tracer=tracer)
+        app = create_registry_app(
+            source, guards=guards, load=load, cache=cache, trusted=trusted, tracer=tracer
+        )
         return app.state.catalogue.task, None, app
-    bundle = source if isinstance(source, Bundle) else open_bundle(source)
+    # A `Bundle` too: what it was opened with is not known here.
+    folder = source.path if isinstance(source, Bundle) else source
+    opened = isinstance(source, Bundle) and trusted is None
+    bundle = source if opened else open_bundle(folder, trusted=trusted)
     runtime = load(bundle)
     app = create_app(
         runtime,
