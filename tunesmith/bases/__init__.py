@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from tunesmith.bases._classifier import Classifier, Precision, load_classifier, new_classifier
     from tunesmith.bases._cores import available_cores
     from tunesmith.bases._freezing import PartialMethod, train_only
-    from tunesmith.bases._inference import TokenSource, extract_features, score
+    from tunesmith.bases._inference import (
+        TokenSource,
+        extract_features,
+        score,
+        score_features,
+    )
     from tunesmith.bases._layers import layers_of
     from tunesmith.bases._machine import (
         choose_device,
@@ -76,6 +81,7 @@ __all__ = [
     "new_classifier",
     "save_adapter",
     "score",
+    "score_features",
     "set_threads",
     "sorted_batches",
     "tokenize",
@@ -104,6 +110,7 @@ _HEAVY = {
     "set_threads": "_machine",
     "extract_features": "_inference",
     "score": "_inference",
+    "score_features": "_inference",
     "layers_of": "_layers",
     "TokenPlaces": "_places",
     "find_places": "_places",
