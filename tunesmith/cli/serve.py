@@ -73,6 +73,10 @@ def serve(
         int | None,
         typer.Option(min=0, max=65535, help="A second listener, for metrics and admin."),
     ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Speak gRPC too (Open Inference Protocol v2)."),
+    ] = None,
     admin_host: Annotated[str, typer.Option(help="Its address.")] = "127.0.0.1",
     log_format: Annotated[
         Literal["text", "json", "off"],
@@ -138,6 +142,7 @@ def serve(
         hosts=tuple(allowed_host or ()),
         admin_host=admin_host,
         admin_port=admin_port,
+        grpc_port=grpc_port,
         log_format=log_format,
         log_file=log_file,
         log_texts=log_texts,
@@ -225,6 +230,7 @@ def _facts(served: Serving, curl: str) -> dict[str, object]:
         "version": served.version,
         "key": served.key,
         "admin_url": served.admin_url,
+        "grpc": served.grpc,
         "curl": curl,
     }
 
@@ -239,6 +245,8 @@ def _print_served(served: Serving, curl: str) -> None:
     out.print(Text(f"docs  {served.url}/docs"))
     if served.admin_url is not None:
         out.print(Text(f"admin {served.admin_url}/metrics"))
+    if served.grpc is not None:
+        out.print(Text(f"grpc  {served.grpc}"))
     if served.key is not None:
         out.print(Text(f"key   {served.key}   (until this server stops)"), soft_wrap=True)
     elif not served.has_keys:

@@ -19,6 +19,8 @@ from tunesmith.serving.access_log import logging_to
 from tunesmith.serving.app import Guards, create_admin_app, create_app, create_registry_app
 from tunesmith.serving.catalogue import bundle_details
 from tunesmith.serving.limits import Limits
+from tunesmith.serving.rpc import RpcAddress, RpcListener
+from tunesmith.serving.security import Tls
 from tunesmith.serving.server import Listener, run
 from tunesmith.serving.tracing import traced, why_not_traced
 from tunesmith.tasks import Task
@@ -44,6 +46,7 @@ class Serving:
         has_keys: whether a key is needed.
         key: the key that was made for this start; None where a file has keys, or none is needed.
         admin_url: the admin listener's base URL, if there is one.
+        grpc: where gRPC is spoken, HOST:PORT, if it is.
         warnings: what its user should know, in sentences.
     """
 
@@ -54,6 +57,7 @@ class Serving:
     has_keys: bool
     key: str | None = None
     admin_url: str | None = None
+    grpc: str | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -116,6 +120,7 @@ def serve(
         cache = ResultCache(cache_entries) if cache_entries else None
         task, version, app = _app(source, guards, loaded, cache, trusted, tracer)
         admin_urls: list[str] = []
+        grpc_addresses: list[str] = []
         untraced = why_not_traced(otlp)
         warnings = () if untraced is None else (untraced,)
 
@@ -131,12 +136,24 @@ def serve(
                         has_keys=access is not None,
                         key=None if access is None else access.start_key,
                         admin_url=admin_urls[0] if admin_urls else None,
+                        grpc=grpc_addresses[0] if grpc_addresses else None,
                         warnings=(*warnings, *(() if tls is None else tls.warnings)),
                     )
                 )
 
         admin = _admin(app, security, guards, admin_urls.append)
-        run(app, host=host, port=port, on_ready=ready, limits=limits, tls=tls, admin=admin)
+        rpc = _rpc(app, security, host, guards, tls)
+        run(
+            app,
+            host=host,
+            port=port,
+            on_ready=ready,
+            limits=limits,
+            tls=tls,
+            admin=admin,
+            rpc=rpc,
+            on_rpc=grpc_addresses.append,
+        )
 
 
 def _app(
@@ -177,6 +194,23 @@ def _admin(
     own = replace(guards, allowed_hosts=security.hosts_of(security.admin_host))
     admin_app = create_admin_app(app, guards=own)
     return Listener(admin_app, security.admin_host, security.admin_port, on_ready)
+
+
+def _rpc(
+    app: FastAPI, security: Security, host: str, guards: Guards, tls: Tls | None
+) -> RpcListener | None:
+    if security.grpc_port is None:
+        return None
+    if tls is not None:
+        tls.pem()  # what is wrong with it for gRPC is said before anything starts
+    return RpcListener(
+        RpcAddress(host, security.grpc_port),
+        app.state.catalogue,
+        access=guards.access,
+        limits=guards.limits,
+        metrics=app.state.metrics,
+        tls=tls,
+    )
 
 
 def curl_line(url: str, task: Task, example: str, authorization: str | None = None) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "refusal",
     "responses",
     "state_of",
+    "status_of",
 ]
 
 _STATUSES: Mapping[Code, int] = {
@@ -85,6 +86,11 @@ class Problem(BaseModel):
     """The one shape of every error."""
 
     error: ProblemDetail
+
+
+def status_of(code: Code) -> int:
+    """The HTTP status of a fault; other protocols are counted and logged by it too."""
+    return _STATUSES[code]
 
 
 def state_of(scope: Scope) -> dict[str, Any]:
