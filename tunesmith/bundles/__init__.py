@@ -3,7 +3,8 @@
 from tunesmith.bundles._bundle import HELD_OUT, Bundle, is_bundle, open_bundle, write_bundle
 from tunesmith.bundles._golden import GOLDEN, Golden, golden_inputs
 from tunesmith.bundles._manifest import FORMAT_VERSION, Ancestor, BaseFacts, Manifest, file_digest
-from tunesmith.bundles._registry import Registry
+from tunesmith.bundles._mirror import MirroredRegistry
+from tunesmith.bundles._registry import Registry, is_url
 from tunesmith.bundles._rows import read_rows, write_rows
 from tunesmith.bundles._runtimes import RuntimeFacts, Runtimes, TokenizerFacts
 from tunesmith.bundles._signature import (
@@ -28,6 +29,7 @@ __all__ = [
     "Canary",
     "Golden",
     "Manifest",
+    "MirroredRegistry",
     "Registry",
     "RuntimeFacts",
     "Runtimes",
@@ -38,6 +40,7 @@ __all__ = [
     "file_digest",
     "golden_inputs",
     "is_bundle",
+    "is_url",
     "make_signing_key",
     "open_bundle",
     "read_rows",

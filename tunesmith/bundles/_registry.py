@@ -27,10 +27,11 @@ from tunesmith.bundles._signature import SIGNATURE, signers
 from tunesmith.bundles._traffic import Canary, Status, Traffic
 from tunesmith.errors import BundleError, InputError
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "is_name", "is_url"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[0-9a-f]{12}")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one letter is a drive; a `Path` drops a slash
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -39,7 +40,17 @@ class Registry:
     """Models by name; each with immutable versions, and who of them answers."""
 
     def __init__(self, folder: Path | str) -> None:
-        """Reads nothing yet; the folder need not exist before something is put into it."""
+        """Reads nothing yet; the folder need not exist before something is put into it.
+
+        Raises:
+            InputError: it is a URL.
+        """
+        if is_url(str(folder)):
+            raise InputError(
+                "a registry is changed in a folder, and followed in a bucket",
+                where=f"--registry {folder}",
+                mend="deploy into a folder, then copy it: versions first, traffic.json last",
+            )
         self.folder = Path(folder)
 
     def __str__(self) -> str:
@@ -247,6 +258,16 @@ class Registry:
                 mend="letters, digits, '.', '_' and '-', at most 64, a letter or digit first",
             )
         return self.folder / name
+
+
+def is_name(text: str) -> bool:
+    """Whether a model may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_url(text: str) -> bool:
+    """Whether it is an address with a scheme, rather than a folder."""
+    return _URL.match(text) is not None
 
 
 def _is_version(path: Path) -> bool:

@@ -23,8 +23,15 @@ def serve(
         typer.Argument(metavar="BUNDLE", help="A bundle, or the run folder that holds one."),
     ] = None,
     registry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Serve the models of tunesmith deploy instead; or of a bucket, s3://….",
+        ),
+    ] = None,
+    registry_cache: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Serve the models of tunesmith deploy instead."),
+        typer.Option(metavar="FOLDER", help="Where copies out of a bucket lie."),
     ] = None,
     host: Host = "127.0.0.1",
     port: Port = 8080,
@@ -126,7 +133,6 @@ def serve(
 
     Example: tunesmith serve runs/tickets/bundle --port 8080
     """
-    from tunesmith.bundles import Registry
     from tunesmith.errors import InputError
     from tunesmith.serving import Security
 
@@ -147,7 +153,7 @@ def serve(
         log_file=log_file,
         log_texts=log_texts,
     )
-    source = bundle or Registry(registry or "")
+    source = bundle or _registry(registry or "", registry_cache, trusted_keys)
     serve_source(
         source,
         host,
@@ -161,6 +167,18 @@ def serve(
         otlp=otlp,
         as_json=as_json,
     )
+
+
+def _registry(place: str, cache: Path | None, trusted_keys: Path | None) -> Registry:
+    from tunesmith.bundles import MirroredRegistry, Registry, TrustedKeys, is_url
+    from tunesmith.errors import InputError
+
+    if is_url(place):
+        trusted = None if trusted_keys is None else TrustedKeys.read(trusted_keys)
+        return MirroredRegistry(place, cache, trusted=trusted)
+    if cache is not None:
+        raise InputError("a folder is followed where it is", where="--registry-cache")
+    return Registry(place)
 
 
 def serve_source(

@@ -162,11 +162,12 @@ def _fault(option: str, path: Path) -> Sequence[Fault]:
 
 
 def _read_pem(files: TlsFiles) -> Pem:
+    authorities = files.client_authorities
     try:
         return Pem(
             files.certificate.read_bytes(),
             (files.key or files.certificate).read_bytes(),
-            files.client_authorities and files.client_authorities.read_bytes(),
+            None if authorities is None else authorities.read_bytes(),
         )
     except OSError as error:
         raise ConfigError(
