@@ -170,10 +170,11 @@ def _app(
             source, guards=guards, load=load, cache=cache, trusted=trusted, tracer=tracer
         )
         return app.state.catalogue.task, None, app
-    # A `Bundle` too: what it was opened with is not known here.
-    folder = source.path if isinstance(source, Bundle) else source
-    opened = isinstance(source, Bundle) and trusted is None
-    bundle = source if opened else open_bundle(folder, trusted=trusted)
+    if isinstance(source, Bundle) and trusted is None:
+        bundle = source
+    else:  # a `Bundle` too: what it was opened with is not known here
+        folder = source.path if isinstance(source, Bundle) else source
+        bundle = open_bundle(folder, trusted=trusted)
     runtime = load(bundle)
     app = create_app(
         runtime,
