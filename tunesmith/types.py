@@ -207,10 +207,13 @@ class Outputs:
     Attributes:
         scores: float32 [n, labels], unnormalised (logits); None for tasks that answer in text.
         texts: n generated texts; None for tasks that score labels.
+        states: float32 [n, hidden], the pooled states that the scores are made of; None where the
+            runtime does not tell them.
     """
 
     scores: NDArray[np.float32] | None = None
     texts: Sequence[str] | None = None
+    states: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,13 @@ def optimized(
             pair_bundle,
             output=tmp_path_factory.mktemp("optimized") / "pairs",
             data=pairs_csv,
-            tolerances=Tolerances(max_drop=100, min_agreement=0.5, max_difference=1),
+            tolerances=Tolerances(
+                max_drop=100,
+                min_agreement=0.5,
+                max_difference=1,
+                min_cosine=0,
+                max_similarity_difference=1,
+            ),
             keep=NAMES,
             rounds=1,
         ).bundle

@@ -62,6 +62,7 @@ class HashRuntime:
     max_length: int = 16
     name: str = "hash-fp32"
     version: str = "0123456789ab"
+    embedding_size: int | None = 3
     batches: list[list[Inputs]] = field(default_factory=list)
     gate: threading.Event | None = None
     fault: Exception | None = None
@@ -104,7 +105,18 @@ class HashRuntime:
                 for column in range(scores.shape[1]):
                     hashed = zlib.crc32(f"{column}/{token}".encode())
                     scores[row, column] += hashed / 2**31 - 1.0
-        return Outputs(scores=scores)
+        return Outputs(scores=scores, states=self.states(inputs))
+
+    def states(self, inputs: Sequence[Inputs]) -> np.ndarray | None:
+        """The same of other hashes; a vector of -2 to 2 a token."""
+        if self.embedding_size is None:
+            return None
+        states = np.zeros((len(inputs), self.embedding_size), dtype=np.float32)
+        for row, one in enumerate(inputs):
+            for token in self.tokens(one)[: self.max_length]:
+                for column in range(self.embedding_size):
+                    states[row, column] += zlib.crc32(f"s{column}/{token}".encode()) / 2**30 - 2.0
+        return states
 
     def count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
         return [len(self.tokens(one)) for one in inputs]

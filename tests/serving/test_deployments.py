@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.bundles import Bundle, Registry, open_bundle
+from tunesmith.bundles import (
+    Bundle,
+    Registry,
+    TrustedKeys,
+    make_signing_key,
+    open_bundle,
+    sign,
+)
 from tunesmith.bundles._golden import GOLDEN
 from tunesmith.errors import BundleError
 from tunesmith.runtimes import Runtime
@@ -65,13 +72,14 @@ def versions(tmp_path: Path, tiny_bundle: Bundle) -> Versions:
 
 @asynccontextmanager
 async def following(
-    versions: Versions, metrics: ServingMetrics | None = None
+    versions: Versions, metrics: ServingMetrics | None = None, trusted: TrustedKeys | None = None
 ) -> AsyncIterator[Deployments]:
     deployments = Deployments(
         versions.registry,
         limits=Limits(),
         metrics=metrics or ServingMetrics(),
         load=versions.load,
+        trusted=trusted,
         looks_every_s=0.01,
     )
     async with deployments.running():
@@ -124,6 +132,30 @@ def test_swaps_and_roll_backs_under_load_fail_no_request(versions: Versions) -> 
 
     asyncio.run(session())
     assert set(answered) == {first, second}
+
+
+def test_a_version_that_no_trusted_key_signed_never_takes_traffic(
+    versions: Versions, tmp_path: Path
+) -> None:
+    pytest.importorskip("cryptography")
+    public, _ = make_signing_key(tmp_path / "release.pem")
+    signed, unsigned = versions.add("signed"), versions.add("unsigned")
+    good = open_bundle(versions.registry.bundle_path("tickets", signed))
+    sign(good.path, good.manifest, tmp_path / "release.pem")
+    versions.registry.deploy("tickets", signed)
+
+    async def session() -> None:
+        async with following(versions, trusted=TrustedKeys.read(public)) as deployments:
+            wanted = versions.registry.deploy("tickets", unsigned)
+            assert "is not signed" in await tried(versions, wanted.change)
+            assert deployments.find().version == signed
+            later = open_bundle(versions.registry.bundle_path("tickets", unsigned))
+            sign(later.path, later.manifest, tmp_path / "release.pem")
+            wanted = versions.registry.deploy("tickets", unsigned)
+            assert await tried(versions, wanted.change) == ""
+            assert deployments.find().version == unsigned
+
+    asyncio.run(session())
 
 
 def test_a_version_that_fails_any_step_never_takes_traffic(versions: Versions) -> None:

@@ -15,7 +15,7 @@ from tunesmith.explanation import Explainer
 from tunesmith.serving import Limits
 from tunesmith.types import Dataset, Outputs
 
-from .hash_runtime import LABELS, MANY_LABELS, ONE_LABEL, PAIRS, HashRuntime
+from .hash_runtime import ASSURED, LABELS, MANY_LABELS, ONE_LABEL, PAIRS, HashRuntime
 
 Serve = Callable[..., TestClient]
 
@@ -205,3 +205,52 @@ def test_scores_that_are_no_numbers_are_a_fault(serve: Serve) -> None:
             return Outputs(scores=found.scores * float("nan"))
 
     assert serve(Broken()).post("/v1/explain", json={"texts": ["a"]}).status_code == 500
+
+
+@pytest.mark.parametrize("task", [ONE_LABEL, MANY_LABELS, PAIRS])
+def test_predictions_bring_their_explanations(serve: Serve, task: object) -> None:
+    client = serve(HashRuntime(task=task, max_length=5))  # type: ignore[arg-type]
+    texts: list[object] = ["where is it", "a b c d e f g", "one"]
+    if task is PAIRS:
+        texts = [[text, "because of it"] for text in texts]
+    plain = client.post("/v1/predict", json={"texts": texts, "top_k": 2}).json()
+    asked = {"texts": texts, "top_k": 2, "explain": True}
+    both = client.post("/v1/predict", json=asked).json()
+    assert [one.pop("explanation") for one in both["predictions"]] == explained(client, *texts)
+    assert both == plain
+    assert both["warnings"]
+
+
+def test_predictions_are_explained_by_pieces_and_with_other_options(serve: Serve) -> None:
+    client = serve(HashRuntime(task=ASSURED), Limits(explained_words=2))
+    body = {"texts": ["a b c"], "explain": True, "precision": 0.9, "coverage": 0.8, "scope": True}
+    answer = client.post("/v1/predict", json=body).json()
+    assert answer["warnings"] == ["texts[0]: of so many words, 2 at a time are taken together"]
+    (one,) = answer["predictions"]
+    assert [word["text"] for word in one["explanation"]["words"]] == ["a b", "c"]
+    assert {"abstained", "label_set", "in_scope"} <= set(one)
+
+
+def test_predictions_are_explained_within_the_limits(serve: Serve) -> None:
+    runtime = HashRuntime()
+    client = serve(runtime, Limits(explained_texts=2))
+    refused = client.post("/v1/predict", json={"texts": ["a", "b", "c"], "explain": True})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (413, "too_many_texts")
+    assert refused.json()["error"]["message"] == (
+        "texts: 3 texts are too many to explain in one request; send at most 2 at once"
+    )
+    assert runtime.batches == []
+    wrong = client.post("/v1/predict", json={"texts": ["a"], "explain": "yes"})
+    assert wrong.json()["error"]["message"].startswith("explain: must be true or false")
+    client.post("/v1/predict", json={"texts": ["a b c d e"], "explain": True})
+    metrics = client.get("/metrics").text
+    assert 'tunesmith_tokens_total{model="Tickets",version="0123456789ab"} 25.0' in metrics
+
+
+def test_explained_predictions_that_are_too_late_are_refused(serve: Serve) -> None:
+    runtime = HashRuntime()
+    client = serve(runtime, Limits(timeout_s=0.05))
+    runtime.gate = threading.Event()
+    response = client.post("/v1/predict", json={"texts": ["a b"], "explain": True})
+    runtime.gate.set()
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "timed_out")

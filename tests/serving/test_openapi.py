@@ -20,6 +20,10 @@ APPS = {
     "pairs": make_app(HashRuntime(task=PAIRS)),
 }
 SCHEMAS = {name: schemathesis.openapi.from_dict(app.openapi()) for name, app in APPS.items()}
+PREDICTING = (
+    *("/v1/predict", "/v1/explain", "/v1/embeddings"),
+    *("/predict", "/v2/models/{name}/infer"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,13 @@ def made(name: str, path: str, method: str, mode: GenerationMode) -> st.SearchSt
 predictions = st.one_of(
     made(name, path, "POST", mode).map(lambda case, name=name: (name, case))
     for name in SCHEMAS
-    for path in ("/v1/predict", "/v1/explain", "/predict", "/v2/models/{name}/infer")
+    for path in (
+        "/v1/predict",
+        "/v1/explain",
+        "/v1/embeddings",
+        "/predict",
+        "/v2/models/{name}/infer",
+    )
     for mode in GenerationMode
 )
 operations = st.one_of(

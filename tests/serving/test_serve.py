@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from tunesmith.errors import InputError, OutputError
+from tunesmith.bundles import Bundle, make_signing_key, open_bundle, sign
+from tunesmith.errors import BundleError, ConfigError, InputError, OutputError
 from tunesmith.serving import Security, Serving, _serve, curl_line, serve
 from tunesmith.serving.security import TlsFiles
 
@@ -53,7 +55,9 @@ def test_serves_what_the_manifest_says(monkeypatch: pytest.MonkeyPatch, tmp_path
         on_ready(f"http://{host}:{port}")  # type: ignore[operator]
 
     monkeypatch.setenv("TUNESMITH_KEYS", str(tmp_path / "none.json"))
-    monkeypatch.setattr(_serve, "open_bundle", lambda folder: SimpleNamespace(manifest=manifest))
+    monkeypatch.setattr(
+        _serve, "open_bundle", lambda folder, **_: SimpleNamespace(manifest=manifest)
+    )
     monkeypatch.setattr(_serve, "load", lambda *_, **__: runtime)
     monkeypatch.setattr(_serve, "run", run)
     serve("bundle", port=0, on_ready=ready.append)
@@ -102,3 +106,29 @@ def test_says_what_cannot_be_before_the_bundle_is_opened(
     with pytest.raises(InputError, match=message) as caught:
         serve("/no/such/bundle", host=host, port=0, security=security)
     assert caught.value.exit_code == 2
+
+
+def test_nothing_is_loaded_that_no_trusted_key_signed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_bundle: Bundle
+) -> None:
+    pytest.importorskip("cryptography")
+    copy = shutil.copytree(tiny_bundle.path, tmp_path / "bundle")
+    public, _ = make_signing_key(tmp_path / "release.pem")
+    make_signing_key(tmp_path / "other.pem")
+    loaded: list[Bundle] = []
+    monkeypatch.setenv("TUNESMITH_KEYS", str(tmp_path / "none.json"))
+    monkeypatch.setattr(_serve, "load", lambda bundle, *_, **__: loaded.append(bundle) or 1 / 0)
+    sources = (copy, open_bundle(copy))  # opened by others: still looked at
+    for source in sources:
+        with pytest.raises(BundleError, match="is not signed"):
+            serve(source, port=0, trusted_keys=public)
+    sign(copy, sources[1].manifest, tmp_path / "other.pem")
+    with pytest.raises(BundleError, match="by none of the trusted keys"):
+        serve(copy, port=0, trusted_keys=public)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        serve(copy, port=0, trusted_keys=tmp_path / "none.pem")
+    assert loaded == []
+    sign(copy, sources[1].manifest, tmp_path / "release.pem")
+    with pytest.raises(ZeroDivisionError):
+        serve(copy, port=0, trusted_keys=public)
+    assert [bundle.path for bundle in loaded] == [copy]

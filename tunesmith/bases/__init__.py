@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     )
     from tunesmith.bases._cores import available_cores
     from tunesmith.bases._freezing import PartialMethod, train_only
-    from tunesmith.bases._inference import TokenSource, extract_features, score
+    from tunesmith.bases._inference import (
+        TokenSource,
+        extract_features,
+        score,
+        score_features,
+    )
     from tunesmith.bases._layers import layers_of, lists_of_layers
     from tunesmith.bases._machine import (
         choose_device,
@@ -87,6 +92,7 @@ __all__ = [
     "packed",
     "save_adapter",
     "score",
+    "score_features",
     "set_threads",
     "sorted_batches",
     "tokenize",
@@ -116,6 +122,7 @@ _HEAVY = {
     "set_threads": "_machine",
     "extract_features": "_inference",
     "score": "_inference",
+    "score_features": "_inference",
     "layers_of": "_layers",
     "lists_of_layers": "_layers",
     "PackedTokens": "_packing",

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from tunesmith import storage
 from tunesmith.bundles._golden import GOLDEN, Golden
 from tunesmith.bundles._manifest import MANIFEST, Manifest, file_digest
 from tunesmith.bundles._rows import read_rows
+from tunesmith.bundles._signature import SIGNATURE, TrustedKeys
 from tunesmith.errors import BundleError
 from tunesmith.tasks import Task, from_dict
 from tunesmith.types import Dataset
@@ -44,6 +47,19 @@ class Bundle:
     def head_path(self) -> Path:
         """The linear head: `weight` float32 [labels, hidden] and `bias` float32 [labels]."""
         return self.model_path / "head.safetensors"
+
+    @property
+    def hidden_size(self) -> int:
+        """How many values the pooled states have, which the head reads.
+
+        Raises:
+            BundleError: the head cannot be read.
+        """
+        try:
+            with safe_open(self.head_path, "numpy") as head:
+                return int(head.get_slice("weight").get_shape()[1])
+        except (OSError, SafetensorError, IndexError) as error:
+            raise BundleError(f"cannot be read: {error}", where=str(self.head_path)) from error
 
     @property
     def adapter_path(self) -> Path | None:
@@ -132,15 +148,19 @@ def write_bundle(
     return open_bundle(final, verify=False)
 
 
-def open_bundle(folder: Path | str, *, verify: bool = True) -> Bundle:
+def open_bundle(
+    folder: Path | str, *, verify: bool = True, trusted: TrustedKeys | None = None
+) -> Bundle:
     """Opens a bundle, or a run folder that holds one.
 
     Args:
         folder: the bundle.
         verify: whether to read every file and compare its digest with the manifest's.
+        trusted: keys of which one must have signed it; None: it need not be signed.
 
     Raises:
-        BundleError: it is no bundle; or a file is missing, foreign or changed, each named.
+        BundleError: it is no bundle; a file is missing, foreign or changed, each named; or none of
+            the keys signed it.
     """
     path = Path(folder)
     if not path.is_dir():
@@ -150,6 +170,8 @@ def open_bundle(folder: Path | str, *, verify: bool = True) -> Bundle:
         path = path / "bundle"
     manifest = Manifest.read(path / MANIFEST)
     bundle = Bundle(path, manifest)
+    if trusted is not None:
+        trusted.check(path, manifest)
     if verify:
         _verify(bundle)
     return bundle
@@ -162,7 +184,8 @@ def _verify(bundle: Bundle) -> None:
         for file in bundle.path.rglob("*")
         if file.is_symlink() or not file.is_dir()
     }
-    found.pop(MANIFEST, None)
+    for name in (MANIFEST, SIGNATURE):  # not listed in it, and read by their own rules
+        found.pop(name, None)
     faults = [f"{name}: is missing" for name in listed if name not in found]
     faults += [f"{name}: does not belong to the bundle" for name in found if name not in listed]
     faults += [

@@ -23,13 +23,15 @@ from pydantic import BaseModel, ValidationError
 
 from tunesmith import storage
 from tunesmith.bundles._bundle import Bundle, open_bundle
+from tunesmith.bundles._signature import SIGNATURE, signers
 from tunesmith.bundles._traffic import Canary, Status, Traffic
 from tunesmith.errors import BundleError, InputError
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "is_name", "is_url"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"[0-9a-f]{12}")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one letter is a drive; a `Path` drops a slash
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -38,7 +40,17 @@ class Registry:
     """Models by name; each with immutable versions, and who of them answers."""
 
     def __init__(self, folder: Path | str) -> None:
-        """Reads nothing yet; the folder need not exist before something is put into it."""
+        """Reads nothing yet; the folder need not exist before something is put into it.
+
+        Raises:
+            InputError: it is a URL.
+        """
+        if is_url(str(folder)):
+            raise InputError(
+                "a registry is changed in a folder, and followed in a bucket",
+                where=f"--registry {folder}",
+                mend="deploy into a folder, then copy it: versions first, traffic.json last",
+            )
         self.folder = Path(folder)
 
     def __str__(self) -> str:
@@ -73,7 +85,7 @@ class Registry:
         """Copies a bundle into the registry, whole or not at all, and verifies the copy.
 
         Returns:
-            Its version; one that is here already is left as it is.
+            Its version; one that is here already is left as it is, but for newer signatures.
 
         Raises:
             InputError: the name is not one.
@@ -82,12 +94,19 @@ class Registry:
         """
         final = self._of(name) / "versions" / bundle.version
         with self._changing(name):
-            if not final.is_dir():
+            if final.is_dir():
+                self._add_signatures(final, bundle)
+            else:
                 with storage.new_folder(final) as temporary:
                     shutil.copytree(bundle.path, temporary, dirs_exist_ok=True)
                     if open_bundle(temporary).manifest.digest != bundle.manifest.digest:
                         raise BundleError("was changed while it was copied", where=str(bundle.path))
         return bundle.version
+
+    def _add_signatures(self, final: Path, bundle: Bundle) -> None:
+        """A version that is here may have been signed since; the bundle itself is the same."""
+        if signers(bundle.path) and open_bundle(final).manifest.digest == bundle.manifest.digest:
+            storage.write_bytes(final / SIGNATURE, (bundle.path / SIGNATURE).read_bytes())
 
     def traffic(self, name: str) -> Traffic | None:
         """What is wanted of a model; None where nothing was ever deployed.
@@ -239,6 +258,16 @@ class Registry:
                 mend="letters, digits, '.', '_' and '-', at most 64, a letter or digit first",
             )
         return self.folder / name
+
+
+def is_name(text: str) -> bool:
+    """Whether a model may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_url(text: str) -> bool:
+    """Whether it is an address with a scheme, rather than a folder."""
+    return _URL.match(text) is not None
 
 
 def _is_version(path: Path) -> bool:

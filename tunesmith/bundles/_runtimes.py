@@ -47,6 +47,12 @@ class RuntimeFacts(BaseModel):
     speed: dict[str, Any]
     size_bytes: int | None = None
 
+    @property
+    def embeds(self) -> bool:
+        """Whether its embeddings passed the gate; runtimes from before there were any have none."""
+        found = self.parity.get("embeddings")
+        return found is not None and not found["refused_for"]
+
 
 class Runtimes(BaseModel):
     """What `tunesmith optimize` found.

@@ -34,6 +34,7 @@ from tunesmith.cli.optimize import optimize  # noqa: E402
 from tunesmith.cli.predict import predict  # noqa: E402
 from tunesmith.cli.review import review  # noqa: E402
 from tunesmith.cli.serve import serve  # noqa: E402
+from tunesmith.cli.sign import sign, signing_key  # noqa: E402
 from tunesmith.cli.train import train  # noqa: E402
 from tunesmith.cli.tune import tune  # noqa: E402
 
@@ -51,7 +52,7 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(check, review, train, tune, evaluate, compare, explain, optimize, predict, serve),
-    *(deploy, promote, roll_back, deployments, info, doctor, demo),
+    *(deploy, promote, roll_back, deployments, sign, signing_key, info, doctor, demo),
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,23 +19,31 @@ def info(
     card: Annotated[
         bool, typer.Option("--card", help="Print the model card, as Markdown for a hub.")
     ] = False,
+    trusted_keys: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Fail unless a key of this file or folder signed it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a bundle is: task, base, data, figures. Every file in it is verified.
 
     Example: tunesmith info runs/tickets/bundle
     """
-    from tunesmith.bundles import open_bundle
+    from tunesmith.bundles import TrustedKeys, open_bundle, signers
     from tunesmith.cli._output import percent, print_facts, print_json
     from tunesmith.types import Estimate
 
-    opened = open_bundle(bundle)
+    trusted = None if trusted_keys is None else TrustedKeys.read(trusted_keys)
+    opened = open_bundle(bundle, trusted=trusted)
     manifest = opened.manifest
     if card:
         _print_card(opened, as_json=as_json)
         return
     if as_json:
-        print_json({"bundle": str(opened.path), **manifest.model_dump(mode="json")})
+        by = list(signers(opened.path))
+        print_json(
+            {"bundle": str(opened.path), "signed_by": by, **manifest.model_dump(mode="json")}
+        )
         return
     leading = next(iter(opened.task.default_metrics))
     share = percent(Estimate(**manifest.metrics[leading]))
@@ -56,8 +66,15 @@ def info(
                 f"{share} on {manifest.metrics['num_examples']:,} test rows",
             ),
             ("files", f"{len(manifest.files)}, all as they were written"),
+            *_signers(signers(opened.path), trusted is not None),
         ]
     )
+
+
+def _signers(keys: Sequence[str], verified: bool) -> list[tuple[str, str]]:
+    """Who says to have signed it; that is checked where there are trusted keys."""
+    note = "one of them trusted" if verified else "not checked: --trusted-keys FILE"
+    return [("signed by", f"{', '.join(keys)} ({note})")] if keys else []
 
 
 def _print_card(bundle: Bundle, *, as_json: bool) -> None:

@@ -78,6 +78,9 @@ def optimize(
     for name, parity in result.parity.items():
         if not parity.verified:
             out.print(Text(f"{name} is refused: {'; '.join(parity.refused_for)}"), soft_wrap=True)
+        elif parity.embeddings is not None and parity.embeddings.refused_for:
+            why = "; ".join(parity.embeddings.refused_for)
+            out.print(Text(f"{name} answers, but gives no embeddings: {why}"), soft_wrap=True)
     for name, reason in result.reasons.items():
         out.print(Text(f"{name} was not tried: {reason}"), soft_wrap=True)
     out.print(Text(_sentence(result)), soft_wrap=True)

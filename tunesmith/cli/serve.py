@@ -23,8 +23,15 @@ def serve(
         typer.Argument(metavar="BUNDLE", help="A bundle, or the run folder that holds one."),
     ] = None,
     registry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Serve the models of tunesmith deploy instead; or of a bucket, s3://….",
+        ),
+    ] = None,
+    registry_cache: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Serve the models of tunesmith deploy instead."),
+        typer.Option(metavar="FOLDER", help="Where copies out of a bucket lie."),
     ] = None,
     host: Host = "127.0.0.1",
     port: Port = 8080,
@@ -73,6 +80,10 @@ def serve(
         int | None,
         typer.Option(min=0, max=65535, help="A second listener, for metrics and admin."),
     ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Speak gRPC too (Open Inference Protocol v2)."),
+    ] = None,
     admin_host: Annotated[str, typer.Option(help="Its address.")] = "127.0.0.1",
     log_format: Annotated[
         Literal["text", "json", "off"],
@@ -90,6 +101,14 @@ def serve(
             rich_help_panel=_LOG,
         ),
     ] = False,
+    trusted_keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Serve only what a key of this file or folder signed (tunesmith sign).",
+            rich_help_panel=_ACCESS,
+        ),
+    ] = None,
     runtime: RuntimeName = None,
     allow_unverified: AllowUnverified = False,
     cache: Annotated[
@@ -114,7 +133,6 @@ def serve(
 
     Example: tunesmith serve runs/tickets/bundle --port 8080
     """
-    from tunesmith.bundles import Registry
     from tunesmith.errors import InputError
     from tunesmith.serving import Security
 
@@ -130,11 +148,12 @@ def serve(
         hosts=tuple(allowed_host or ()),
         admin_host=admin_host,
         admin_port=admin_port,
+        grpc_port=grpc_port,
         log_format=log_format,
         log_file=log_file,
         log_texts=log_texts,
     )
-    source = bundle or Registry(registry or "")
+    source = bundle or _registry(registry or "", registry_cache, trusted_keys)
     serve_source(
         source,
         host,
@@ -143,10 +162,23 @@ def serve(
         runtime_name=runtime,
         allow_unverified=allow_unverified,
         cache_entries=cache,
+        trusted_keys=trusted_keys,
         max_wait_s=max_wait,
         otlp=otlp,
         as_json=as_json,
     )
+
+
+def _registry(place: str, cache: Path | None, trusted_keys: Path | None) -> Registry:
+    from tunesmith.bundles import MirroredRegistry, Registry, TrustedKeys, is_url
+    from tunesmith.errors import InputError
+
+    if is_url(place):
+        trusted = None if trusted_keys is None else TrustedKeys.read(trusted_keys)
+        return MirroredRegistry(place, cache, trusted=trusted)
+    if cache is not None:
+        raise InputError("a folder is followed where it is", where="--registry-cache")
+    return Registry(place)
 
 
 def serve_source(
@@ -159,6 +191,7 @@ def serve_source(
     runtime_name: str | None = None,
     allow_unverified: bool = False,
     cache_entries: int = 0,
+    trusted_keys: Path | None = None,
     max_wait_s: float = 2.0,
     otlp: str | None = None,
     as_json: bool = False,
@@ -190,6 +223,7 @@ def serve_source(
         runtime_name=runtime_name,
         allow_unverified=allow_unverified,
         cache_entries=cache_entries,
+        trusted_keys=trusted_keys,
         otlp=otlp,
         on_ready=ready,
     )
@@ -214,6 +248,7 @@ def _facts(served: Serving, curl: str) -> dict[str, object]:
         "version": served.version,
         "key": served.key,
         "admin_url": served.admin_url,
+        "grpc": served.grpc,
         "curl": curl,
     }
 
@@ -228,6 +263,8 @@ def _print_served(served: Serving, curl: str) -> None:
     out.print(Text(f"docs  {served.url}/docs"))
     if served.admin_url is not None:
         out.print(Text(f"admin {served.admin_url}/metrics"))
+    if served.grpc is not None:
+        out.print(Text(f"grpc  {served.grpc}"))
     if served.key is not None:
         out.print(Text(f"key   {served.key}   (until this server stops)"), soft_wrap=True)
     elif not served.has_keys:

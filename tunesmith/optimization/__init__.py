@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tunesmith.optimization._embeddings import EmbeddingParity, judge_embeddings
 from tunesmith.optimization._parity import Parity, Tolerances, judge_parity
 from tunesmith.optimization._quantize import (
     quantize_blocks,
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from tunesmith.optimization._export import export_onnx
 
 __all__ = [
+    "EmbeddingParity",
     "Parity",
     "Speed",
     "Tolerances",
     "choose",
     "export_onnx",
+    "judge_embeddings",
     "judge_parity",
     "measure_speed",
     "quantize_blocks",

@@ -1,4 +1,4 @@
-"""A classifier as an ONNX graph: tokens in, scores out; pooling and head are in the graph."""
+"""A classifier as an ONNX graph: tokens in, scores and pooled states out."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _WAYS = ((23, "sdpa"), (18, "eager"))
 _SHAPES = ((1, 1), (1, 7), (3, 5), (5, 2))
 _TOLERANCE = 1e-3
 _LARGEST_FILE = 2**31 - 2**20
+_OUTPUTS = ("scores", "states")
 
 
 def export_onnx(model: Classifier, file: Path, *, token_types: bool) -> None:
@@ -61,19 +62,22 @@ def _program(model: Classifier, opset: int, token_types: bool) -> Any:
     batch, length = torch.export.Dim("batch"), torch.export.Dim("length")
     with _quiet():
         return torch.onnx.export(
-            _Scores(model),
+            _Outputs(model),
             tuple(example.values()),
             dynamo=True,
             dynamic_shapes=tuple({0: batch, 1: length} for _ in example),
             input_names=list(example),
-            output_names=["scores"],
+            output_names=list(_OUTPUTS),
             opset_version=opset,
             verbose=False,
         )
 
 
-class _Scores(nn.Module):
-    """The classifier with its batch as arguments, as an exporter wants them."""
+class _Outputs(nn.Module):
+    """The classifier with its batch as arguments, as an exporter wants them.
+
+    The pooled states are what the head reads, so that to give them too costs nothing.
+    """
 
     def __init__(self, model: Classifier) -> None:
         super().__init__()
@@ -81,12 +85,12 @@ class _Scores(nn.Module):
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         batch: TokenBatch = {"input_ids": input_ids, "attention_mask": attention_mask}
         if token_type_ids is not None:
             batch["token_type_ids"] = token_type_ids
-        scores: Tensor = self.model(batch)
-        return scores
+        states = self.model.features(batch)
+        return self.model.head(states), states
 
 
 def _example(shape: tuple[int, int], token_types: bool) -> dict[str, Tensor]:
@@ -144,7 +148,7 @@ def _compare(model: Classifier, file: Path, token_types: bool) -> None:
     """Runs the graph on shapes other than that of the export, padded ones among them.
 
     Raises:
-        ValueError: it gives other scores than the model.
+        ValueError: it gives other scores or states than the model.
     """
     import onnxruntime as ort
 
@@ -156,14 +160,16 @@ def _compare(model: Classifier, file: Path, token_types: bool) -> None:
     for shape in _SHAPES:
         example = _example(shape, token_types)
         given = {name: value.numpy() for name, value in example.items() if name in names}
-        found = session.run(["scores"], given)[0]
+        found = session.run(list(_OUTPUTS), given)
         with torch.inference_mode():
-            wanted = model(example).numpy()
-        gap = float(np.abs(found - wanted).max() / max(1.0, np.abs(wanted).max()))
-        if not gap <= _TOLERANCE:
-            raise ValueError(
-                f"it gives other scores then, by {gap:.2g} for {shape[0]} × {shape[1]} tokens"
-            )
+            wanted = _Outputs(model)(**example)
+        for name, own, tensor in zip(_OUTPUTS, found, wanted, strict=True):
+            value = tensor.numpy()
+            gap = float(np.abs(own - value).max() / max(1.0, np.abs(value).max()))
+            if not gap <= _TOLERANCE:
+                raise ValueError(
+                    f"it gives other {name} then, by {gap:.2g} for {shape[0]} × {shape[1]} tokens"
+                )
 
 
 def _first_line(error: BaseException) -> str:

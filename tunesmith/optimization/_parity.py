@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tunesmith.errors import ConfigError
+from tunesmith.optimization._embeddings import EmbeddingParity, judge_embeddings
 from tunesmith.tasks import Task
 from tunesmith.types import Estimate, LabelPrediction, Outputs, Prediction
 
@@ -26,6 +27,9 @@ class Tolerances:
         max_mean_difference: of the probability that differs most on a row, over rows.
         max_drop: of the leading metric, in points of a hundred.
         max_batch_difference: of a probability, between a text alone and among others.
+        min_cosine: of an embedding to the reference's, and between a text's alone and among others.
+            A runtime out of tolerance still answers; it gives no embeddings.
+        max_similarity_difference: of the cosine similarity of two rows' embeddings.
     """
 
     min_agreement: float = 0.99
@@ -33,6 +37,8 @@ class Tolerances:
     max_mean_difference: float = 0.02
     max_drop: float = 0.3
     max_batch_difference: float = 0.02
+    min_cosine: float = 0.98
+    max_similarity_difference: float = 0.05
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -54,6 +60,7 @@ class Parity:
         agreement, largest_difference, mean_difference, batch_difference: see `Tolerances`.
         metric: the leading one; None where the rows have no labels.
         change: the metric's value less the reference's, paired row by row, as a share.
+        embeddings: how its vectors compare; None where it gives none.
         refused_for: what is out of tolerance, each with its figure; empty where the gate is passed.
     """
 
@@ -65,6 +72,7 @@ class Parity:
     metric: str | None
     change: Estimate | None
     refused_for: tuple[str, ...]
+    embeddings: EmbeddingParity | None = None
 
     @property
     def verified(self) -> bool:
@@ -76,6 +84,7 @@ class Parity:
             **{field.name: getattr(self, field.name) for field in fields(self)},
             "change": None if self.change is None else self.change.as_dict(),
             "refused_for": list(self.refused_for),
+            "embeddings": None if self.embeddings is None else self.embeddings.as_dict(),
         }
 
 
@@ -112,7 +121,22 @@ def judge_parity(
         metric=metric,
         change=change,
         refused_for=_refusals(figures, change, tolerances),
+        embeddings=_embeddings(reference, outputs, alone, tolerances),
         **figures,
+    )
+
+
+def _embeddings(
+    reference: Outputs, outputs: Outputs, alone: Outputs, tolerances: Tolerances
+) -> EmbeddingParity | None:
+    if reference.states is None or outputs.states is None or alone.states is None:
+        return None
+    return judge_embeddings(
+        reference.states,
+        outputs.states,
+        alone.states,
+        least_cosine=tolerances.min_cosine,
+        max_difference=tolerances.max_similarity_difference,
     )
 
 

@@ -90,16 +90,20 @@ def _mixed(runtime: Runtime, inputs: Sequence[Inputs], listener: Listener) -> Ou
     """The outputs for rows that are given together as they come, of all lengths."""
     parts = []
     for start in range(0, len(inputs), _BATCH_TEXTS):
-        part = runtime.outputs(inputs[start : start + _BATCH_TEXTS]).scores
-        assert part is not None
-        parts.append(part)
-        listener.advance(len(part))
-    return Outputs(scores=np.concatenate(parts))
+        some = inputs[start : start + _BATCH_TEXTS]
+        parts.append(runtime.outputs(some))
+        listener.advance(len(some))
+    return _together(parts)
 
 
 def _alone(runtime: Runtime, inputs: Sequence[Inputs]) -> Outputs:
-    parts = [runtime.outputs([one]).scores for one in inputs]
-    return Outputs(scores=np.concatenate([part for part in parts if part is not None]))
+    return _together([runtime.outputs([one]) for one in inputs])
+
+
+def _together(parts: Sequence[Outputs]) -> Outputs:
+    scores = [part.scores for part in parts if part.scores is not None]
+    states = [part.states for part in parts if part.states is not None]
+    return Outputs(scores=np.concatenate(scores), states=np.concatenate(states) if states else None)
 
 
 def _parity(

@@ -16,12 +16,14 @@ from tunesmith.bases import (
 from tunesmith.bundles import Bundle, RuntimeFacts, TokenizerFacts
 from tunesmith.errors import BundleError
 from tunesmith.runtimes._tokenizing import TokenizingRuntime
+from tunesmith.types import Outputs
 
 __all__ = ["Graph", "GraphRuntime"]
 
-Graph: TypeAlias = Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]]
+Graph: TypeAlias = Callable[[Mapping[str, NDArray[np.int64]]], Mapping[str, NDArray[np.float32]]]
 """Runs the graph on "input_ids", "attention_mask" and, where the base reads them, "token_type_ids",
-each int64 [b, length], and gives the scores, float32 [b, labels]."""
+each int64 [b, length], and gives "scores", float32 [b, labels], and "states", float32 [b, hidden]:
+but for graphs from before there were embeddings."""
 
 
 class GraphRuntime(TokenizingRuntime):
@@ -49,29 +51,34 @@ class GraphRuntime(TokenizingRuntime):
         """
         self._one_at_a_time = facts.one_at_a_time
         self._graph = graph
-        self._size = bundle.task.head.size
+        self._sizes = {"scores": bundle.task.head.size, "states": bundle.hidden_size}
         plain = PlainTokenizer.load(bundle.model_path, **tokenizer.model_dump())
-        super().__init__(bundle, name, plain, self._scores)
+        size = bundle.hidden_size if facts.embeds else None
+        super().__init__(bundle, name, plain, self._run_graph, embedding_size=size)
 
-    def _scores(self, tokens: TokenizedDataset) -> NDArray[np.float32]:
-        scores = np.empty((len(tokens), self._size), dtype=np.float32)
+    def _run_graph(self, tokens: TokenizedDataset) -> Outputs:
+        found: dict[str, NDArray[np.float32]] = {}
         for indices in self._batches(tokens):
-            scores[indices] = self._of_batch(tokens.arrays(indices))
-        return scores
+            for name, values in self._of_batch(tokens.arrays(indices)).items():
+                if name not in found:
+                    found[name] = np.empty((len(tokens), self._sizes[name]), dtype=np.float32)
+                found[name][indices] = values
+        return Outputs(scores=found.get("scores"), states=found.get("states"))
 
     def _batches(self, tokens: TokenizedDataset) -> Iterator[NDArray[np.int64]]:
         if self._one_at_a_time:
             return iter(np.arange(len(tokens)).reshape(-1, 1))
         return sorted_batches(tokens.lengths)
 
-    def _of_batch(self, arrays: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+    def _of_batch(self, arrays: dict[str, NDArray[np.int64]]) -> Mapping[str, NDArray[np.float32]]:
         if "attention_mask" not in arrays:
             arrays["attention_mask"] = np.ones_like(arrays["input_ids"])
-        scores = self._graph(arrays)
-        expected = (len(arrays["input_ids"]), self._size)
-        if scores.shape != expected:
-            raise BundleError(
-                f"the graph of {self.name} gives scores of shape {scores.shape}, not {expected}",
-                mend="run `tunesmith optimize` again",
-            )
-        return scores
+        found = self._graph(arrays)
+        for name, values in found.items():
+            expected = (len(arrays["input_ids"]), self._sizes.get(name))
+            if values.shape != expected:
+                raise BundleError(
+                    f"the graph of {self.name} gives {name} of {values.shape}, not {expected}",
+                    mend="run `tunesmith optimize` again",
+                )
+        return found

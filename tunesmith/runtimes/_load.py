@@ -135,7 +135,9 @@ def open_runtime(
     if facts.kind == "torch":
         from tunesmith.runtimes.torch_runtime import TorchRuntime
 
-        return TorchRuntime(bundle, "bf16" if facts.precision == "bf16" else "fp32", device=device)
+        precision: Literal["fp32", "bf16"] = "bf16" if facts.precision == "bf16" else "fp32"
+        embeds = facts.embeds or name == REFERENCE
+        return TorchRuntime(bundle, precision, device=device, embeds=embeds)
     if file is None or tokenizer is None:
         raise BundleError(f"the runtime {name!r} is not whole", where=str(bundle.path))
     from tunesmith.runtimes._graph_runtime import GraphRuntime

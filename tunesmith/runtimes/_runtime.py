@@ -47,6 +47,13 @@ class Runtime(Protocol):
         """The most tokens read of one example; the rest is cut."""
 
     @property
+    def embedding_size(self) -> int | None:
+        """How long the states are that `Outputs` has, where these may be given as embeddings.
+
+        None: there are none, or they did not pass the parity gate.
+        """
+
+    @property
     def version(self) -> str:
         """The first 12 hexadecimal digits of the bundle's digest."""
 

@@ -6,9 +6,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tunesmith.bases import TokenizedDataset, gathered, tokenize
 from tunesmith.bundles import Bundle
 from tunesmith.errors import DataError
@@ -19,28 +16,32 @@ __all__ = ["TokenizingRuntime"]
 
 
 class TokenizingRuntime:
-    """The `Runtime` contract, but for the model: a function from token ids to scores."""
+    """The `Runtime` contract, but for the model: a function from token ids to outputs."""
 
     def __init__(
         self,
         bundle: Bundle,
         name: str,
         tokenizer: Any,
-        score: Callable[[TokenizedDataset], NDArray[np.float32]],
+        run: Callable[[TokenizedDataset], Outputs],
+        *,
+        embedding_size: int | None,
     ) -> None:
         """Keeps what it is given.
 
         Args:
             name: what the runtime is called, such as "onnx-int8".
             tokenizer: as `tokenize` takes it.
-            score: the scores of n tokenised inputs, float32 [n, labels]; called one at a time.
+            run: the outputs of n tokenised inputs; called one at a time.
+            embedding_size: see `Runtime`.
         """
         self._task = bundle.task
         self._version = bundle.version
         self._max_length = bundle.manifest.base.max_length
         self._name = name
         self._tokenizer = tokenizer
-        self._score = score
+        self._run = run
+        self._embedding_size = embedding_size
         # The tokenizer keeps its truncation as state; the model uses every core by itself.
         self._reading, self._running = threading.Lock(), threading.Lock()
 
@@ -55,6 +56,10 @@ class TokenizingRuntime:
     @property
     def max_length(self) -> int:
         return self._max_length
+
+    @property
+    def embedding_size(self) -> int | None:
+        return self._embedding_size
 
     @property
     def version(self) -> str:
@@ -82,4 +87,4 @@ class TokenizingRuntime:
 
     def _outputs(self, tokens: TokenizedDataset) -> Outputs:
         with self._running:
-            return Outputs(scores=self._score(tokens))
+            return self._run(tokens)

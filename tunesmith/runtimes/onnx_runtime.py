@@ -38,15 +38,14 @@ def load_graph(file: Path) -> Graph:
             mend="run `tunesmith optimize` again with the ONNX Runtime that serves",
         ) from error
     names = [one.name for one in session.get_inputs()]
+    wanted = [one.name for one in session.get_outputs()]
     shrinking = ort.RunOptions()
     shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
-    def run(arrays: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+    def run(arrays: Mapping[str, NDArray[np.int64]]) -> Mapping[str, NDArray[np.float32]]:
         options = shrinking if arrays["input_ids"].size > _MANY_TOKENS else None
-        scores: NDArray[np.float32] = session.run(
-            ["scores"], {name: arrays[name] for name in names}, options
-        )[0]
-        return scores
+        found = session.run(wanted, {name: arrays[name] for name in names}, options)
+        return dict(zip(wanted, found, strict=True))
 
     return run
 

@@ -49,11 +49,12 @@ def load_graph(file: Path) -> Graph:
             mend="run `tunesmith optimize` again with the OpenVINO that serves",
         ) from error
     names = [one.any_name for one in compiled.inputs]
+    wanted = [one.any_name for one in compiled.outputs]
     request = compiled.create_infer_request()
 
-    def run(arrays: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+    def run(arrays: Mapping[str, NDArray[np.int64]]) -> Mapping[str, NDArray[np.float32]]:
         found = request.infer({name: arrays[name] for name in names}, share_inputs=True)
         # The request's own memory is written to by the next call.
-        return np.array(found["scores"], dtype=np.float32)
+        return {name: np.array(found[name], dtype=np.float32) for name in wanted}
 
     return run

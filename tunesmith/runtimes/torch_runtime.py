@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 import torch
 
 from tunesmith.bases import (
     Precision,
+    TokenizedDataset,
     available_cores,
     choose_device,
     load_classifier,
     load_tokenizer,
-    score,
+    score_features,
     set_threads,
 )
 from tunesmith.bundles import Bundle
 from tunesmith.runtimes._tokenizing import TokenizingRuntime
+from tunesmith.types import Outputs
 
 __all__ = ["TorchRuntime"]
 
@@ -31,12 +32,14 @@ class TorchRuntime(TokenizingRuntime):
         precision: Precision = "fp32",
         *,
         device: Literal["cpu", "gpu"] | None = None,
+        embeds: bool = True,
     ) -> None:
         """Loads the model and its tokenizer.
 
         Args:
             precision: of the base's layers; pooling and head work in float32.
             device: None: the GPU where there is one.
+            embeds: whether its pooled states may be given as embeddings.
 
         Raises:
             BundleError: the model does not fit the manifest.
@@ -51,4 +54,10 @@ class TorchRuntime(TokenizingRuntime):
         ).at(precision)
         model.to(torch.device("cpu") if device == "cpu" else choose_device())
         tokenizer = load_tokenizer(bundle.model_path)
-        super().__init__(bundle, f"torch-{precision}", tokenizer, partial(score, model))
+
+        def run(tokens: TokenizedDataset) -> Outputs:
+            scores, states = score_features(model, tokens)
+            return Outputs(scores=scores, states=states)
+
+        name, size = f"torch-{precision}", model.head.in_features
+        super().__init__(bundle, name, tokenizer, run, embedding_size=size if embeds else None)

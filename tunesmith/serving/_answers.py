@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.types import Prediction
 
-__all__ = ["Answers", "Scores"]
+__all__ = ["Answers", "Embeddings", "Scores"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +43,19 @@ class Answers(Scores):
     """
 
     predictions: list[Prediction]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings:
+    """The vectors of one request's texts, in their order.
+
+    Attributes:
+        vectors: float32 [n, hidden], each of length 1.
+        num_tokens: tokens that the model read.
+        queue_s, inference_s: as of `Scores`.
+    """
+
+    vectors: NDArray[np.float32]
+    num_tokens: int
+    queue_s: float
+    inference_s: float

@@ -9,6 +9,7 @@ from pathlib import Path
 from tunesmith.errors import ConfigError, Fault
 from tunesmith.serving.access_log import LogFormat
 from tunesmith.serving.app import LOOPBACK_HOSTS
+from tunesmith.serving.rpc import require_grpc
 from tunesmith.serving.security import (
     Access,
     KeyFile,
@@ -36,6 +37,7 @@ class Security:
         hosts: further names that the Host header may hold.
         admin_host: where the admin listener listens.
         admin_port: its port, 0 for any free one; None: there is none.
+        grpc_port: of gRPC on the main listener's host, 0 for any free one; None: there is none.
         log_format: how requests are logged.
         log_file: where to; None: standard error.
         log_texts: whether the log holds the bodies of requests, unmasked.
@@ -49,6 +51,7 @@ class Security:
     hosts: tuple[str, ...] = ()
     admin_host: str = "127.0.0.1"
     admin_port: int | None = None
+    grpc_port: int | None = None
     log_format: LogFormat = "off"
     log_file: Path | None = None
     log_texts: bool = False
@@ -63,6 +66,9 @@ class Security:
         addresses = [("--host", host, port)]
         if self.admin_port is not None:
             addresses.append(("--admin-host", self.admin_host, self.admin_port))
+        if self.grpc_port is not None:
+            require_grpc()
+            addresses.append(("--grpc-port", host, self.grpc_port))
         faults = [
             Fault(
                 "beyond loopback a server wants a key from everyone",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from tunesmith.bundles import Bundle, Registry, open_bundle
+from tunesmith.bundles import Bundle, Registry, TrustedKeys, open_bundle
 from tunesmith.runtimes import Runtime, load
 from tunesmith.serving._cache import ResultCache
 from tunesmith.serving._options import Security
@@ -19,6 +19,8 @@ from tunesmith.serving.access_log import logging_to
 from tunesmith.serving.app import Guards, create_admin_app, create_app, create_registry_app
 from tunesmith.serving.catalogue import bundle_details
 from tunesmith.serving.limits import Limits
+from tunesmith.serving.rpc import RpcAddress, RpcListener
+from tunesmith.serving.security import Tls
 from tunesmith.serving.server import Listener, run
 from tunesmith.serving.tracing import traced, why_not_traced
 from tunesmith.tasks import Task
@@ -44,6 +46,7 @@ class Serving:
         has_keys: whether a key is needed.
         key: the key that was made for this start; None where a file has keys, or none is needed.
         admin_url: the admin listener's base URL, if there is one.
+        grpc: where gRPC is spoken, HOST:PORT, if it is.
         warnings: what its user should know, in sentences.
     """
 
@@ -54,6 +57,7 @@ class Serving:
     has_keys: bool
     key: str | None = None
     admin_url: str | None = None
+    grpc: str | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -67,6 +71,7 @@ def serve(
     runtime_name: str | None = None,
     allow_unverified: bool = False,
     cache_entries: int = 0,
+    trusted_keys: Path | None = None,
     otlp: str | None = None,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
@@ -80,13 +85,15 @@ def serve(
         limits: the caps on requests.
         runtime_name, allow_unverified: see `runtimes.load`.
         cache_entries: how many texts' answers are kept at most; 0: none.
+        trusted_keys: public keys, a file or a folder, of which one must have signed whatever is
+            served; None: it need not be signed.
         otlp: the base URL of the collector that traces are sent to, by OTLP over HTTP; None: where
             the variable OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere.
         on_ready: called once connections are accepted.
 
     Raises:
-        ConfigError: the keys or the certificate cannot be used, options contradict one another, or
-            the collector's address is none.
+        ConfigError: the keys, the trusted keys or the certificate cannot be used, options
+            contradict one another, or the collector's address is none.
         MissingDependencyError: traces are wanted, and the extra "otel" is not installed.
         OutputError: an address cannot or may not be listened on.
         BundleError: the bundle is missing, incomplete, or was changed.
@@ -97,6 +104,7 @@ def serve(
     """
     security.check(host, port)
     access, tls = security.access(), security.opened_tls()
+    trusted = None if trusted_keys is None else TrustedKeys.read(trusted_keys)
 
     def loaded(bundle: Bundle) -> Runtime:
         return load(bundle, runtime_name, allow_unverified=allow_unverified)
@@ -110,8 +118,9 @@ def serve(
             log_texts=security.log_texts,
         )
         cache = ResultCache(cache_entries) if cache_entries else None
-        task, version, app = _app(source, guards, loaded, cache, tracer)
+        task, version, app = _app(source, guards, loaded, cache, trusted, tracer)
         admin_urls: list[str] = []
+        grpc_addresses: list[str] = []
         untraced = why_not_traced(otlp)
         warnings = () if untraced is None else (untraced,)
 
@@ -127,12 +136,24 @@ def serve(
                         has_keys=access is not None,
                         key=None if access is None else access.start_key,
                         admin_url=admin_urls[0] if admin_urls else None,
+                        grpc=grpc_addresses[0] if grpc_addresses else None,
                         warnings=(*warnings, *(() if tls is None else tls.warnings)),
                     )
                 )
 
         admin = _admin(app, security, guards, admin_urls.append)
-        run(app, host=host, port=port, on_ready=ready, limits=limits, tls=tls, admin=admin)
+        rpc = _rpc(app, security, host, guards, tls)
+        run(
+            app,
+            host=host,
+            port=port,
+            on_ready=ready,
+            limits=limits,
+            tls=tls,
+            admin=admin,
+            rpc=rpc,
+            on_rpc=grpc_addresses.append,
+        )
 
 
 def _app(
@@ -140,13 +161,20 @@ def _app(
     guards: Guards,
     load: Callable[[Bundle], Runtime],
     cache: ResultCache | None,
+    trusted: TrustedKeys | None,
     tracer: Tracer | None,
 ) -> tuple[Task, str | None, FastAPI]:
     """What is served does, its version where there is but one, and the app."""
     if isinstance(source, Registry):
-        app = create_registry_app(source, guards=guards, load=load, cache=cache, tracer=tracer)
+        app = create_registry_app(
+            source, guards=guards, load=load, cache=cache, trusted=trusted, tracer=tracer
+        )
         return app.state.catalogue.task, None, app
-    bundle = source if isinstance(source, Bundle) else open_bundle(source)
+    if isinstance(source, Bundle) and trusted is None:
+        bundle = source
+    else:  # a `Bundle` too: what it was opened with is not known here
+        folder = source.path if isinstance(source, Bundle) else source
+        bundle = open_bundle(folder, trusted=trusted)
     runtime = load(bundle)
     app = create_app(
         runtime,
@@ -167,6 +195,23 @@ def _admin(
     own = replace(guards, allowed_hosts=security.hosts_of(security.admin_host))
     admin_app = create_admin_app(app, guards=own)
     return Listener(admin_app, security.admin_host, security.admin_port, on_ready)
+
+
+def _rpc(
+    app: FastAPI, security: Security, host: str, guards: Guards, tls: Tls | None
+) -> RpcListener | None:
+    if security.grpc_port is None:
+        return None
+    if tls is not None:
+        tls.pem()  # what is wrong with it for gRPC is said before anything starts
+    return RpcListener(
+        RpcAddress(host, security.grpc_port),
+        app.state.catalogue,
+        access=guards.access,
+        limits=guards.limits,
+        metrics=app.state.metrics,
+        tls=tls,
+    )
 
 
 def curl_line(url: str, task: Task, example: str, authorization: str | None = None) -> str:

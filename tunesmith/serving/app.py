@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 
-from tunesmith.bundles import Bundle, Registry
+from tunesmith.bundles import Bundle, Registry, TrustedKeys
 from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
 from tunesmith.serving import live, operations, page
@@ -120,6 +120,7 @@ def create_registry_app(
     guards: Guards,
     load: Callable[[Bundle], Runtime] = load_runtime,
     cache: ResultCache | None = None,
+    trusted: TrustedKeys | None = None,
     tracer: Tracer | None = None,
 ) -> FastAPI:
     """An ASGI app that answers for all models of a registry, and follows its changes.
@@ -128,11 +129,17 @@ def create_registry_app(
         registry: what is wanted.
         guards: who may use it, and how much at once.
         load: makes a bundle's runtime.
+        trusted: keys of which one must have signed each version; None: none need be signed.
         cache, tracer: as of `create_app`.
     """
     metrics = ServingMetrics()
     deployments = Deployments(
-        registry, limits=guards.limits, metrics=metrics, load=load, cache=cache
+        registry,
+        limits=guards.limits,
+        metrics=metrics,
+        load=load,
+        cache=cache,
+        trusted=trusted,
     )
     app = _bare_app(deployments, "Tunesmith", version=importlib.metadata.version("tunesmith"))
     return _with_routes(app, deployments, metrics, guards, tracer)

@@ -28,12 +28,13 @@ _MEASURING_S = 0.4
 
 @dataclass(eq=False, slots=True)
 class Work:
-    """One request's texts, until each has its scores.
+    """One request's texts, until each has its outputs.
 
     Attributes:
         tokens: what to answer, as the runtime reads it.
         lengths: tokens of each text that the model reads.
-        scores: float32 [n, labels], once `done` is set.
+        done: the scores, float32 [n, labels]; or, with `states`, the pooled states [n, hidden].
+        states: whether these are wanted in the scores' place.
         submitted: when it came, by `time.perf_counter`.
         queue_s: seconds until the first of its texts went into the model.
         inference_s: seconds of the model, its texts' shares of the batches that they were in.
@@ -43,6 +44,7 @@ class Work:
     tokens: Tokens
     lengths: Sequence[int]
     done: asyncio.Future[NDArray[np.float32]]
+    states: bool = False
     submitted: float = field(default_factory=perf_counter)
     rows: list[Any] = field(default_factory=list)
     num_left: int = 0
@@ -143,14 +145,18 @@ class Batcher:
             )
         run(1, self._runtime.max_length)
 
-    def submit(self, tokens: Tokens) -> Work:
+    def submit(self, tokens: Tokens, *, states: bool = False) -> Work:
         """Puts a request's texts in the queue; call it on the event loop.
+
+        Args:
+            states: whether the pooled states are wanted rather than the scores. The model gives
+                both at once, so such texts share batches with the others.
 
         Returns:
             The work, whose `done` is awaited.
         """
         lengths = tokens.lengths.tolist()
-        work = Work(tokens, lengths, asyncio.get_running_loop().create_future())
+        work = Work(tokens, lengths, asyncio.get_running_loop().create_future(), states)
         work.rows = [None] * len(lengths)
         work.num_left = work.num_waiting = len(lengths)
         with self._changed:
@@ -269,8 +275,9 @@ def _deliver(texts: Sequence[tuple[Work, int]], answer: Outputs | Exception) -> 
                 finished.append((work, answer))
             work.num_left, work.abandoned = 0, True
             continue
-        assert answer.scores is not None
-        work.rows[index] = answer.scores[place]
+        values = answer.states if work.states else answer.scores
+        assert values is not None
+        work.rows[index] = values[place]
         work.num_left -= 1
         if work.num_left == 0:
             finished.append((work, np.stack(work.rows)))

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from tunesmith.bundles import Bundle
 from tunesmith.serving.data_plane import Answers, DataPlane
+from tunesmith.serving.explaining import ExplainedInputs, predict_explained
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.refusals import Refused
 from tunesmith.tasks import Task, Wanted
@@ -57,6 +58,22 @@ class Served:
         if self.watched is not None:
             self.watched(items, answers)
         return answers
+
+    async def predict_explained(
+        self,
+        items: Sequence[object],
+        *,
+        top_k: int | None = None,
+        wanted: Wanted | None = None,
+        abandoned: Callable[[], Awaitable[bool]] | None = None,
+    ) -> tuple[Answers, list[ExplainedInputs]]:
+        """Answers every item, and says why; see `serving.explaining`."""
+        answers, explained = await predict_explained(
+            self.plane, items, top_k=top_k, wanted=wanted, abandoned=abandoned
+        )
+        if self.watched is not None:
+            self.watched(items, answers)
+        return answers, explained
 
 
 class Catalogue(Protocol):

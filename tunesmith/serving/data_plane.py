@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-import math
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import replace
 from operator import itemgetter
 from time import perf_counter
 
@@ -21,42 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.errors import ConfigError
-from tunesmith.runtimes import Runtime, Tokens
-from tunesmith.serving._answers import Answers, Scores
+from tunesmith.runtimes import Runtime
+from tunesmith.serving._answers import Answers, Embeddings, Scores
 from tunesmith.serving._cache import KeptScores, ResultCache
 from tunesmith.serving._items import read_items
-from tunesmith.serving.batcher import Batcher, Work
+from tunesmith.serving._queue import Asked, Queue
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ModelMetrics
-from tunesmith.serving.refusals import Overloaded, Refused
+from tunesmith.serving.refusals import Refused
 from tunesmith.tasks import Task, Wanted
 from tunesmith.types import Inputs, Outputs, Prediction
 
-__all__ = ["Answers", "DataPlane", "Scores"]
+__all__ = ["Answers", "DataPlane", "Embeddings", "Scores"]
 
 logger = logging.getLogger("tunesmith.serving")
 
-_CHARACTERS_A_TOKEN = 4
-_READ_AT_ONCE = 10_000
-"""Characters that are tokenised on the event loop: less work than changing threads."""
-
-_LOOKS_EVERY_S = 0.25
-"""How often a waiting request looks whether its client is still there."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Scores of n inputs, and the tokens of each before anything is cut; see `Scores`."""
-
-    scores: NDArray[np.float32]
-    counts: list[int]
-    num_tokens: int = 0
-    queue_s: float = 0.0
-    inference_s: float = 0.0
-    num_cached: int = 0
-
-
-_NOTHING = _Asked(np.zeros((0, 0), dtype=np.float32), [])
+_NOTHING = Asked(np.zeros((0, 0), dtype=np.float32), [])
 
 
 class DataPlane:
@@ -87,19 +66,13 @@ class DataPlane:
         self.runtime = runtime
         self.limits = limits
         self._metrics = metrics
-        self._machine = machine
         self._cache = cache
-        self._batcher: Batcher | None = None
-        self._pending = 0
-        self._arriving: dict[object, float] = {}
-        self._num_held = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._queue = Queue(runtime, limits=limits, machine=machine, on_batch=metrics.count_batch)
         self._ready = False
         metrics.describe(
             runtime=runtime.name,
             task=runtime.task.name,
-            queue_depth=lambda: self._pending,
+            queue_depth=lambda: self._queue.pending,
             ready=lambda: self._ready,
         )
 
@@ -116,12 +89,12 @@ class DataPlane:
     @property
     def pending(self) -> int:
         """How many requests wait for an answer."""
-        return self._pending
+        return self._queue.pending
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answers for as long as the block lasts; the model is warmed up beside it."""
-        self._start()
+        self._queue.start()
         warm_up = asyncio.create_task(self.warm_up())
         warm_up.add_done_callback(_report_failure)
         try:
@@ -131,24 +104,13 @@ class DataPlane:
             await asyncio.wait([warm_up])
             await self.stop()
 
-    def _start(self) -> Batcher:
-        if self._batcher is None:
-            self._batcher = Batcher(
-                self.runtime,
-                max_texts=self.limits.batch_texts,
-                max_tokens=self.limits.batch_tokens,
-                machine=self._machine,
-                on_batch=self._metrics.count_batch,
-            )
-        return self._batcher
-
     async def warm_up(self) -> None:
         """Runs the shapes that traffic will have; `ready` once it has.
 
         Raises:
             Exception: whatever the runtime raises.
         """
-        batcher = self._start()
+        batcher = self._queue.start()
         fields = self.task.fields
         if all(field.modality == "text" for field in fields):
 
@@ -161,28 +123,18 @@ class DataPlane:
 
     async def retire(self) -> None:
         """Answers every request that has come, then stops for good."""
-        await self._idle.wait()
+        await self._queue.idle()
         await self.stop()
         self._metrics.forget()
 
     async def stop(self) -> None:
         """Answers nothing any more; what waits is refused or, in a batch that runs, answered."""
         self._ready = False
-        if (batcher := self._batcher) is not None:
-            self._batcher = None
-            await asyncio.to_thread(batcher.stop)
+        await self._queue.stop()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Keeps the model from being retired, for those who ask it more than once."""
-        self._num_held += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._num_held -= 1
-            if not self._num_held:
-                self._idle.set()
+        return self._queue.held()
 
     async def predict(
         self,
@@ -207,9 +159,12 @@ class DataPlane:
                 wanted.
             Overloaded: the answer would not be, or was not, there in time.
         """
-        self._check(wanted)
+        self.check(wanted)
         inputs = self.read(items, place)
-        found = await self.score(inputs, abandoned=abandoned)
+        return self.answers(await self.score(inputs, abandoned=abandoned), top_k, wanted)
+
+    def answers(self, found: Scores, top_k: int | None, wanted: Wanted | None) -> Answers:
+        """Scores as answers; `check` says beforehand whether the model can give what is wanted."""
         return Answers(
             predictions=self._decode(found.scores, top_k, wanted),
             scores=found.scores,
@@ -219,6 +174,57 @@ class DataPlane:
             queue_s=found.queue_s,
             inference_s=found.inference_s,
         )
+
+    async def embed(
+        self,
+        items: Sequence[object],
+        *,
+        place: str = "texts",
+        abandoned: Callable[[], Awaitable[bool]] | None = None,
+    ) -> Embeddings:
+        """The vector of every text: the encoder's pooled states, at length 1.
+
+        Args:
+            items, place, abandoned: as of `predict`.
+
+        Raises:
+            Refused: an item is wrong or longer than the model reads, there are too many of them,
+                or the runtime gives no embeddings.
+            Overloaded: the answer would not be, or was not, there in time.
+        """
+        self._check_embeds()
+        inputs = self.read(items, place)
+        started = perf_counter()
+        asked = await self._queue.ask(inputs, abandoned, states_of=place)
+        states = asked.scores.astype(np.float64)
+        lengths = np.linalg.norm(states, axis=1, keepdims=True)
+        if not np.isfinite(lengths).all():
+            raise ArithmeticError("the runtime gave a state that is not a number")
+        self._count(asked, len(inputs), started)
+        return Embeddings(
+            vectors=(states / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32),
+            num_tokens=asked.num_tokens,
+            queue_s=asked.queue_s,
+            inference_s=asked.inference_s,
+        )
+
+    def _check_embeds(self) -> None:
+        """Whether there are vectors of single texts."""
+        if self.runtime.embedding_size is None:
+            raise Refused(
+                "no_embeddings",
+                f"the runtime {self.runtime.name} gives no embeddings, or none that are the "
+                "trained model's",
+                mend="run `tunesmith optimize` on the bundle that was trained again, or serve it "
+                "with --runtime torch-fp32",
+            )
+        if len(self.task.fields) > 1:
+            names = ", ".join(field.name for field in self.task.fields)
+            raise Refused(
+                "no_embeddings",
+                f"the model reads {len(self.task.fields)} texts together ({names})",
+                mend="ask a model for embeddings that reads one text",
+            )
 
     async def score(
         self,
@@ -238,64 +244,59 @@ class DataPlane:
         """
         started = perf_counter()
         if self._cache is None or not use_cache:
-            asked = await self._ask(inputs, abandoned)
+            asked = await self._queue.ask(inputs, abandoned)
         else:
             asked = await self._recall(self._cache, inputs, abandoned)
         if not np.isfinite(asked.scores).all():
             raise ArithmeticError("the runtime gave a score that is not a number")
         longest = self.runtime.max_length
-        found = Scores(
+        cut = {index: count for index, count in enumerate(asked.counts) if count > longest}
+        looked = use_cache and self._cache is not None
+        self._count(asked, len(inputs), started, num_cut=len(cut), looked=looked)
+        return Scores(
             scores=asked.scores,
-            cut={index: count for index, count in enumerate(asked.counts) if count > longest},
+            cut=cut,
             num_tokens=asked.num_tokens,
             num_cached=asked.num_cached,
             queue_s=asked.queue_s,
             inference_s=asked.inference_s,
         )
+
+    def _count(
+        self,
+        asked: Asked,
+        num_texts: int,
+        started: float,
+        *,
+        num_cut: int = 0,
+        looked: bool = False,
+    ) -> None:
+        """Counts what was answered; `looked`: whether the cache was asked for it."""
         self._metrics.count_prediction(
-            num_texts=len(inputs),
-            num_tokens=found.num_tokens,
-            num_cut=len(found.cut),
-            num_cached=found.num_cached if use_cache and self._cache is not None else None,
-            queue_s=found.queue_s,
-            inference_s=found.inference_s,
+            num_texts=num_texts,
+            num_tokens=asked.num_tokens,
+            num_cut=num_cut,
+            num_cached=asked.num_cached if looked else None,
+            queue_s=asked.queue_s,
+            inference_s=asked.inference_s,
             started=started,
         )
-        return found
-
-    async def _ask(
-        self,
-        inputs: Sequence[Inputs],
-        abandoned: Callable[[], Awaitable[bool]] | None,
-    ) -> _Asked:
-        """Puts inputs in the queue, and waits for their scores."""
-        with self._admitted(inputs) as (batcher, arrived):
-            tokens = await self._tokenize(inputs)
-            work = batcher.submit(tokens)
-            arrived()
-            try:
-                scores = await self._answer(work, abandoned)
-            finally:
-                batcher.abandon(work)
-        counts = tokens.full_lengths.tolist()
-        num_tokens = int(tokens.lengths.sum())
-        return _Asked(scores, counts, num_tokens, work.queue_s or 0.0, work.inference_s)
 
     async def _recall(
         self,
         cache: ResultCache,
         inputs: Sequence[Inputs],
         abandoned: Callable[[], Awaitable[bool]] | None,
-    ) -> _Asked:
+    ) -> Asked:
         """Takes from the cache what it holds, and asks for the rest."""
-        self._running()
+        self._queue.require_running()
         keys = [cache.key(self.runtime.version, one) for one in inputs]
         kept = {place: own for place, key in enumerate(keys) if (own := cache.get(key)) is not None}
         missing = [place for place in range(len(inputs)) if place not in kept]
         asked = _NOTHING
         if missing:
             rest = [inputs[place] for place in missing]
-            asked = await self._ask(rest, abandoned)
+            asked = await self._queue.ask(rest, abandoned)
             for place, row, count in zip(missing, asked.scores, asked.counts, strict=True):
                 kept[place] = KeptScores(row, count)
                 if np.isfinite(row).all():
@@ -308,19 +309,18 @@ class DataPlane:
             num_cached=len(inputs) - len(missing),
         )
 
-    async def _tokenize(self, inputs: Sequence[Inputs]) -> Tokens:
-        """The inputs as the runtime reads them; beside the event loop where that takes a while."""
-        if sum(len(str(value)) for values in inputs for value in values) < _READ_AT_ONCE:
-            return self.runtime.tokenize(inputs)
-        return await asyncio.to_thread(self.runtime.tokenize, inputs)
-
     def _decode(
         self, scores: NDArray[np.float32], top_k: int | None, wanted: Wanted | None
     ) -> list[Prediction]:
         predictions = self.task.decode(Outputs(scores=scores), wanted)
         return [_with_likeliest(prediction, top_k) for prediction in predictions]
 
-    def _check(self, wanted: Wanted | None) -> None:
+    def check(self, wanted: Wanted | None) -> None:
+        """Whether the model can give what is wanted.
+
+        Raises:
+            Refused: it cannot.
+        """
         if not wanted:
             return
         try:
@@ -331,9 +331,7 @@ class DataPlane:
                 "invalid_request", first.what, where=first.where, mend=first.mend
             ) from error
 
-    def read(
-        self, items: Sequence[object], place: str, max_texts: int | None = None
-    ) -> list[Inputs]:
+    def read(self, items: Sequence[object], place: str) -> list[Inputs]:
         """Items as inputs of the task, within the limits; see `read_items`.
 
         Raises:
@@ -343,74 +341,10 @@ class DataPlane:
             items,
             self.task,
             place=place,
-            max_texts=self.limits.max_texts if max_texts is None else max_texts,
+            max_texts=self.limits.max_texts,
             max_characters=self.limits.max_characters,
             max_tokens=self.runtime.max_length,
         )
-
-    def _running(self) -> Batcher:
-        if self._batcher is None:
-            raise Overloaded("not_ready", "the server is starting or stopping", retry_after_s=1)
-        return self._batcher
-
-    @contextmanager
-    def _admitted(self, inputs: Sequence[Inputs]) -> Iterator[tuple[Batcher, Callable[[], object]]]:
-        """Lets a request in where its answer can be expected in time.
-
-        Gives the batcher, and what is to be called once the request is in its queue.
-        """
-        batcher = self._running()
-        own_s = batcher.cost_s(map(self._rough_length, inputs))
-        # Those that are admitted and still being tokenised wait in front, too.
-        wait_s = batcher.wait_s(own_s) + sum(min(one, own_s) for one in self._arriving.values())
-        is_late = (
-            wait_s > max(self.limits.max_wait_s, own_s) or wait_s + own_s > self.limits.timeout_s
-        )
-        if self._pending >= self.limits.max_queue or (self._pending and is_late):
-            raise Overloaded(
-                "overloaded",
-                "the server has more requests waiting than it can answer soon",
-                mend="ask again later",
-                retry_after_s=_whole_seconds(wait_s),
-            )
-        self._pending += 1
-        arrival = object()
-        self._arriving[arrival] = own_s
-        with self.held():
-            try:
-                yield batcher, lambda: self._arriving.pop(arrival, None)
-            finally:
-                self._arriving.pop(arrival, None)
-                self._pending -= 1
-
-    def _rough_length(self, inputs: Inputs) -> int:
-        """About how many tokens an input has; what is refused is not tokenised."""
-        length = sum(len(str(value)) for value in inputs) // _CHARACTERS_A_TOKEN + 2
-        return min(length, self.runtime.max_length)
-
-    async def _answer(
-        self,
-        work: Work,
-        abandoned: Callable[[], Awaitable[bool]] | None = None,
-    ) -> NDArray[np.float32]:
-        """The scores of a request's texts, unless they come too late or nobody waits for them."""
-        while (left_s := work.submitted + self.limits.timeout_s - perf_counter()) > 0:
-            done, _ = await asyncio.wait([work.done], timeout=min(left_s, _LOOKS_EVERY_S))
-            if done:
-                return work.done.result()
-            if abandoned is not None and await abandoned():
-                raise Refused("client_gone", "the client left before it was answered")
-        batcher = self._batcher
-        raise Overloaded(
-            "timed_out",
-            f"no answer within {self.limits.timeout_s:g} s",
-            mend="send fewer or shorter texts, or ask again later",
-            retry_after_s=_whole_seconds(0 if batcher is None else batcher.wait_s(math.inf)),
-        )
-
-
-def _whole_seconds(wait_s: float) -> int:
-    return min(60, max(1, math.ceil(wait_s)))
 
 
 def _with_likeliest(prediction: Prediction, top_k: int | None) -> Prediction:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunesmith.bundles import Bundle, Registry, Status, Traffic, open_bundle
+from tunesmith.bundles import Bundle, Registry, Status, Traffic, TrustedKeys, open_bundle
 from tunesmith.errors import BundleError, TunesmithError
 from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
@@ -66,6 +66,7 @@ class Deployments:
         metrics: ServingMetrics,
         load: Callable[[Bundle], Runtime] = load_runtime,
         cache: ResultCache | None = None,
+        trusted: TrustedKeys | None = None,
         looks_every_s: float = _LOOKS_EVERY_S,
     ) -> None:
         """Reads nothing yet; see `running`.
@@ -76,6 +77,7 @@ class Deployments:
             metrics: where each version is counted.
             load: makes a bundle's runtime.
             cache: answers that are kept, of all versions; None: none are.
+            trusted: keys of which one must have signed each version; None: none need be signed.
             looks_every_s: how often the registry is looked at.
         """
         self.registry = registry
@@ -84,6 +86,7 @@ class Deployments:
         self._load = load
         self._looks_every_s = looks_every_s
         self._cache = cache
+        self._trusted = trusted
         self._routes: dict[str, _Route] = {}
         self._tried: dict[str, int] = {}
         self._machine = threading.Lock()
@@ -103,7 +106,7 @@ class Deployments:
                 traffic = self.registry.traffic(name)
                 if traffic is not None:
                     path = self.registry.bundle_path(name, traffic.production)
-                    return open_bundle(path, verify=False).task
+                    return open_bundle(path, verify=False, trusted=self._trusted).task
             except TunesmithError:
                 continue  # whoever brings it up will say what is wrong
         return _NO_MODEL
@@ -244,7 +247,7 @@ class Deployments:
         return served
 
     def _loaded(self, path: Path, version: str) -> tuple[Bundle, Runtime]:
-        bundle = open_bundle(path)
+        bundle = open_bundle(path, trusted=self._trusted)
         if bundle.version != version:
             what = f"holds version {bundle.version}, and stands for {version}"
             raise BundleError(what, where=str(path), mend="deploy the bundle again")

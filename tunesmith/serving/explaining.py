@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.runtimes import Runtime
-from tunesmith.serving.data_plane import DataPlane
+from tunesmith.serving.data_plane import Answers, DataPlane, Scores
 from tunesmith.serving.refusals import Refused
-from tunesmith.tasks import Task, log_odds
+from tunesmith.tasks import Task, Wanted, log_odds
 from tunesmith.types import Inputs, Outputs
 from tunesmith.words import Word, leave_out_each, words_of
 
-__all__ = ["ExplainedInputs", "explain"]
+__all__ = ["ExplainedInputs", "explain", "predict_explained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ async def explain(
         Refused: an item is wrong, there are too many of them, or there is no such label.
         Overloaded: the answer would not be, or was not, there in time.
     """
-    labels, limits = plane.task.labels, plane.limits
+    labels = plane.task.labels
     if label is not None and label not in labels:
         raise Refused(
             "invalid_request",
@@ -76,18 +76,78 @@ async def explain(
             where="label",
             mend="GET /v1/info lists them; without it the likeliest is explained",
         )
-    inputs = plane.read(items, "texts", limits.explained_texts)
+    asked = await _ask(plane, items, abandoned)
+    return asked.explained(plane.task, label)
+
+
+async def predict_explained(
+    plane: DataPlane,
+    items: Sequence[object],
+    *,
+    top_k: int | None = None,
+    wanted: Wanted | None = None,
+    abandoned: Callable[[], Awaitable[bool]] | None = None,
+) -> tuple[Answers, list[ExplainedInputs]]:
+    """As `DataPlane.predict`, and why each item's likeliest label is that, in one go.
+
+    Raises:
+        Refused: an item is wrong, there are too many of them, or the model cannot give what is
+            wanted.
+        Overloaded: the answer would not be, or was not, there in time.
+    """
+    plane.check(wanted)
+    asked = await _ask(plane, items, abandoned)
+    return plane.answers(asked.whole(), top_k, wanted), asked.explained(plane.task, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Inputs as they were read, and the scores of all that was asked for each, in their order."""
+
+    readings: list[_Reading]
+    starts: list[int]
+    found: Scores
+
+    def whole(self) -> Scores:
+        """The scores of the whole inputs alone."""
+        cut = self.found.cut
+        return replace(
+            self.found,
+            scores=self.found.scores[self.starts],
+            cut={own: cut[start] for own, start in enumerate(self.starts) if start in cut},
+        )
+
+    def explained(self, task: Task, label: str | None) -> list[ExplainedInputs]:
+        """One label of each input; None: its likeliest."""
+        groups = np.split(self.found.scores, self.starts[1:])
+        return [
+            _explained(reading, own, task, label)
+            for reading, own in zip(self.readings, groups, strict=True)
+        ]
+
+
+async def _ask(
+    plane: DataPlane,
+    items: Sequence[object],
+    abandoned: Callable[[], Awaitable[bool]] | None,
+) -> _Asked:
+    limits = plane.limits
+    if len(items) > limits.explained_texts:
+        raise Refused(
+            "too_many_texts",
+            f"{len(items):,} texts are too many to explain in one request",
+            where="texts",
+            mend=f"send at most {limits.explained_texts:,} at once",
+        )
+    inputs = plane.read(items, "texts")
     with plane.held():
         readings = await asyncio.to_thread(_read_all, plane.runtime, inputs, limits.explained_words)
         groups = [one.asked() for one in readings]
         asked = [texts for group in groups for texts in group]
         # These are no requests of their own, so they would push out of the cache what is.
         found = await plane.score(asked, abandoned=abandoned, use_cache=False)
-    ends = np.cumsum([len(group) for group in groups])[:-1]
-    return [
-        _explained(reading, own, plane.task, label)
-        for reading, own in zip(readings, np.split(found.scores, ends), strict=True)
-    ]
+    starts = [0, *np.cumsum([len(group) for group in groups])[:-1].tolist()]
+    return _Asked(readings, starts, found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class Info(BaseModel):
     task: dict[str, Any]
     runtime: str
     max_length: int
+    embedding_size: int | None
     limits: dict[str, int | float]
     details: dict[str, Any]
 
@@ -86,6 +87,7 @@ def _info(served: Served) -> Info:
         task=dict(runtime.task.as_dict()),
         runtime=runtime.name,
         max_length=runtime.max_length,
+        embedding_size=runtime.embedding_size,
         limits=asdict(served.plane.limits),
         details=dict(served.details),
     )

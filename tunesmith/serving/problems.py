@@ -23,6 +23,7 @@ __all__ = [
     "refusal",
     "responses",
     "state_of",
+    "status_of",
 ]
 
 _STATUSES: Mapping[Code, int] = {
@@ -33,6 +34,7 @@ _STATUSES: Mapping[Code, int] = {
     "cross_origin": 403,
     "host_not_allowed": 403,
     "insufficient_scope": 403,
+    "no_embeddings": 404,
     "not_found": 404,
     "method_not_allowed": 405,
     "body_too_slow": 408,
@@ -58,7 +60,7 @@ _TITLES = {
     400: "The request is not HTTP, its body is not JSON, or not as long as the header says",
     401: "No key, or one that is not known, has expired or was revoked",
     403: "The key lacks the scope; another site's page; or another server's host name",
-    404: "No such route",
+    404: "No such route or model, or one that gives no embeddings",
     405: "The route knows other methods; see the Allow header",
     408: "The body did not arrive in time",
     413: "The body, the list or a text is too long",
@@ -84,6 +86,11 @@ class Problem(BaseModel):
     """The one shape of every error."""
 
     error: ProblemDetail
+
+
+def status_of(code: Code) -> int:
+    """The HTTP status of a fault; other protocols are counted and logged by it too."""
+    return _STATUSES[code]
 
 
 def state_of(scope: Scope) -> dict[str, Any]:

@@ -23,6 +23,7 @@ Code: TypeAlias = Literal[
     "invalid_request",
     "invalid_text",
     "method_not_allowed",
+    "no_embeddings",
     "not_found",
     "not_json",
     "not_ready",

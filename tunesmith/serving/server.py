@@ -21,6 +21,7 @@ from tunesmith.errors import OutputError
 from tunesmith.serving._connection import Connection
 from tunesmith.serving.app import LOOPBACK_HOSTS
 from tunesmith.serving.limits import Limits
+from tunesmith.serving.rpc import RpcListener
 from tunesmith.serving.security import Tls
 
 __all__ = ["Listener", "allowed_hosts", "check_address", "is_loopback", "run"]
@@ -86,6 +87,8 @@ def run(
     limits: Limits = _DEFAULT_LIMITS,
     tls: Tls | None = None,
     admin: Listener | None = None,
+    rpc: RpcListener | None = None,
+    on_rpc: Callable[[str], None] | None = None,
 ) -> None:
     """Serves until SIGINT or SIGTERM, then answers what has come in and returns.
 
@@ -97,6 +100,8 @@ def run(
         limits: the caps on connections.
         tls: for all listeners; None: they speak plain HTTP.
         admin: a second listener, which stops with the first.
+        rpc: gRPC beside it; it starts and stops with the app.
+        on_rpc: called with its address, before `on_ready`.
 
     Raises:
         OutputError: a port is taken or not permitted.
@@ -115,7 +120,11 @@ def run(
         companion = _Companion(config, beside, limits, url, admin.on_ready)
     config = _config(app, limits, tls)
     url = _base_url(scheme, host, listener.getsockname()[1])
-    _Server(config, listener, limits, url, on_ready, tls=tls, companion=companion).run()
+    server = _Server(config, listener, limits, url, on_ready, tls=tls, companion=companion)
+    server.rpc, server.on_rpc = rpc, on_rpc
+    server.run()
+    if server.failure is not None:
+        raise server.failure
 
 
 def _config(
@@ -162,6 +171,8 @@ class _Listening(uvicorn.Server):
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(_STARTUP_FAILED)
+        if not await self.start_beside():
+            return
         handshake_s = None if self.config.ssl is None else self._limits.header_timeout_s
         accepting = await asyncio.get_running_loop().create_server(
             self._connection,
@@ -174,6 +185,10 @@ class _Listening(uvicorn.Server):
         self.started = True
         if self._on_ready is not None:
             self._on_ready(self._url)
+
+    async def start_beside(self) -> bool:
+        """Starts what needs the app to run; gives whether the server can go on."""
+        return True
 
     def _connection(self) -> Connection:
         return Connection(self.config, self.server_state, self.lifespan.state, limits=self._limits)
@@ -205,6 +220,21 @@ class _Server(_Listening):
         self._tls = tls
         self._companion = companion
         self._beside: asyncio.Task[None] | None = None
+        self.rpc: RpcListener | None = None
+        self.on_rpc: Callable[[str], None] | None = None
+        self.failure: OutputError | None = None
+
+    async def start_beside(self) -> bool:
+        if self.rpc is None:
+            return True
+        try:
+            address = await self.rpc.start()
+        except OutputError as error:  # a port that was free a moment ago
+            self.failure, self.should_exit = error, True
+            return False
+        if self.on_rpc is not None:
+            self.on_rpc(address)
+        return True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._companion is not None:
@@ -219,6 +249,8 @@ class _Server(_Listening):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.rpc is not None:
+            await self.rpc.stop(0 if self.force_exit else _DRAIN_S)
         await super().shutdown(sockets)
         if self._companion is not None and self._beside is not None:
             # Last, so that an operator can watch the other one drain.

@@ -46,6 +46,20 @@ class RuntimeContract:
             assert alone is not None
             assert np.abs(alone[0] - together[place]).max() <= self.tolerance
 
+    def test_states_make_the_scores_alone_or_together(
+        self, runtime: Runtime, inputs: list[Inputs]
+    ) -> None:
+        together = runtime.outputs(inputs).states
+        if runtime.embedding_size is None:
+            return  # it may have states that did not pass the gate
+        assert together is not None
+        assert together.shape == (len(inputs), runtime.embedding_size)
+        assert np.isfinite(together).all()
+        for place, one in enumerate(inputs):
+            alone = runtime.outputs([one]).states
+            assert alone is not None
+            assert np.abs(alone[0] - together[place]).max() <= self.tolerance
+
     def test_rows_of_several_calls_share_a_run(
         self, runtime: Runtime, inputs: list[Inputs]
     ) -> None:

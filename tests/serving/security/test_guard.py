@@ -212,6 +212,22 @@ def test_a_key_is_for_its_scopes(key_file: KeyFile) -> None:
     assert [status(admin, "/deploy", scope) for scope in SCOPES] == [404, 403, 403, 403]
 
 
+def test_explained_predictions_need_the_scope_of_explanations(key_file: KeyFile) -> None:
+    _, predicts = key_file.create("a", scopes=("predict",))
+    _, both = key_file.create("b", scopes=("explain", "predict"))
+    with TestClient(make_app(HashRuntime(), access=Access(key_file))) as client:
+
+        def status(key: str, **body: object) -> int:
+            headers = {"authorization": f"Bearer {key}"}
+            response = client.post("/v1/predict", json={**BODY, **body}, headers=headers)
+            if response.status_code == 403:
+                assert response.json()["error"]["code"] == "insufficient_scope"
+            return response.status_code
+
+        assert [status(key, explain=True) for key in (predicts, both)] == [403, 200]
+        assert [status(key, explain=False) for key in (predicts, both)] == [200, 200]
+
+
 def test_quotas_are_kept(key_file: KeyFile) -> None:
     scopes = ("metrics", "predict")
     _, few = key_file.create("few", scopes=scopes, quota=Quota(rate=0.01, burst=2))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunesmith.serving.limits import Limits
+from tunesmith.serving.protocols._explanation import Explanation
 from tunesmith.serving.protocols._native_schema import ModelName, request_body
 from tunesmith.tasks import Task
 
@@ -22,27 +23,6 @@ class ExplainRequest(BaseModel):
     label: str | None = None
     model: str | None = None
     version: str | None = None
-
-
-class WordEffect(BaseModel):
-    """One word, and what it adds to the label's log-odds."""
-
-    field: str = Field(description="The column that its text is of")
-    text: str
-    start: int = Field(description="Where it stands in that text, in characters of Unicode")
-    end: int
-    attribution: float = Field(
-        description="Above 0 where it speaks for the label, below where it speaks against it"
-    )
-
-
-class Explanation(BaseModel):
-    """Why a text has a label's probability."""
-
-    label: str
-    probability: float = Field(ge=0, le=1)
-    log_odds: float = Field(description="ln(p / (1 - p)) of the text as far as it is read")
-    words: list[WordEffect] = Field(description="The words that were read, in their order")
 
 
 class ExplainResponse(BaseModel):

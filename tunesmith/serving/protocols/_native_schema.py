@@ -7,11 +7,13 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunesmith.serving.limits import Limits
+from tunesmith.serving.protocols._explanation import Explanation
 from tunesmith.tasks import MultiLabelClassification, Task, TextClassification, Wanted
 
 __all__ = ["PredictRequest", "request_body", "response_model"]
 
 _IN_SCOPE = "Whether the text is like the training data; there where asked"
+_EXPLANATION = "What each word adds to the likeliest label; there where asked"
 
 
 class PredictRequest(BaseModel):
@@ -27,6 +29,7 @@ class PredictRequest(BaseModel):
     precision: float | None = None
     coverage: float | None = None
     scope: bool = False
+    explain: bool = False
 
     @property
     def wanted(self) -> Wanted:
@@ -45,6 +48,7 @@ class LabelAnswer(BaseModel):
         None, description="Hold the true label as often as was asked; there where asked"
     )
     in_scope: bool | None = Field(None, description=_IN_SCOPE)
+    explanation: Explanation | None = Field(None, description=_EXPLANATION)
 
 
 class LabelsAnswer(BaseModel):
@@ -53,6 +57,7 @@ class LabelsAnswer(BaseModel):
     labels: list[str]
     probabilities: dict[str, float]
     in_scope: bool | None = Field(None, description=_IN_SCOPE)
+    explanation: Explanation | None = Field(None, description=_EXPLANATION)
 
 
 class ModelName(BaseModel):
@@ -72,7 +77,7 @@ class PredictResponse(BaseModel, Generic[Answer]):
     model: ModelName
     warnings: list[str] = Field(
         default_factory=list,
-        description="Texts of which only the beginning was read; absent where there are none",
+        description="Texts that are cut or explained by pieces; absent where there are none",
     )
 
 
@@ -108,6 +113,11 @@ def request_body(task: Task, limits: Limits) -> dict[str, Any]:
             "version": {
                 "anyOf": [{"type": "string"}, {"type": "null"}],
                 "description": "Which of its versions; else the one that answers now.",
+            },
+            "explain": {
+                "type": "boolean",
+                "description": "Say what each word adds to the likeliest label, of at most "
+                f"{limits.explained_texts} texts; the key needs the scope explain.",
             },
             **_options(task),
         },

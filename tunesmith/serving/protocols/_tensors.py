@@ -19,7 +19,7 @@ from tunesmith.serving.protocols._open_inference_schema import (
 from tunesmith.serving.refusals import Refused
 from tunesmith.tasks import MultiLabelClassification, Task
 
-__all__ = ["inputs_of", "outputs_of", "read_tensors", "tensor_metadata"]
+__all__ = ["binary_texts", "inputs_of", "outputs_of", "read_tensors", "tensor_metadata"]
 
 
 def tensor_metadata(task: Task) -> tuple[list[TensorMetadata], list[TensorMetadata]]:
@@ -85,6 +85,12 @@ def _from_binary(tensor: RequestInput, binary: bytes, where: str) -> tuple[list[
             raise _wrong(where, "holds a text that is not UTF-8", "UTF-8") from error
         own = own[4 + length :]
     return texts, rest
+
+
+def binary_texts(texts: Sequence[str]) -> bytes:
+    """Texts as the binary tensor extension has them; see `_from_binary`."""
+    encoded = [text.encode() for text in texts]
+    return b"".join(struct.pack("<I", len(one)) + one for one in encoded)
 
 
 def inputs_of(task: Task, tensors: dict[str, list[str]]) -> list[object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,6 +17,7 @@ from tunesmith.serving.protocols._explain_schema import (
     ExplainResponse,
     explain_body,
 )
+from tunesmith.serving.protocols._explanation import cut_warnings, explanation, piece_warnings
 
 __all__ = ["router"]
 
@@ -51,38 +52,14 @@ def router(catalogue: Catalogue) -> APIRouter:
 
 
 def _content(found: Sequence[ExplainedInputs], served: Served) -> dict[str, object]:
-    fields = [field.name for field in served.plane.task.fields]
+    plane = served.plane
     content: dict[str, object] = {
-        "explanations": [_explanation(one, fields) for one in found],
+        "explanations": [explanation(one, plane.task) for one in found],
         "method": "leave-one-out",
         "model": {"name": served.name, "version": served.version},
     }
-    warnings = list(_warnings(found, served.plane.runtime.max_length))
+    longest = plane.runtime.max_length
+    counts = [(index, one.num_tokens) for index, one in enumerate(found)]
+    cut = [(index, count) for index, count in counts if count > longest]
+    warnings = [*cut_warnings(cut, longest), *piece_warnings(found)]
     return {**content, "warnings": warnings} if warnings else content
-
-
-def _explanation(one: ExplainedInputs, fields: Sequence[str]) -> dict[str, object]:
-    return {
-        "label": one.label,
-        "probability": one.probability,
-        "log_odds": one.log_odds,
-        "words": [
-            {
-                "field": fields[word.field],
-                "text": str(one.inputs[word.field])[word.start : word.end],
-                "start": word.start,
-                "end": word.end,
-                "attribution": value,
-            }
-            for word, value in zip(one.pieces, one.attributions, strict=True)
-        ],
-    }
-
-
-def _warnings(found: Sequence[ExplainedInputs], max_length: int) -> Iterator[str]:
-    for index, one in enumerate(found):
-        where = f"texts[{index}]"
-        if one.num_tokens > max_length:
-            yield f"{where}: {one.num_tokens:,} tokens, only the first {max_length:,} were read"
-        if one.words_a_piece > 1:
-            yield f"{where}: of so many words, {one.words_a_piece} at a time are taken together"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic_core import to_json
 
 from tunesmith.serving.catalogue import Catalogue, Served
 from tunesmith.serving.data_plane import Answers
+from tunesmith.serving.explaining import ExplainedInputs
 from tunesmith.serving.problems import responses
 from tunesmith.serving.protocols._body import parsed, read_json
+from tunesmith.serving.protocols._explanation import cut_warnings, explanation, piece_warnings
 from tunesmith.serving.protocols._native_schema import (
     PredictRequest,
     request_body,
     response_model,
 )
+from tunesmith.serving.security import require
 
 __all__ = ["router"]
 
@@ -40,25 +45,38 @@ def router(catalogue: Catalogue) -> APIRouter:
         body = await read_json(request, limits.timeout_s)
         asked = parsed(body, PredictRequest, _EXAMPLE, {})
         served = catalogue.find(asked.model, asked.version)
+        gone = request.is_disconnected
+        if asked.explain:
+            require(request.scope, "explain")
+            answers, explained = await served.predict_explained(
+                asked.texts, top_k=asked.top_k, wanted=asked.wanted, abandoned=gone
+            )
+            return _response(answers, served, explained)
         answers = await served.predict(
-            asked.texts, top_k=asked.top_k, wanted=asked.wanted, abandoned=request.is_disconnected
+            asked.texts, top_k=asked.top_k, wanted=asked.wanted, abandoned=gone
         )
         return _response(answers, served)
 
     return routes
 
 
-def _response(answers: Answers, served: Served) -> Response:
-    max_length = served.plane.runtime.max_length
+def _response(
+    answers: Answers, served: Served, explained: Sequence[ExplainedInputs] = ()
+) -> Response:
+    plane = served.plane
+    predictions = [prediction.as_dict() for prediction in answers.predictions]
+    if explained:
+        predictions = [
+            {**prediction, "explanation": explanation(one, plane.task)}
+            for prediction, one in zip(predictions, explained, strict=True)
+        ]
     content: dict[str, object] = {
-        "predictions": [prediction.as_dict() for prediction in answers.predictions],
+        "predictions": predictions,
         "model": {"name": served.name, "version": served.version},
     }
-    if answers.cut:
-        content["warnings"] = [
-            f"texts[{index}]: {count:,} tokens, only the first {max_length:,} were read"
-            for index, count in answers.cut.items()
-        ]
+    cut = cut_warnings(answers.cut.items(), plane.runtime.max_length)
+    if warnings := [*cut, *piece_warnings(explained)]:
+        content["warnings"] = warnings
     queue_ms, inference_ms = answers.queue_s * 1e3, answers.inference_s * 1e3
     timing = f"queue;dur={queue_ms:.1f}, inference;dur={inference_ms:.1f}"
     return Response(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.serving.security._access import Access
-from tunesmith.serving.security._guard import AccessGuard
+from tunesmith.serving.security._guard import AccessGuard, require
 from tunesmith.serving.security._key_file import KeyFile, default_key_file
 from tunesmith.serving.security._keys import (
     SCOPES,
@@ -43,4 +43,5 @@ __all__ = [
     "read_expiry",
     "read_networks",
     "read_scopes",
+    "require",
 ]

@@ -7,8 +7,10 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tunesmith.serving.problems import problem, state_of
+from tunesmith.serving.refusals import Refused
 from tunesmith.serving.security._access import Access
 from tunesmith.serving.security._keys import Key
+from tunesmith.serving.security._keys import Scope as KeyScope
 from tunesmith.serving.security._login import LOGIN_PAGE, cookie_name
 from tunesmith.serving.security._refusals import (
     CHALLENGE,
@@ -19,7 +21,7 @@ from tunesmith.serving.security._refusals import (
 from tunesmith.serving.security._scopes import ScopeOf, is_open
 from tunesmith.serving.usage import usage_of
 
-__all__ = ["AccessGuard"]
+__all__ = ["AccessGuard", "require"]
 
 _USED_UP = {
     "rate": "requests a second",
@@ -58,6 +60,7 @@ class AccessGuard:
             await _unauthorized(scope)(scope, receive, send)
         else:
             state_of(scope)["key_id"] = key.id
+            state_of(scope)["key"] = key
             await self._allowed(key, scope, receive, send)
 
     def _key(self, scope: Scope) -> Key | int | None:
@@ -76,7 +79,7 @@ class AccessGuard:
             return
         if not key.allows(needed):
             challenge = f'{CHALLENGE}, error="insufficient_scope", scope="{needed}"'
-            message = f"this key is not for that: it lacks the scope {needed!r}"
+            message = _lacks(needed)
             headers = {"www-authenticate": challenge}
             await problem(scope, "insufficient_scope", message, headers)(scope, receive, send)
             return
@@ -93,6 +96,21 @@ class AccessGuard:
             await self.app(scope, receive, send)
         finally:
             self._access.quotas.charge(key, usage_of(scope).tokens - before)
+
+
+def require(scope: Scope, needed: KeyScope) -> None:
+    """Makes sure of a scope that a request needs by its body, beside the one of its route.
+
+    Raises:
+        Refused: the request's key lacks it.
+    """
+    key: Key | None = state_of(scope).get("key")  # None where the server wants no keys
+    if key is not None and not key.allows(needed):
+        raise Refused("insufficient_scope", _lacks(needed))
+
+
+def _lacks(needed: KeyScope) -> str:
+    return f"this key is not for that: it lacks the scope {needed!r}"
 
 
 def _presented(headers: Headers) -> str | None:

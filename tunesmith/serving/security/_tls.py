@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tunesmith.errors import ConfigError, Fault
 
-__all__ = ["PASSWORD_VARIABLE", "Tls", "TlsFiles"]
+__all__ = ["PASSWORD_VARIABLE", "Pem", "Tls", "TlsFiles"]
 
 logger = logging.getLogger("tunesmith.serving")
 
@@ -60,6 +60,15 @@ class TlsFiles:
         return [(option, path) for option, path in named if path is not None]
 
 
+@dataclass(frozen=True, slots=True)
+class Pem:
+    """The content of a server's files, for libraries that take no `ssl.SSLContext`."""
+
+    certificate: bytes
+    key: bytes
+    client_authorities: bytes | None
+
+
 class Tls:
     """A server's TLS, which follows its files.
 
@@ -77,6 +86,7 @@ class Tls:
         self._files = files
         _check_files(files)
         self._seen: list[tuple[int, ...]] | None = self._signature()
+        self._pem = _read_pem(files)
         self.context = _context(files)
         self.warnings = [*_open_to_all(files), *_validity(files)]
 
@@ -96,6 +106,7 @@ class Tls:
             _context(self._files)
             self._seen = None  # until all is well: files that change while they are read, once more
             _load(self.context, self._files)
+            self._pem = _read_pem(self._files)
         except ConfigError as error:
             logger.error("event=tls_unusable fault=%r", error.faults[0].what)
             return False
@@ -104,6 +115,20 @@ class Tls:
             logger.warning("event=tls_warning fault=%r", warning)
         logger.info("event=tls_reloaded")
         return True
+
+    def pem(self) -> Pem:
+        """What the files held when they were read last.
+
+        Raises:
+            ConfigError: the key is encrypted, which only `ssl` can open.
+        """
+        if b"ENCRYPTED" in self._pem.key:
+            raise ConfigError(
+                "gRPC cannot read a key that is encrypted",
+                where=f"--tls-key {self._files.key or self._files.certificate}",
+                mend="give one without a password (openssl pkey), or leave out --grpc-port",
+            )
+        return self._pem
 
     def _signature(self) -> list[tuple[int, ...]] | None:
         try:
@@ -134,6 +159,20 @@ def _fault(option: str, path: Path) -> Sequence[Fault]:
         mend = "a PEM file; openssl x509 -inform der -in FILE makes one of a DER file"
         return [Fault(f"holds no {what} in PEM", where=where, mend=mend)]
     return []
+
+
+def _read_pem(files: TlsFiles) -> Pem:
+    authorities = files.client_authorities
+    try:
+        return Pem(
+            files.certificate.read_bytes(),
+            (files.key or files.certificate).read_bytes(),
+            None if authorities is None else authorities.read_bytes(),
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", where=f"--tls-cert {files.certificate}"
+        ) from error
 
 
 def _context(files: TlsFiles) -> ssl.SSLContext:

@@ -1,0 +1,198 @@
+"""A registry in a bucket: what is copied, what is refused, and what goes on where it is away."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.bundles import (
+    Bundle,
+    MirroredRegistry,
+    Registry,
+    TrustedKeys,
+    make_signing_key,
+    open_bundle,
+    sign,
+)
+from tunesmith.errors import InputError, MissingDependencyError
+
+fsspec = pytest.importorskip("fsspec")
+
+
+@pytest.fixture
+def origin(tmp_path: Path, tiny_bundle: Bundle) -> tuple[Registry, str]:
+    """A folder with one model in production."""
+    registry = Registry(tmp_path / "origin")
+    version = registry.add("tickets", tiny_bundle)
+    registry.deploy("tickets", version)
+    return registry, version
+
+
+@pytest.fixture(params=["memory", "file"])
+def bucket(request: Any, origin: tuple[Registry, str]) -> Iterator[str]:
+    """The same at a URL."""
+    folder = origin[0].folder
+    if request.param == "file":
+        yield f"file://{folder}"
+        return
+    system = fsspec.filesystem("memory")
+    copy(folder, system)
+    yield "memory://bucket/models"
+    system.rm("/bucket", recursive=True)
+
+
+def copy(folder: Path, system: Any) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            system.pipe_file(
+                f"/bucket/models/{file.relative_to(folder).as_posix()}", file.read_bytes()
+            )
+
+
+def mirror(url: str, tmp_path: Path, **more: Any) -> MirroredRegistry:
+    return MirroredRegistry(url, tmp_path / "cache", looks_every_s=0, **more)
+
+
+def test_what_is_wanted_is_copied_whole(
+    bucket: str, origin: tuple[Registry, str], tmp_path: Path, tiny_bundle: Bundle
+) -> None:
+    found = mirror(bucket, tmp_path)
+    assert found.names() == ["tickets"]
+    assert found.traffic("tickets") == origin[0].traffic("tickets")
+    copied = open_bundle(found.bundle_path("tickets", origin[1]))
+    assert copied.manifest == tiny_bundle.manifest
+    assert str(found) == bucket
+
+
+def test_a_change_is_followed_and_versions_are_copied_once(
+    origin: tuple[Registry, str], tmp_path: Path, tiny_bundle: Bundle
+) -> None:
+    registry, first = origin
+    found = mirror(f"file://{registry.folder}", tmp_path)
+    found.names()
+    before = found.bundle_path("tickets", first).stat().st_ino
+    work = Path(shutil.copytree(tiny_bundle.path, tmp_path / "work"))
+    sealed = tiny_bundle.manifest.model_copy(update={"name": "other"})
+    (work / "manifest.json").write_bytes(sealed.sealed(sealed.files).to_bytes())
+    second = registry.add("tickets", open_bundle(work))
+    wanted = registry.deploy("tickets", second, share=0.5)
+    assert found.names() == ["tickets"]
+    assert found.traffic("tickets") == wanted
+    assert set(found.versions("tickets")) == {first, second}
+    assert found.bundle_path("tickets", first).stat().st_ino == before
+
+
+@pytest.mark.parametrize("fault", ["changed", "missing", "other", "traffic"])
+def test_what_is_not_whole_is_tried_again_and_never_named(
+    fault: str, origin: tuple[Registry, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry, version = origin
+    place = registry.bundle_path("tickets", version)
+    config = place / "model/config.json"
+    kept = config.read_bytes()
+    traffic = registry.folder / "tickets/traffic.json"
+    right = traffic.read_bytes()
+    if fault == "changed":
+        config.write_bytes(b"{}")
+    elif fault == "missing":
+        config.unlink()
+    elif fault == "other":
+        wrong = json.loads(right) | {"production": "0" * 12}
+        shutil.copytree(place, place.with_name("0" * 12))
+        traffic.write_text(json.dumps(wrong))
+    else:
+        traffic.write_text("{}")
+    found = mirror(f"file://{registry.folder}", tmp_path)
+    with caplog.at_level(logging.ERROR, "tunesmith.serving"):
+        assert found.names() == []
+    assert "event=pull_failed model=tickets" in caplog.text
+    assert list((tmp_path / "cache").glob("tickets/versions/*")) == []
+    config.write_bytes(kept)
+    traffic.write_bytes(right)
+    assert found.names() == ["tickets"]
+
+
+def test_what_no_trusted_key_signed_is_not_copied(
+    bucket: str, origin: tuple[Registry, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography")
+    public, _ = make_signing_key(tmp_path / "release.pem")
+    found = mirror(bucket, tmp_path, trusted=TrustedKeys.read(public))
+    copied: list[str] = []
+    monkeypatch.setattr(MirroredRegistry, "_copy", lambda self, path, final: copied.append(path))
+    assert found.names() == []
+    assert copied == []
+    monkeypatch.undo()
+    registry, version = origin
+    bundle = open_bundle(registry.bundle_path("tickets", version))
+    sign(bundle.path, bundle.manifest, tmp_path / "release.pem")
+    if bucket.startswith("memory"):
+        copy(registry.folder, fsspec.filesystem("memory"))
+    assert found.names() == ["tickets"]
+
+
+def test_a_manifest_that_points_out_of_the_bundle_is_refused(
+    origin: tuple[Registry, str], tmp_path: Path, tiny_bundle: Bundle
+) -> None:
+    registry, _ = origin
+    sealed = tiny_bundle.manifest.sealed({"../../../../escaped": "0" * 64})
+    place = registry.folder / "tickets/versions" / sealed.digest[:12]
+    place.mkdir()
+    (place / "manifest.json").write_bytes(sealed.to_bytes())
+    (registry.folder.parent / "escaped").write_text("x")
+    traffic = registry.folder / "tickets/traffic.json"
+    wanted = json.loads(traffic.read_bytes()) | {"production": sealed.digest[:12]}
+    traffic.write_text(json.dumps(wanted))
+    found = mirror(f"file://{registry.folder}", tmp_path)
+    assert found.names() == []
+    assert not list((tmp_path / "cache").rglob("escaped"))
+
+
+def test_it_goes_on_where_the_bucket_is_away(
+    origin: tuple[Registry, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = origin[0].folder
+    url = f"file://{folder}"
+    assert mirror(url, tmp_path).names() == ["tickets"]
+    folder.rename(folder.with_name("away"))
+    again = mirror(url, tmp_path)  # as after a restart
+    with caplog.at_level(logging.ERROR, "tunesmith.serving"):
+        assert again.names() == ["tickets"]
+    assert "event=registry_unreadable" in caplog.text
+    assert open_bundle(again.bundle_path("tickets", origin[1]))
+
+
+def test_the_bucket_is_not_asked_all_the_time(
+    origin: tuple[Registry, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = MirroredRegistry(f"file://{origin[0].folder}", tmp_path / "cache", looks_every_s=60)
+    pulled: list[int] = []
+    monkeypatch.setattr(MirroredRegistry, "pull", lambda self: pulled.append(1))
+    for _ in range(5):
+        found.names()
+    assert pulled == [1]
+
+
+def test_addresses_that_cannot_be() -> None:
+    with pytest.raises(InputError, match="fsspec knows"):
+        MirroredRegistry("nosuch://bucket/models")
+    with pytest.raises(InputError, match="is no URL"):
+        MirroredRegistry("folder")
+    with pytest.raises(InputError, match="followed in a bucket"):
+        Registry(Path("s3://bucket/models"))
+    for scheme, package in (("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs")):
+        if not _is_there(package):
+            with pytest.raises(MissingDependencyError, match=package):
+                MirroredRegistry(f"{scheme}://bucket/models")
+
+
+def _is_there(package: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(package) is not None
