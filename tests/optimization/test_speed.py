@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from tunesmith.cli.optimize import _gain
 from tunesmith.optimization import Speed, choose, measure_speed
 from tunesmith.types import Inputs, Outputs
 
@@ -54,3 +55,17 @@ def test_every_runtime_meets_the_same_texts_in_turn() -> None:
     assert asked[4:] == a_round * 2  # after the warm-up
     assert set(found) == {"one", "other"}
     assert all(own.latency_p95_ms >= 0 and own.texts_per_s > 0 for own in found.values())
+    assert all(len(own.rounds) == 2 for own in found.values())
+    assert "rounds" not in found["one"].as_dict()
+
+
+def test_a_ratio_is_shown_only_where_every_round_agrees() -> None:
+    reference = Speed(10.0, 12.0, 100.0, ((10.0, 100.0), (12.0, 90.0)))
+    faster = Speed(9.0, 12.0, 110.0, ((9.0, 101.0), (11.0, 110.0)))
+    noisy = Speed(9.0, 12.0, 110.0, ((7.0, 130.0), (14.0, 85.0)))
+    assert faster.differs(reference)
+    assert reference.differs(faster)
+    assert not noisy.differs(reference)
+    assert not reference.differs(reference)
+    assert (_gain(faster, reference), _gain(noisy, reference)) == ("1.1", "≈ 1")
+    assert _gain(reference, reference) == "1.0"

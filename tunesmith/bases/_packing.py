@@ -89,7 +89,9 @@ def packed(
             found = _features(model, source.batch(indices), precision)
             error = float((found - wanted).abs().max() / wanted.abs().max())
             reason = "" if error <= _TOLERANCES[precision] else "its texts would see one another"
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as fault:
+        except (
+            AttributeError, ImportError, IndexError, KeyError, RuntimeError, TypeError, ValueError,
+        ) as fault:  # fmt: skip
             # A family's own code may count on rows in a way that cannot be foreseen.
             reason = (str(fault).strip().splitlines() or [type(fault).__name__])[0][:200]
         if reason:
@@ -105,7 +107,7 @@ def packed(
 
 def _first_position(model: Classifier) -> int:
     # RoBERTa's family counts from behind the padding index.
-    embeddings = getattr(model.backbone, "embeddings", None)
+    embeddings: Any = getattr(model.backbone, "embeddings", None)
     if hasattr(embeddings, "create_position_ids_from_input_ids"):
         return int(embeddings.padding_idx) + 1
     return 0
@@ -155,19 +157,20 @@ def _attention(
         raise ValueError(f"its attention asks for {', '.join(asked) or 'dropout'}")
     causal, scale = given.get("is_causal"), given.get("scaling")
     causal = bool(getattr(module, "is_causal", True) if causal is None else causal)
-    rows = [states[0].transpose(0, 1) for states in (query, key, value)]
     if query.is_cuda and query.dtype != torch.float32:
         from torch.nn.attention.varlen import varlen_attn
 
-        longest = given["max_length_q"]
+        q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
+        longest, window = given["max_length_q"], (-1, 0 if causal else -1)
         mixed = varlen_attn(
-            *rows, starts, starts, longest, longest,
-            scale=scale, window_size=(-1, 0 if causal else -1), enable_gqa=True,
+            q, k, v, starts, starts, longest, longest,
+            scale=scale, window_size=window, enable_gqa=True,
         )  # fmt: skip
         assert isinstance(mixed, Tensor)
         return mixed.unsqueeze(0), None
     lengths = starts.diff().tolist()
-    texts = zip(*(states.split(lengths, dim=2) for states in (query, key, value)), strict=True)
+    split = (torch.split(states, lengths, dim=2) for states in (query, key, value))
+    texts = zip(*split, strict=True)
     parts = [
         functional.scaled_dot_product_attention(
             q, k, v, is_causal=causal, scale=scale, enable_gqa=True

@@ -13,6 +13,7 @@ from tunesmith.cli._options import AsJson, BundleArgument
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from tunesmith.optimization import Speed
     from tunesmith.recipes import Optimized
 
 
@@ -75,6 +76,10 @@ def optimize(
         print_json(result.as_dict())
         return
     out.print(_table(result))
+    reference = result.speed[result.reference]
+    if any(_gain(own, reference) == _SAME for own in result.speed.values()):
+        line = f"{_SAME}: about the same as {result.reference}; which is faster varies by round"
+        out.print(Text(line), soft_wrap=True)
     for name, parity in result.parity.items():
         if not parity.verified:
             out.print(Text(f"{name} is refused: {'; '.join(parity.refused_for)}"), soft_wrap=True)
@@ -117,21 +122,34 @@ def _table(result: Optimized) -> Table:
             f"{result.sizes[name] / 1e6:,.1f}" if name in result.sizes else "–",
             f"{speed.latency_ms:.2f}",
             f"{speed.texts_per_s:,.0f}",
-            f"{speed.gain(reference):.1f}",
+            _gain(speed, reference),
             *cells,
             style="bold" if name == result.chosen else None,
         )
     return table
 
 
+_SAME = "≈ 1"
+
+
+def _gain(speed: Speed, reference: Speed) -> str:
+    """How many times as fast, where the rounds agree that there is a difference."""
+    if speed is reference:
+        return "1.0"
+    return f"{speed.gain(reference):.1f}" if speed.differs(reference) else _SAME
+
+
 def _sentence(result: Optimized) -> str:
     """Which one is kept, and why."""
-    gain = result.speed[result.chosen].gain(result.speed[result.reference])
+    speed, reference = result.speed[result.chosen], result.speed[result.reference]
     if result.chosen == result.reference:
         return f"{result.chosen} is kept: nothing that keeps its answers is faster here"
     parity = result.parity[result.chosen]
+    how_fast = "about as fast as"
+    if speed.differs(reference):
+        how_fast = f"{speed.gain(reference):.1f} × as fast as"
     text = (
-        f"{result.chosen} is kept: {gain:.1f} × as fast as {result.reference}, the same label on "
+        f"{result.chosen} is kept: {how_fast} {result.reference}, the same label on "
         f"{parity.agreement:.2%} of {parity.num_rows:,} rows"
     )
     if parity.change is None or parity.metric is None:

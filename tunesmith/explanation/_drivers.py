@@ -120,20 +120,19 @@ def _of_label(
     max_words: int,
 ) -> LabelDrivers:
     own = values[label]
-    frequent = {word: np.array(found) for word, found in own.items() if len(found) >= min_rows}
     others = [values[other] for other in values if other != label]
-    elsewhere = {word: [np.array(one.get(word, ())) for one in others] for word in frequent}
+    frequent = {word: np.array(found) for word, found in own.items() if len(found) >= min_rows}
     speaking = [word for word, found in frequent.items() if found.mean() > 0]
     chances = _chances(
         [frequent[word] for word in speaking],
-        [elsewhere[word] for word in speaking],
+        [sum(len(one.get(word, ())) for one in others) for word in speaking],
         num_rows[label],
         sum(num_rows.values()) - num_rows[label],
     )
     drivers = [
         Driver(word, float(frequent[word].mean()), len(frequent[word]))
         for word, chance in zip(speaking, chances, strict=True)
-        if chance <= _FALSE_SHARE
+        if chance <= _FALSE_SHARE and frequent[word].mean() > _usual_mean(word, others)
     ]
     drivers.sort(key=lambda driver: (-driver.attribution, driver.word))
     return LabelDrivers(
@@ -145,61 +144,46 @@ def _of_label(
     )
 
 
+def _usual_mean(word: str, others: Sequence[Mapping[str, list[float]]]) -> float:
+    """What a word adds for other labels: their median, for it may drive several of them."""
+    return float(np.median([np.mean(one.get(word, (0.0,))) for one in others])) if others else 0.0
+
+
 def _chances(
     found: Sequence[NDArray[np.float64]],
-    elsewhere: Sequence[Sequence[NDArray[np.float64]]],
+    num_elsewhere: Sequence[int],
     num_rows: int,
     num_others: int,
 ) -> NDArray[np.float64]:
     """The false discovery rate at which each of m words is held for a driver, float64 [m].
 
-    A word must add more than nothing, and more than it adds for most other labels (their median,
-    for it may drive several), both by a one-sided t test. And it must stand in more of the label's
-    rows than of others, by Fisher's exact test: rows with a word that drives a label are given it
-    more often. The weakest of the three counts. Three rows tell little of how much a word's values
-    scatter, so the variance of each is drawn towards that of all words (Smyth 2004).
+    A word must add more than nothing, by a one-sided t test; and it must stand in more of the
+    label's rows than of others, by Fisher's exact test: rows with a word that drives a label are
+    given it more often. The weaker of the two counts. Three rows tell little of how much a word's
+    values scatter, so the variance of each is drawn towards that of all words (Smyth 2004).
 
     Args:
         found: of each word, what it adds in the label's rows.
-        elsewhere: what it adds in the rows of each other label.
+        num_elsewhere: in how many rows of other labels it stands.
         num_rows, num_others: rows of this label, and of others.
     """
     from scipy import stats
 
     if not found:
         return np.empty(0)
-    parts = [(own, *others) for own, others in zip(found, elsewhere, strict=True)]
-    sums = np.array([sum(map(_squares, own)) for own in parts])
-    freedom = np.array([sum(map(_freedom, own)) for own in parts])
-    usual = sums.sum() / max(1, freedom.sum())
-    freedom = freedom + _PRIOR_FREEDOM
-    deviation = np.sqrt((sums + _PRIOR_FREEDOM * usual) / freedom) + 1e-12
     size = np.array([len(own) for own in found])
-    others = np.array([sum(map(len, own)) for own in elsewhere])
+    squares = np.array([_squares(own) for own in found])
+    usual = squares.sum() / max(1, (size - 1).sum())
+    freedom = size - 1 + _PRIOR_FREEDOM
+    deviation = np.sqrt((squares + _PRIOR_FREEDOM * usual) / freedom) + 1e-12
     mean = np.array([own.mean() for own in found])
-    beside = np.array([_usual_mean(own) for own in elsewhere])
-    more_than_nothing = mean * np.sqrt(size) / deviation
-    # Where a word stands in no other row, this says nothing.
-    more_than_elsewhere = (mean - beside) / (
-        deviation * np.sqrt(1 / size + 1 / np.maximum(others, 1))
-    )
-    chance = stats.t.sf(np.minimum(more_than_nothing, more_than_elsewhere), freedom)
+    chance = stats.t.sf(mean * np.sqrt(size) / deviation, freedom)
     if num_others:
-        drawn = stats.hypergeom.sf(size - 1, num_rows + num_others, size + others, num_rows)
+        in_all = size + np.array(num_elsewhere)
+        drawn = stats.hypergeom.sf(size - 1, num_rows + num_others, in_all, num_rows)
         chance = np.maximum(chance, drawn)
     return np.asarray(stats.false_discovery_control(chance))
 
 
-def _usual_mean(elsewhere: Sequence[NDArray[np.float64]]) -> float:
-    """The median of the labels' means; a label without the word counts as nothing added."""
-    if not any(len(one) for one in elsewhere):
-        return -np.inf
-    return float(np.median([one.mean() if len(one) else 0.0 for one in elsewhere]))
-
-
 def _squares(values: NDArray[np.float64]) -> float:
-    return float(((values - values.mean()) ** 2).sum()) if len(values) else 0.0
-
-
-def _freedom(values: NDArray[np.float64]) -> int:
-    return max(0, len(values) - 1)
+    return float(((values - values.mean()) ** 2).sum())

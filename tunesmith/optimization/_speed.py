@@ -23,19 +23,34 @@ class Speed:
         latency_ms: median time for one text that comes alone.
         latency_p95_ms: 95 of 100 such texts are answered within it.
         texts_per_s: median rate over rounds, in batches as serving makes them.
+        rounds: latency_ms and texts_per_s of each round; those of runtimes measured together belong
+            together.
     """
 
     latency_ms: float
     latency_p95_ms: float
     texts_per_s: float
+    rounds: tuple[tuple[float, float], ...] = ()
 
     def as_dict(self) -> dict[str, float]:
-        return asdict(self)
+        """The figures without the rounds."""
+        return {name: value for name, value in asdict(self).items() if name != "rounds"}
 
     def gain(self, over: Speed) -> float:
         """How many times as fast as another: the geometric mean of latency's and rate's ratio."""
         ratio = over.latency_ms / self.latency_ms * self.texts_per_s / over.texts_per_s
         return float(ratio**0.5)
+
+    def differs(self, other: Speed) -> bool:
+        """Whether one is faster than another in every round; else they are about the same.
+
+        By chance alone the same one leads in all of five rounds in one of sixteen cases.
+        """
+        gains = [
+            (theirs[0] / own[0] * own[1] / theirs[1]) ** 0.5
+            for own, theirs in zip(self.rounds, other.rounds, strict=True)
+        ]
+        return all(gain > 1 for gain in gains) or all(gain < 1 for gain in gains)
 
 
 def measure_speed(
@@ -55,6 +70,7 @@ def measure_speed(
     """
     latencies: dict[str, list[float]] = {name: [] for name in runtimes}
     rates: dict[str, list[float]] = {name: [] for name in runtimes}
+    medians: dict[str, list[float]] = {name: [] for name in runtimes}
     num_texts = sum(map(len, batches))
     for answer in runtimes.values():  # what is compiled or reserved on first use
         answer(singles[:1])
@@ -65,12 +81,13 @@ def measure_speed(
                 started = perf_counter()
                 answer([one])
                 latencies[name].append(perf_counter() - started)
+            medians[name].append(1e3 * statistics.median(latencies[name][-len(singles) :]))
             started = perf_counter()
             for batch in batches:
                 answer(batch)
             rates[name].append(num_texts / (perf_counter() - started))
         on_round()
-    return {name: _speed(latencies[name], rates[name]) for name in runtimes}
+    return {name: _speed(latencies[name], rates[name], medians[name]) for name in runtimes}
 
 
 def choose(
@@ -93,9 +110,10 @@ def choose(
     return sorted(speeds, key=lambda name: -speeds[name].gain(speeds[reference]))
 
 
-def _speed(latencies: Sequence[float], rates: Sequence[float]) -> Speed:
+def _speed(latencies: Sequence[float], rates: Sequence[float], medians: Sequence[float]) -> Speed:
     return Speed(
         latency_ms=1e3 * statistics.median(latencies),
         latency_p95_ms=1e3 * sorted(latencies)[int(0.95 * (len(latencies) - 1))],
         texts_per_s=statistics.median(rates),
+        rounds=tuple(zip(medians, rates, strict=True)),
     )
