@@ -23,9 +23,10 @@ def test_the_sentence_comes_first(invoke: Invoke, small: Path) -> None:
     assert "of them were trained on" in lines[0]
     if saved["better"] is False:
         assert lines.pop(1) == f"when it was trained: {saved['headline']}"
-    assert lines[2].split() == ["model", "accuracy", "macro-f1", "seconds"]
-    assert [line.split()[0] for line in lines[4:8]] == ["majority", "TF-IDF", "frozen", "topics"]
-    assert lines[9].startswith("accuracy")
+    starts = [line.split()[0] for line in lines if line.strip()]
+    models = starts.index("model")
+    # `small` is the probe itself, which is not held against its like.
+    assert starts[models + 2 : models + 6] == ["majority", "TF-IDF", "topics", "accuracy"]
     plain = invoke("evaluate", small / "run", small / "topics.csv", "--no-baselines")
     assert "TF-IDF" not in plain.out
     for name in ("macro-roc-auc", "mcc", "brier", "balanced-accuracy"):
