@@ -132,7 +132,7 @@ def test_guesses_are_said_and_kept(tmp_path: Path) -> None:
         "target column: 'topic' (guessed; --target chooses another)",
         "text column: 'text' (guessed; --text chooses another)",
     ]
-    assert notes.said == [*guesses, "3 labels; 42 train, 12 validation, 6 test rows"]
+    assert notes.said == [*guesses, "3 labels; 39 train, 15 validation, 6 test rows"]
     assert data.facts["notes"] == guesses
 
 

@@ -122,7 +122,7 @@ def test_stratified(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_rows", "expected"), [(100, 20), (300, 60), (700, 100), (2000, 200), (8000, 500)]
+    ("num_rows", "expected"), [(100, 25), (300, 75), (700, 175), (2000, 200), (8000, 500)]
 )
 def test_enough_rows_for_a_choice(tmp_path: Path, num_rows: int, expected: int) -> None:
     source = write(tmp_path / "t.csv", tickets(num_rows))

@@ -60,6 +60,7 @@ def test_the_run_shows_itself(finished: Run) -> None:
 def test_the_folder_holds_no_more_than_it_should(finished: Run) -> None:
     assert {path.name for path in finished.folder.iterdir()} == {
         *("bundle", "config.yaml", "metrics.jsonl", "pinned.json", "report.html", "report.json"),
+        "probe.safetensors",
         "rows",
     }
     log = (finished.folder / "metrics.jsonl").read_text()
