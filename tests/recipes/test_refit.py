@@ -13,6 +13,7 @@ from tiny import labelled_rows
 from tunesmith import config, recipes
 from tunesmith.errors import Interrupted
 from tunesmith.recipes import Run
+from tunesmith.training import EpochRecord
 
 from .conftest import Notes, quick_settings, write_rows
 from .test_train import digests
@@ -119,6 +120,22 @@ def test_not_with_validation_rows_of_its_own_unless_asked(base: Path, tmp_path: 
     assert "refit_rows" not in run.report.data
     asked = trained(train, base, tmp_path / "always", **files, **{"training.refit": "always"})
     assert asked.report.data["refit_rows"] == 150
+
+
+def test_no_figure_is_told_of_rows_that_are_learned_from(
+    base: Path, topics: Path, tmp_path: Path
+) -> None:
+    class Epochs(Notes):
+        def on_epoch(self, record: EpochRecord) -> None:
+            self.said.append(f"epoch {record.epoch}")
+
+    heard = Epochs()
+    trained(topics, base, tmp_path, heard)
+    again = next(place for place, said in enumerate(heard.said) if "trained again" in said)
+    assert [said for said in heard.said if said.startswith("epoch")] == [
+        "epoch 0", "epoch 1", "epoch 2",
+    ]  # fmt: skip
+    assert not any(said.startswith("epoch") for said in heard.said[again:])
 
 
 def test_not_where_the_budget_does_not_allow_it(base: Path, topics: Path, tmp_path: Path) -> None:

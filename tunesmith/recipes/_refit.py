@@ -22,11 +22,12 @@ from tunesmith.recipes._baselines import FittedBaseline, refit_baselines
 from tunesmith.recipes._choose import Choice
 from tunesmith.recipes._fine_tune import Tuned, fine_tune, fit_settings
 from tunesmith.recipes._lineage import Parent
-from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._listener import Listener, Recording
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe, fit_probe
 from tunesmith.recipes._sampling import joined
+from tunesmith.training import EpochRecord
 
 __all__ = ["Final", "finish"]
 
@@ -114,7 +115,7 @@ def finish(
             time_limit_s=tuned.settings.time_limit_s,
         )
         last = fine_tune(
-            tuned.method, model, again, more, whole, config, listener,
+            tuned.method, model, again, more, whole, config, _Unjudged(listener),
             folder=folder, name=f"{tuned.method}-refit", resume=resume,
             settings=replace(settings, keep_last=True, patience=None),
         ).classifier  # fmt: skip
@@ -122,6 +123,12 @@ def finish(
     seconds = tuned.seconds + time.monotonic() - started
     shipped = replace(model, classifier=last)
     return Final(shipped, scores, tuned, again, baselines, learned, seconds)
+
+
+class _Unjudged(Recording):
+    """Leaves out the figures on validation rows, which are now learned from."""
+
+    def on_epoch(self, record: EpochRecord) -> None: ...
 
 
 def _epochs(count: int) -> str:
