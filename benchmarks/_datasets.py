@@ -101,6 +101,13 @@ DATASETS = {
 }
 
 
+def rows_of(file: Path, files: Files) -> list[tuple[str, str]]:
+    """Text and label of each row of one of the files."""
+    with file.open(newline="", encoding="utf-8") as opened:
+        rows = csv.DictReader(opened) if file.suffix == ".csv" else map(json.loads, opened)
+        return [(row[files.text], str(row[files.target])) for row in rows]
+
+
 def _rows(file: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 

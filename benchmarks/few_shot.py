@@ -15,7 +15,6 @@ and runs found there are not made again, so an interrupted benchmark goes on.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import random
 import statistics
@@ -25,7 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from _datasets import DATA, DATASETS, Files
+from _datasets import DATA, DATASETS, rows_of
 
 TEST_ROWS = 1000
 OURS = ("probe", "full", "few-shot")
@@ -111,12 +110,6 @@ def draw(name: str, rows_a_label: int, seed: int, folder: Path) -> dict:
         written[part].write_text("".join(json.dumps(row) + "\n" for row in rows))
     base = find_base("minilm").path
     return {**{part: str(file) for part, file in written.items()}, "base": str(base)}
-
-
-def rows_of(file: Path, files: Files) -> list[tuple[str, str]]:
-    with file.open(newline="", encoding="utf-8") as opened:
-        rows = csv.DictReader(opened) if file.suffix == ".csv" else map(json.loads, opened)
-        return [(row[files.text], str(row[files.target])) for row in rows]
 
 
 def ours(job: dict) -> dict:
