@@ -198,3 +198,9 @@ def test_all_that_needs_padding_is_said_at_once() -> None:
     assert [fault.where for fault in raised.value.faults] == [
         "training.dropout", "training.packing", "training.compile",
     ]  # fmt: skip
+
+
+def test_packing_goes_without_an_adapters_dropout() -> None:
+    wanted = {"training": {"packing": True, "method": "lora"}, "adapter": {"dropout": 0.1}}
+    with pytest.raises(ConfigError, match=r"adapter\.dropout"):
+        check_method(RunConfig.model_validate(wanted))

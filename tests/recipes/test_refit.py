@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from tiny import labelled_rows
 from tunesmith import config, recipes
 from tunesmith.errors import Interrupted
 from tunesmith.recipes import Run
-from tunesmith.training import EpochRecord
+from tunesmith.recipes._fine_tune import Tuned, fine_tune
+from tunesmith.training import EpochRecord, FitSettings
 
 from .conftest import Notes, quick_settings, write_rows
 from .test_train import digests
@@ -100,6 +102,10 @@ def test_the_log_tells_both_trainings_apart(twice: Run) -> None:
     lines = (twice.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     starts = [line["run"] for line in map(json.loads, lines) if line["event"] == "start"]
     assert starts == ["full", "full-refit"]
+    events = [line["event"] for line in map(json.loads, lines)]
+    again = events.index("start", 1)
+    assert "epoch" in events[:again]
+    assert "epoch" not in events[again:]  # these rows are learned from by then
     assert not (twice.folder / "checkpoints").exists()
 
 
@@ -143,6 +149,28 @@ def test_not_where_the_budget_does_not_allow_it(base: Path, topics: Path, tmp_pa
     run = trained(topics, base, tmp_path, notes, **{"training.budget_s": 3, "training.epochs": 900})
     assert "refit_rows" not in run.report.data
     assert not any("trained again" in said for said in notes.said)
+
+
+def test_always_has_its_share_of_the_budget(base: Path, topics: Path, tmp_path: Path) -> None:
+    more = {"training.refit": "always", "training.budget_s": 600}
+    assert trained(topics, base, tmp_path, **more).report.data["refit_rows"] == 108
+
+
+def test_where_its_time_is_over_the_chosen_model_is_kept(
+    base: Path, topics: Path, tmp_path: Path, once: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(method: str, *arguments: Any, settings: FitSettings, **others: Any) -> Tuned:
+        if settings.keep_last:
+            settings = replace(settings, time_limit_s=0.0)
+        return fine_tune(method, *arguments, settings=settings, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tunesmith.recipes._refit.fine_tune", late)
+    notes = Notes()
+    run = trained(topics, base, tmp_path, notes)
+    assert digests(run) == digests(once)
+    assert "refit_rows" not in run.report.data
+    assert run.report.candidates[1].metrics == once.report.candidates[1].metrics
+    assert any("kept as it was chosen" in warned for warned in notes.warned)
 
 
 def test_stopped_in_it_and_resumed_it_ends_as_undisturbed(

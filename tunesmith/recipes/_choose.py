@@ -235,11 +235,13 @@ def _new_plan(
         left_out = tuple((name, epoch_s * wanted) for name in methods)
         return _Plan((), 0, left_out, None, refit=False)
     # The methods share the time; where it does not suffice for all, the most general one is kept.
-    fits = methods if fitting >= len(methods) * min(wanted, 2) else methods[:1]
-    epochs = min(wanted, max(1, fitting // len(fits)))
+    always = int(training.refit == "always")  # then the last training has its share from the start
+    fits = methods if fitting >= (len(methods) + always) * min(wanted, 2) else methods[:1]
+    epochs = min(wanted, max(1, fitting // (len(fits) + always)))
     left_out = tuple((name, epoch_s * epochs) for name in methods if name not in fits)
-    # The last training gets only what no other one would have used.
-    refit = refit and fits == methods and fitting >= (len(fits) + 1) * wanted
+    # Else it gets only what no other one would have used.
+    enough = fits == methods and fitting >= (len(fits) + 1) * wanted
+    refit = bool(always) or (refit and enough)
     return _Plan(fits, epochs, left_out, left / (len(fits) + refit), refit)
 
 
@@ -291,8 +293,7 @@ def _choice(
         for name, seconds in plan.left_out
     ]
     _say(listener, chosen, best, plan)
-    no_limit = config.training.budget_s is None
-    refit = plan.refit if chosen.settings else no_limit and _wants_refit(data, config)
+    refit = plan.refit if chosen.settings else _wants_refit(data, config)
     return Choice(chosen, tuple(rows), refit)
 
 

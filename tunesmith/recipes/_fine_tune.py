@@ -52,6 +52,7 @@ class Tuned:
         settings: None for the probe, which is not fine-tuned.
         seconds: time for probe and fine-tuning.
         epochs: trained so far.
+        out_of_time: whether the time limit ended the training.
     """
 
     method: Method
@@ -61,6 +62,7 @@ class Tuned:
     best_epoch: int
     settings: FitSettings | None
     seconds: float
+    out_of_time: bool = False
 
     @property
     def epochs(self) -> int:
@@ -114,6 +116,9 @@ def fine_tune(
         interval_s=training.checkpoint_interval_s,
     )
     validation = Rows(tokens.validation, task.encode(data.split.validation.targets or []))
+    callbacks: list[Callback] = [*_logs(name or method, config, folder, listener), listener]
+    if settings.keep_last:
+        callbacks = [_Unjudged(callback) for callback in callbacks]
     with context, _sharing_out(model.classifier, method, config, listener):
         result = fit(
             classifier,
@@ -123,14 +128,14 @@ def fine_tune(
             criterion=make_criterion(method, task, rows, config),
             judge=judge_of(task, data.split.validation),
             settings=settings,
-            callbacks=[*_logs(name or method, config, folder, listener), listener],
+            callbacks=callbacks,
             checkpoints=checkpoints,
             resume=resume,
             until_epoch=until_epoch,
         )
     if has_adapter(classifier) and config.adapter.keep == "merged" and until_epoch is None:
         merge_adapter(classifier)
-    if result.out_of_time:
+    if result.out_of_time and not settings.keep_last:
         listener.say(f"{method}: the time given is over; the best weights so far are kept")
     return Tuned(
         method=method,
@@ -140,7 +145,29 @@ def fine_tune(
         best_epoch=result.best_epoch,
         settings=settings,
         seconds=probe.seconds + time.monotonic() - started,
+        out_of_time=result.out_of_time,
     )
+
+
+class _Unjudged:
+    """Passes on all but the figures on validation rows, where these are learned from."""
+
+    def __init__(self, callback: Callback) -> None:
+        self._callback = callback
+
+    def on_start(self, total_steps: int, first_step: int) -> None:
+        self._callback.on_start(total_steps, first_step)
+
+    def on_step(self, step: int, loss: float, rate: float) -> None:
+        self._callback.on_step(step, loss, rate)
+
+    def on_less_memory(self, max_tokens: int) -> None:
+        self._callback.on_less_memory(max_tokens)
+
+    def on_epoch(self, record: EpochRecord) -> None: ...
+
+    def on_end(self) -> None:
+        self._callback.on_end()
 
 
 @contextmanager

@@ -111,6 +111,9 @@ def _against_packing(config: RunConfig) -> Iterator[Fault]:
     if training.dropout > 0:
         what = "there is no dropout in attention where texts are read one behind the other"
         yield Fault(what, "training.dropout", f"--set training.dropout=0, or {mend}")
+    if is_adapter(training.method) and config.adapter.dropout > 0:
+        what = "dropout of an adapter trains the base with its own, and there is none in attention"
+        yield Fault(what, "adapter.dropout", f"--set adapter.dropout=0, or {mend}")
     if training.method == "last-k":
         what = "last-k keeps states, and reads them with padding"
         yield Fault(what, "training.packing", mend)

@@ -22,12 +22,11 @@ from tunesmith.recipes._baselines import FittedBaseline, refit_baselines
 from tunesmith.recipes._choose import Choice
 from tunesmith.recipes._fine_tune import Tuned, fine_tune, fit_settings
 from tunesmith.recipes._lineage import Parent
-from tunesmith.recipes._listener import Listener, Recording
+from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe, fit_probe
 from tunesmith.recipes._sampling import joined
-from tunesmith.training import EpochRecord
 
 __all__ = ["Final", "finish"]
 
@@ -87,11 +86,12 @@ def finish(
     # In float32, as it is served; the probe's features may have been made in another precision.
     listener.stage("scoring the validation rows", len(tokens.validation))
     scores = score(tuned.classifier, tokens.validation, on_rows=listener.advance)
-    baselines = tuple(baselines)
-    if not choice.refit:
-        shipped = replace(model, classifier=tuned.classifier)
-        seconds = tuned.seconds + time.monotonic() - started
-        return Final(shipped, scores, tuned, probe, baselines, data.split, seconds)
+    as_chosen = Final(
+        replace(model, classifier=tuned.classifier), scores, tuned, probe, tuple(baselines),
+        data.split, tuned.seconds + time.monotonic() - started,
+    )  # fmt: skip
+    if not choice.refit or (tuned.settings is not None and tuned.best_epoch == 0):
+        return as_chosen
     split = data.split
     learned = Split(joined(split.train, split.validation), split.validation.take([]), split.test)
     whole = replace(data, split=replace(split, train=learned.train))
@@ -102,7 +102,6 @@ def finish(
         f"{tuned.method} is trained again on the {len(learned.train):,} training and validation "
         f"rows together{epochs}"
     )
-    baselines = refit_baselines(baselines, data.task, whole.split, seed=config.seed)
     again = fit_probe(model, more, whole, listener, seed=config.seed, parent=parent)
     last = model.classifier
     if tuned.settings is not None:
@@ -114,21 +113,24 @@ def finish(
             epochs=tuned.best_epoch,
             time_limit_s=tuned.settings.time_limit_s,
         )
-        last = fine_tune(
-            tuned.method, model, again, more, whole, config, _Unjudged(listener),
+        last_one = fine_tune(
+            tuned.method, model, again, more, whole, config, listener,
             folder=folder, name=f"{tuned.method}-refit", resume=resume,
             settings=replace(settings, keep_last=True, patience=None),
-        ).classifier  # fmt: skip
-    again = replace(again, validation_scores=probe.validation_scores)
-    seconds = tuned.seconds + time.monotonic() - started
-    shipped = replace(model, classifier=last)
-    return Final(shipped, scores, tuned, again, baselines, learned, seconds)
-
-
-class _Unjudged(Recording):
-    """Leaves out the figures on validation rows, which are now learned from."""
-
-    def on_epoch(self, record: EpochRecord) -> None: ...
+        )  # fmt: skip
+        if last_one.out_of_time:
+            listener.warn(
+                "the time was over before the last training (on validation rows too) ended: "
+                "the model is kept as it was chosen"
+            )
+            return as_chosen
+        last = last_one.classifier
+    return Final(
+        replace(model, classifier=last), scores, tuned,
+        replace(again, validation_scores=probe.validation_scores),
+        refit_baselines(baselines, data.task, whole.split, seed=config.seed),
+        learned, tuned.seconds + time.monotonic() - started,
+    )  # fmt: skip
 
 
 def _epochs(count: int) -> str:
