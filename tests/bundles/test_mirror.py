@@ -154,6 +154,23 @@ def test_a_manifest_that_points_out_of_the_bundle_is_refused(
     assert not list((tmp_path / "cache").rglob("escaped"))
 
 
+@pytest.mark.parametrize("version", ["../../../x", "..", ".", "", "{cache}", "0123456789ab\n"])
+@pytest.mark.parametrize("role", ["production", "canary", "shadow"])
+def test_versions_that_are_no_versions_lead_nowhere(
+    origin: tuple[Registry, str], tmp_path: Path, version: str, role: str, caplog: Any
+) -> None:
+    registry, good = origin
+    named = version.format(cache=tmp_path)  # an absolute path, of a folder that is there
+    value = {"version": named, "share": 0.5} if role == "canary" else named
+    content = json.dumps({"change": 1, "production": good, role: value})
+    (registry.folder / "tickets/traffic.json").write_text(content)
+    before = set(tmp_path.rglob("*"))
+    with caplog.at_level(logging.ERROR, "tunesmith.serving"):
+        assert mirror(f"file://{registry.folder}", tmp_path).names() == []
+    assert "is not what Tunesmith writes" in caplog.text
+    assert set(tmp_path.rglob("*")) == before
+
+
 def test_it_goes_on_where_the_bucket_is_away(
     origin: tuple[Registry, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
