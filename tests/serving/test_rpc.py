@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tunesmith.errors import ConfigError, MissingDependencyError, OutputError
-from tunesmith.serving import Limits, Security
+from tunesmith.serving import Limits, Security, serve
 from tunesmith.serving.rpc import RpcAddress, RpcListener
 from tunesmith.serving.security import PASSWORD_VARIABLE, Access, KeyFile, Quota, Tls, TlsFiles
 
@@ -443,3 +443,23 @@ def test_an_encrypted_key_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     tls = Tls(TlsFiles(*Authority(tmp_path).issue("server", password="open sesame")))
     with pytest.raises(ConfigError, match="gRPC cannot read a key that is encrypted"):
         tls.pem()
+
+
+def test_what_grpc_cannot_have_is_found_before_the_bundle_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography")
+    from .security.conftest import Authority
+
+    monkeypatch.setenv("TUNESMITH_KEYS", str(tmp_path / "none.json"))
+    monkeypatch.setenv(PASSWORD_VARIABLE, "open sesame")
+    files = TlsFiles(*Authority(tmp_path).issue("server", password="open sesame"))
+    for security, message in (
+        (Security(tls=files, grpc_port=0), "gRPC cannot read a key that is encrypted"),
+        (Security(grpc_port=48_123), "two listeners cannot share port 48123"),
+        (Security(admin_port=48_123), "two listeners cannot share port 48123"),
+    ):
+        with pytest.raises(ConfigError, match=message) as raised:
+            serve("/no/such/bundle", port=48_123, security=security)
+        assert raised.value.exit_code == 2
+    Security(grpc_port=0, admin_port=0).check("127.0.0.1", 0)  # 0: any that is free
