@@ -21,6 +21,7 @@ from tunesmith.bundles import (
     sign,
 )
 from tunesmith.errors import InputError, MissingDependencyError
+from tunesmith.storage import is_private
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -137,6 +138,92 @@ def test_what_no_trusted_key_signed_is_not_copied(
     assert found.names() == ["tickets"]
 
 
+def test_a_signature_that_comes_later_reaches_the_copy(
+    origin: tuple[Registry, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography")
+    registry, version = origin
+    url = f"file://{registry.folder}"
+    public, _ = make_signing_key(tmp_path / "release.pem")
+    trusted = TrustedKeys.read(public)
+    assert mirror(url, tmp_path).names() == ["tickets"], "nobody asked for a signature then"
+    copied: list[str] = []
+    monkeypatch.setattr(MirroredRegistry, "_copy", lambda self, path, final: copied.append(path))
+    found = MirroredRegistry(url, tmp_path / "cache", looks_every_s=60, trusted=trusted)
+    assert found.names() == []
+    bundle = open_bundle(registry.bundle_path("tickets", version))
+    sign(bundle.path, bundle.manifest, tmp_path / "release.pem")
+    found.pull()
+    assert found.names() == ["tickets"], "at once, though it failed before"
+    assert open_bundle(found.bundle_path("tickets", version), trusted=trusted)
+    assert copied == [], "the rest was here"
+
+
+@pytest.mark.parametrize("file", ["model/config.json", "manifest.json"])
+def test_a_copy_that_was_damaged_is_copied_again(
+    origin: tuple[Registry, str], tmp_path: Path, file: str
+) -> None:
+    url = f"file://{origin[0].folder}"
+    place = mirror(url, tmp_path)
+    place.names()
+    copy = place.bundle_path("tickets", origin[1])
+    (copy / file).write_bytes(b"{}")
+    assert mirror(url, tmp_path).names() == ["tickets"]
+    open_bundle(copy)
+
+
+def test_a_version_that_fails_is_tried_ever_more_seldom(
+    origin: tuple[Registry, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    registry, version = origin
+    place = registry.bundle_path("tickets", version)
+    files = sorted(json.loads((place / "manifest.json").read_bytes())["files"])
+    (place / files[0]).write_bytes(b"changed")
+    now = [1000.0]
+    monkeypatch.setattr("tunesmith.bundles._mirror.monotonic", lambda: now[0])
+    found = MirroredRegistry(f"file://{registry.folder}", tmp_path / "cache", looks_every_s=5)
+    tried: list[float] = []
+    real = MirroredRegistry._copy
+
+    def copy_and_note(self: MirroredRegistry, path: str, final: Path) -> None:
+        tried.append(now[0] - 1000)
+        real(self, path, final)
+
+    monkeypatch.setattr(MirroredRegistry, "_copy", copy_and_note)
+    with caplog.at_level(logging.ERROR, "tunesmith.serving"):
+        while now[0] < 5000:
+            assert found.names() == []
+            now[0] += 5
+    waited = [0, 10, 30, 70, 150, 310, 630, 1230, 1830, 2430, 3030, 3630]
+    assert tried == waited, "one file each time: the first one is wrong"
+    assert f"{files[0]}: was changed or damaged" in caplog.text
+    assert "it is tried again in 5 s" in caplog.text
+
+
+def test_what_the_disk_cannot_hold_is_not_begun(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(MirroredRegistry, "_copy", lambda self, path, final: copied.append(path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: (10_000, 9_000, 1_000))
+    with caplog.at_level(logging.ERROR, "tunesmith.serving"):
+        assert mirror(bucket, tmp_path).names() == []
+    assert copied == []
+    assert "the disk is too full" in caplog.text
+
+
+def test_copies_lie_in_a_private_folder_of_the_users_cache(
+    origin: tuple[Registry, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / "own"))
+    folder = MirroredRegistry(f"file://{origin[0].folder}").folder
+    assert folder.parent == tmp_path / "own/registries"
+    assert is_private(folder)
+
+
 def test_a_manifest_that_points_out_of_the_bundle_is_refused(
     origin: tuple[Registry, str], tmp_path: Path, tiny_bundle: Bundle
 ) -> None:
@@ -152,6 +239,23 @@ def test_a_manifest_that_points_out_of_the_bundle_is_refused(
     found = mirror(f"file://{registry.folder}", tmp_path)
     assert found.names() == []
     assert not list((tmp_path / "cache").rglob("escaped"))
+
+
+@pytest.mark.parametrize("version", ["../../../x", "..", ".", "", "{cache}", "0123456789ab\n"])
+@pytest.mark.parametrize("role", ["production", "canary", "shadow"])
+def test_versions_that_are_no_versions_lead_nowhere(
+    origin: tuple[Registry, str], tmp_path: Path, version: str, role: str, caplog: Any
+) -> None:
+    registry, good = origin
+    named = version.format(cache=tmp_path)  # an absolute path, of a folder that is there
+    value = {"version": named, "share": 0.5} if role == "canary" else named
+    content = json.dumps({"change": 1, "production": good, role: value})
+    (registry.folder / "tickets/traffic.json").write_text(content)
+    before = set(tmp_path.rglob("*"))
+    with caplog.at_level(logging.ERROR, "tunesmith.serving"):
+        assert mirror(f"file://{registry.folder}", tmp_path).names() == []
+    assert "is not what Tunesmith writes" in caplog.text
+    assert set(tmp_path.rglob("*")) == before
 
 
 def test_it_goes_on_where_the_bucket_is_away(

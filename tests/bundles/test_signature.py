@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import shutil
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tunesmith import storage
 from tunesmith.bundles import (
     SIGNATURE,
     SIGNING_PASSWORD,
@@ -213,6 +217,57 @@ def test_a_version_that_is_signed_later_is_signed_in_the_registry_too(
     sign(bundle.path, bundle.manifest, key)
     assert registry.add("tickets", bundle) == version
     open_bundle(copy, trusted=trusted(key))
+
+
+def test_signatures_of_the_registrys_copy_stay(bundle: Bundle, key: Path, tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "registry")
+    copy = registry.bundle_path("tickets", registry.add("tickets", bundle))
+    make_signing_key(tmp_path / "other.pem")
+    there = sign(copy, bundle.manifest, tmp_path / "other.pem")
+    here = sign(bundle.path, bundle.manifest, key)
+    registry.add("tickets", bundle)
+    assert signers(copy) == (there, here)
+    assert signers(bundle.path) == (here,)
+
+
+def test_two_that_sign_at_once_lose_nothing(
+    bundle: Bundle, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_signing_key(tmp_path / "other.pem")
+    both = threading.Barrier(2)
+    real = storage.write_bytes
+
+    def write_late(final: Path, content: bytes, **more: int) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # so that both would have read before either writes
+        real(final, content, **more)
+
+    monkeypatch.setattr(storage, "write_bytes", write_late)
+    with ThreadPoolExecutor(2) as pool:
+        made = list(
+            pool.map(
+                lambda own: sign(bundle.path, bundle.manifest, own), (key, tmp_path / "other.pem")
+            )
+        )
+    assert set(signers(bundle.path)) == set(made)
+    assert {file.name for file in tmp_path.iterdir() if file.name.startswith(".")} == set()
+    open_bundle(bundle.path)
+
+
+def test_signatures_that_may_not_be_read(
+    bundle: Bundle, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign(bundle.path, bundle.manifest, key)
+    real = Path.read_bytes
+
+    def refuse(file: Path) -> bytes:
+        if file.name == SIGNATURE:
+            raise PermissionError(13, "Permission denied")
+        return real(file)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(BundleError, match=r"manifest\.sig: cannot be read: Permission denied"):
+        signers(bundle.path)
 
 
 def test_openssl_makes_keys_and_verifies(bundle: Bundle, tmp_path: Path) -> None:

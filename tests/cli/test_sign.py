@@ -19,6 +19,8 @@ def test_a_bundle_is_signed_and_checked(invoke: Invoke, small: Path, tmp_path: P
     assert (made["private"], made["public"]) == ("release.pem", "release.pub.pem")
     again = invoke("signing-key", "release.pem")
     assert (again.code, "is there already" in again.err) == (2, True)
+    nameless = invoke("signing-key", ".")
+    assert (nameless.code, "is no name of a file" in nameless.err) == (2, True)
     unsigned = invoke("info", bundle, "--trusted-keys", "release.pub.pem")
     assert (unsigned.code, "is not signed" in unsigned.err) == (2, True)
     refused = invoke("serve", bundle, "--port", "0", "--trusted-keys", "release.pub.pem")

@@ -137,6 +137,21 @@ def test_a_fault_is_told_to_those_in_the_batch_alone() -> None:
     with_batcher(do)
 
 
+def test_states_that_are_not_there_are_a_fault_of_who_wants_them() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        runtime.embedding_size = None
+        gate = held(runtime, batcher)
+        states = batcher.submit(HashRuntime().tokenize(texts_of([4, 4])), states=True)
+        scores = submit(batcher, [4] * 6)
+        gate.set()
+        with pytest.raises(RuntimeError, match="no states"):
+            await asyncio.wait_for(states.done, 20)
+        assert (await asyncio.wait_for(scores.done, 20)).shape == (6, 4)
+        assert len(runtime.batches[1]) == 8, "in one batch"
+
+    with_batcher(do)
+
+
 def test_abandoned_texts_are_left_out_and_the_wait_falls() -> None:
     async def do(batcher: Batcher, runtime: HashRuntime) -> None:
         gate = held(runtime, batcher)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tunesmith.errors import ConfigError, MissingDependencyError, OutputError
-from tunesmith.serving import Limits, Security
+from tunesmith.serving import Limits, Security, serve
 from tunesmith.serving.rpc import RpcAddress, RpcListener
 from tunesmith.serving.security import PASSWORD_VARIABLE, Access, KeyFile, Quota, Tls, TlsFiles
 
@@ -257,6 +257,59 @@ def test_every_method_but_the_open_ones_wants_a_key(tmp_path: Path) -> None:
     assert "/a.B/C" not in metrics
 
 
+def test_silent_streams_take_no_place_from_others(tmp_path: Path) -> None:
+    file = KeyFile(tmp_path / "keys.json")
+    _, key = file.create("a", scopes=("predict",))
+    limits = Limits(max_connections=4, timeout_s=0.5, header_timeout_s=0.5)
+
+    def endless() -> Iterator[bytes]:
+        silence.wait(30)
+        yield from ()
+
+    silence = threading.Event()
+    with (
+        listening(HashRuntime(), limits=limits, access=Access(file)) as (_, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        start = channel.stream_unary
+        unknown = [start(INFER).future(endless(), timeout=20) for _ in range(4)]
+        told = [("authorization", f"Bearer {key}")]
+        assert [one.code().name for one in unknown] == ["UNAUTHENTICATED"] * 4
+        threading.Event().wait(0.2)  # a call has its place a little longer than its client waits
+        known = [start(INFER).future(endless(), timeout=20, metadata=told) for _ in range(2)]
+        known += [start(HEALTH).future(endless(), timeout=20) for _ in range(2)]
+        assert [one.code().name for one in known] == ["DEADLINE_EXCEEDED"] * 4
+        assert all("took too long" in one.details() for one in known), "by the server, not here"
+        threading.Event().wait(0.2)
+        assert infer(address, tensor("a"), key=key).outputs
+        nothing = start(INFER).future(iter(()), timeout=20, metadata=told)
+        assert (nothing.code().name, nothing.details()) == (
+            "INVALID_ARGUMENT",
+            "holds no message",
+        )
+        silence.set()
+
+
+def test_two_keys_are_none(tmp_path: Path) -> None:
+    file = KeyFile(tmp_path / "keys.json")
+    _, key = file.create("a", scopes=("predict",))
+    twice = [("authorization", "Bearer tsk_000000000000_wrong"), ("authorization", f"Bearer {key}")]
+    asked = protocol.ModelInferRequest(model_name="Tickets", inputs=[tensor("a")])
+    with (
+        listening(HashRuntime(), access=Access(file)) as (_, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        call = channel.unary_unary(INFER)
+        assert call(asked.SerializeToString(), timeout=20, metadata=twice[1:])
+        for sent in (twice, twice[::-1], twice[1:] * 2):
+            with pytest.raises(grpc.RpcError) as raised:
+                call(asked.SerializeToString(), timeout=20, metadata=sent)
+            assert raised.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        with pytest.raises(grpc.RpcError, match="is not the message of this method") as raised:
+            call(b"\xff\xff", timeout=20, metadata=twice[1:])
+        assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 @pytest.mark.parametrize(
     ("inputs", "code", "message"),
     [
@@ -390,3 +443,23 @@ def test_an_encrypted_key_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     tls = Tls(TlsFiles(*Authority(tmp_path).issue("server", password="open sesame")))
     with pytest.raises(ConfigError, match="gRPC cannot read a key that is encrypted"):
         tls.pem()
+
+
+def test_what_grpc_cannot_have_is_found_before_the_bundle_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography")
+    from .security.conftest import Authority
+
+    monkeypatch.setenv("TUNESMITH_KEYS", str(tmp_path / "none.json"))
+    monkeypatch.setenv(PASSWORD_VARIABLE, "open sesame")
+    files = TlsFiles(*Authority(tmp_path).issue("server", password="open sesame"))
+    for security, message in (
+        (Security(tls=files, grpc_port=0), "gRPC cannot read a key that is encrypted"),
+        (Security(grpc_port=48_123), "two listeners cannot share port 48123"),
+        (Security(admin_port=48_123), "two listeners cannot share port 48123"),
+    ):
+        with pytest.raises(ConfigError, match=message) as raised:
+            serve("/no/such/bundle", port=48_123, security=security)
+        assert raised.value.exit_code == 2
+    Security(grpc_port=0, admin_port=0).check("127.0.0.1", 0)  # 0: any that is free

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import Any
@@ -20,7 +21,7 @@ from pydantic import ValidationError
 
 from tunesmith import storage
 from tunesmith.bundles._bundle import open_bundle
-from tunesmith.bundles._manifest import MANIFEST, Manifest
+from tunesmith.bundles._manifest import MANIFEST, Manifest, file_digest
 from tunesmith.bundles._registry import Registry, is_name, is_url
 from tunesmith.bundles._signature import SIGNATURE, TrustedKeys
 from tunesmith.bundles._traffic import Traffic
@@ -31,8 +32,26 @@ __all__ = ["MirroredRegistry"]
 logger = logging.getLogger("tunesmith.serving")
 
 _LOOKS_EVERY_S = 5.0
+_LONGEST_WAIT_S = 600.0
 _MAX_RECORD_BYTES = 64 * 1024
 _MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """What became of a version that could not be had.
+
+    Attributes:
+        state: of what the bucket had; where it has something else, it is tried at once.
+        times: how often it failed.
+        again: when it is tried again, by `time.monotonic`.
+        reason: why.
+    """
+
+    state: str
+    times: int
+    again: float
+    reason: str
 
 
 class MirroredRegistry(Registry):
@@ -58,24 +77,54 @@ class MirroredRegistry(Registry):
         Raises:
             InputError: it is no URL of a file system that fsspec knows.
             MissingDependencyError: fsspec, or the library for this kind of bucket, is not there.
+            OutputError: the folder in the user's cache cannot be made, or is another user's.
         """
-        super().__init__(_cache_of(url) if cache is None else cache)
+        system, root = _opened(url)
+        if cache is None:
+            own = hashlib.sha256(url.encode()).hexdigest()[:16]
+            cache = storage.user_cache("registries") / own
+            storage.make_private(cache)
+        super().__init__(cache)
         self.url = url
         self._trusted = trusted
         self._looks_every_s = looks_every_s
         self._looked: float | None = None
-        self._system, self._root = _opened(url)
+        self._system, self._root = system, root
+        self._whole: set[tuple[str, str]] = set()
+        self._failures: dict[tuple[str, str], _Failure] = {}
 
     def __str__(self) -> str:
         return self.url
 
     def names(self) -> list[str]:
-        """The models that have traffic, after a look at the bucket where one is due."""
+        """The models whose wanted versions are here, after a look at the bucket where one is due.
+
+        A copy that is damaged, or that no trusted key signed, is not here yet.
+        """
         now = monotonic()
         if self._looked is None or now - self._looked >= self._looks_every_s:
             self.pull()
             self._looked = monotonic()
-        return super().names()
+        return [name for name in super().names() if self._is_here(name)]
+
+    def _is_here(self, name: str) -> bool:
+        try:
+            wanted = self.traffic(name)
+        except BundleError as error:
+            logger.error("event=registry_unreadable model=%s error=%s", name, _reason(error))
+            return False
+        return wanted is not None and all(self._is_whole(name, one) for one in wanted.versions)
+
+    def _is_whole(self, name: str, version: str) -> bool:
+        """Whether a copy can be served; once it can, it is not looked at again."""
+        if (name, version) in self._whole:
+            return True
+        try:
+            open_bundle(self.bundle_path(name, version), trusted=self._trusted)
+        except TunesmithError:
+            return False
+        self._whole.add((name, version))
+        return True
 
     def pull(self) -> None:
         """Copies what is wanted and not here; what cannot be had is logged, and tried again."""
@@ -107,35 +156,81 @@ class MirroredRegistry(Registry):
                 "is not what Tunesmith writes", where=f"{self.url}/{name}/traffic.json"
             ) from error
         file = self.folder / name / "traffic.json"
-        if file.is_file() and file.read_bytes() == content:
+        if file.is_file() and file.read_bytes() == content and self._is_here(name):
             return
         with self._changing(name):
             for version in wanted.versions:
-                self._pull_version(name, version)
+                if not self._is_whole(name, version):
+                    self._pull_version(name, version)
             storage.write_bytes(file, content)  # last: it names only what is here
 
     def _pull_version(self, name: str, version: str) -> None:
         """Copies a version, whole and verified, or not at all."""
-        final = self.folder / name / "versions" / version
         there = f"{name}/versions/{version}"
-        if final.is_dir():
-            return
-        with storage.new_folder(final) as temporary:
-            content = self._read(f"{there}/{MANIFEST}", _MAX_MANIFEST_BYTES)
-            storage.write_bytes(temporary / MANIFEST, content)
-            manifest = Manifest.read(temporary / MANIFEST)
-            if manifest.digest[:12] != version:
+        manifest = self._read(f"{there}/{MANIFEST}", _MAX_MANIFEST_BYTES)
+        signature = None
+        if self._system.exists(f"{self._root}/{there}/{SIGNATURE}"):
+            signature = self._read(f"{there}/{SIGNATURE}", _MAX_RECORD_BYTES)
+        state = hashlib.sha256(manifest + (signature or b"")).hexdigest()
+        final = self.folder / name / "versions" / version
+        with self._seldom(name, version, state):
+            if final.is_dir() and self._kept(final, signature):
+                return
+            with storage.new_folder(final) as temporary:
+                storage.write_bytes(temporary / MANIFEST, manifest)
+                if signature is not None:
+                    storage.write_bytes(temporary / SIGNATURE, signature)
+                self._fill(temporary, there, version)
+
+    def _kept(self, final: Path, signature: bytes | None) -> bool:
+        """Whether a copy is good with the signature that the bucket has now; else it is removed."""
+        if signature is not None:
+            storage.write_bytes(final / SIGNATURE, signature)
+        try:
+            bundle = open_bundle(final)
+        except BundleError:
+            shutil.rmtree(final)
+            return False
+        if self._trusted is not None:  # copying it again would not help
+            self._trusted.check(final, bundle.manifest)
+        return True
+
+    def _fill(self, temporary: Path, there: str, version: str) -> None:
+        """Copies what the manifest lists, and verifies it."""
+        manifest = Manifest.read(temporary / MANIFEST)
+        if manifest.digest[:12] != version:
+            raise BundleError(f"holds version {manifest.digest[:12]}", where=f"{self.url}/{there}")
+        if self._trusted is not None:
+            self._trusted.check(temporary, manifest)
+        places = {file: _contained(temporary, file) for file in manifest.files}
+        sizes = [self._system.size(f"{self._root}/{there}/{file}") or 0 for file in places]
+        storage.require_space(temporary, sum(sizes))
+        for file, place in places.items():
+            self._copy(f"{there}/{file}", place)
+            if file_digest(place) != manifest.files[file]:
                 raise BundleError(
-                    f"holds version {manifest.digest[:12]}", where=f"{self.url}/{there}"
+                    "was changed or damaged after it was written",
+                    where=f"{self.url}/{there}/{file}",
                 )
-            if self._system.exists(f"{self._root}/{there}/{SIGNATURE}"):
-                signature = self._read(f"{there}/{SIGNATURE}", _MAX_RECORD_BYTES)
-                storage.write_bytes(temporary / SIGNATURE, signature)
-            if self._trusted is not None:
-                self._trusted.check(temporary, manifest)
-            for file in manifest.files:
-                self._copy(f"{there}/{file}", _contained(temporary, file))
-            open_bundle(temporary, trusted=self._trusted)
+        open_bundle(temporary, trusted=self._trusted)
+
+    @contextmanager
+    def _seldom(self, name: str, version: str, state: str) -> Iterator[None]:
+        """Lets more and more time pass between tries that fail, while the bucket has the same."""
+        failed = self._failures.get((name, version))
+        if failed is None or failed.state != state:
+            failed = _Failure(state, 0, 0.0, "")
+        left_s = failed.again - monotonic()
+        if left_s > 0:
+            raise BundleError(f"{failed.reason}; it is tried again in {left_s:.0f} s")
+        try:
+            yield
+        except Exception as error:
+            times = min(failed.times + 1, 10)
+            again = monotonic() + min(self._looks_every_s * 2**times, _LONGEST_WAIT_S)
+            self._failures[name, version] = _Failure(state, times, again, _reason(error))
+            raise
+        self._failures.pop((name, version), None)
 
     def _read(self, path: str, most: int) -> bytes:
         whole = f"{self._root}/{path}"
@@ -155,11 +250,6 @@ def _contained(folder: Path, file: str) -> Path:
     if path.is_absolute() or ".." in path.parts or "\\" in file or not path.parts:
         raise BundleError(f"lists {file!r}, which lies outside of the bundle", where=MANIFEST)
     return folder.joinpath(*path.parts)
-
-
-def _cache_of(url: str) -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tunesmith" / "registries" / hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 def _opened(url: str) -> tuple[Any, str]:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from tunesmith import storage
 from tunesmith.bundles._bundle import Bundle, open_bundle
-from tunesmith.bundles._signature import SIGNATURE, signers
+from tunesmith.bundles._signature import copy_signatures
 from tunesmith.bundles._traffic import Canary, Status, Traffic
 from tunesmith.errors import BundleError, InputError
 
@@ -105,8 +105,8 @@ class Registry:
 
     def _add_signatures(self, final: Path, bundle: Bundle) -> None:
         """A version that is here may have been signed since; the bundle itself is the same."""
-        if signers(bundle.path) and open_bundle(final).manifest.digest == bundle.manifest.digest:
-            storage.write_bytes(final / SIGNATURE, (bundle.path / SIGNATURE).read_bytes())
+        if open_bundle(final).manifest.digest == bundle.manifest.digest:
+            copy_signatures(bundle.path, final)
 
     def traffic(self, name: str) -> Traffic | None:
         """What is wanted of a model; None where nothing was ever deployed.

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
         Ed25519PublicKey,
     )
 
-__all__ = ["SIGNATURE", "SIGNING_PASSWORD", "TrustedKeys", "make_signing_key", "sign", "signers"]
+__all__ = [
+    "SIGNATURE",
+    "SIGNING_PASSWORD",
+    "TrustedKeys",
+    "copy_signatures",
+    "make_signing_key",
+    "sign",
+    "signers",
+]
 
 SIGNATURE = "manifest.sig"
 SIGNING_PASSWORD = "TUNESMITH_SIGNING_PASSWORD"  # noqa: S105 - the variable's name
@@ -65,10 +73,12 @@ def make_signing_key(file: Path) -> tuple[Path, str]:
         The public key's file, and the key's id.
 
     Raises:
-        OutputError: a file is there already, or cannot be written.
+        OutputError: it is no file's name, is there already, or cannot be written.
         MissingDependencyError: the extra "sign" is not installed.
     """
     serialization, ed25519 = _library()
+    if not file.name:  # ".", "/"
+        raise OutputError("is no name of a file", where=str(file), mend="choose one: release.pem")
     public = file.with_name(f"{file.stem}.pub.pem")
     for one in (file, public):
         if one.exists() or one.is_symlink():
@@ -107,10 +117,31 @@ def sign(folder: Path, manifest: Manifest, key_file: Path) -> str:
     key = _read_private(key_file)
     own = _id_of(key.public_key())
     made = base64.b64encode(key.sign(manifest.to_bytes())).decode()
-    others = [one for one in _read(folder) if one.key != own]
-    whole = _Signatures(signatures=(*others, _Signature(key=own, signature=made)))
-    storage.write_bytes(folder / SIGNATURE, (whole.model_dump_json(indent=2) + "\n").encode())
+    _add(folder, (_Signature(key=own, signature=made),))
     return own
+
+
+def copy_signatures(source: Path, folder: Path) -> None:
+    """Adds what signs one copy of a bundle to another; what other keys signed there stays.
+
+    Raises:
+        BundleError: there are signatures that cannot be read.
+        OutputError: they cannot be written.
+    """
+    new = _read(source)
+    if new:
+        _add(folder, new)
+
+
+def _add(folder: Path, new: tuple[_Signature, ...]) -> None:
+    """Adds signatures, in the place of older ones by the same keys."""
+    place = folder.resolve()
+    # The lock lies beside the bundle, in which there must be no other file.
+    with storage.locked(place.with_name(f".{place.name}.signing")):
+        replaced = {one.key for one in new}
+        kept = (one for one in _read(folder) if one.key not in replaced)
+        whole = _Signatures(signatures=(*kept, *new))
+        storage.write_bytes(folder / SIGNATURE, (whole.model_dump_json(indent=2) + "\n").encode())
 
 
 def signers(folder: Path) -> tuple[str, ...]:
@@ -203,14 +234,17 @@ def _id_of(key: Ed25519PublicKey) -> str:
 
 def _read(folder: Path) -> tuple[_Signature, ...]:
     file = folder / SIGNATURE
-    if not file.exists() and not file.is_symlink():
-        return ()
     unreadable = "is not what tunesmith sign writes"
     mend = f"sign the bundle again without this file; {MANIFEST} is not changed by it"
-    if file.is_symlink() or not file.is_file() or file.stat().st_size > _MAX_BYTES:
-        raise BundleError(unreadable, where=str(file), mend=mend)
     try:
+        if not file.exists() and not file.is_symlink():
+            return ()
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > _MAX_BYTES:
+            raise BundleError(unreadable, where=str(file), mend=mend)
         return _Signatures.model_validate_json(file.read_bytes()).signatures
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        raise BundleError(what, where=str(file), mend="let this user read it") from error
     except ValidationError as error:
         raise BundleError(unreadable, where=str(file), mend=mend) from error
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated, TypeAlias
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["Canary", "Status", "Traffic"]
+
+# Versions become paths, and the file may be another's: nothing else passes.
+_Version: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
 
 
 class Canary(BaseModel):
@@ -12,7 +17,7 @@ class Canary(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: str
+    version: _Version
     share: float = Field(gt=0, lt=1)
 
 
@@ -30,10 +35,10 @@ class Traffic(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     change: int = Field(ge=1)
-    production: str
+    production: _Version
     canary: Canary | None = None
-    shadow: str | None = None
-    previous: str | None = None
+    shadow: _Version | None = None
+    previous: _Version | None = None
 
     @model_validator(mode="after")
     def _one_trial(self) -> Traffic:

@@ -78,6 +78,11 @@ class Security:
             for option, name, _ in addresses
             if self.no_auth and not is_loopback(name)
         ]
+        listened = [(name, number) for _, name, number in addresses if number]
+        for name, number in sorted({one for one in listened if listened.count(one) > 1}):
+            options = "--port, --admin-port, --grpc-port"
+            what = f"two listeners cannot share port {number} of {name}"
+            faults.append(Fault(what, where=options, mend="give each a port of its own"))
         if self.no_auth and self.keys is not None:
             faults.append(Fault("a key file has no use without keys", where="--no-auth --keys"))
         if self.log_texts and self.log_format == "off":
@@ -106,9 +111,14 @@ class Security:
         """The certificate, read; None where there is none.
 
         Raises:
-            ConfigError: its files cannot be used.
+            ConfigError: its files cannot be used, or not for gRPC where that is wanted.
         """
-        return None if self.tls is None else Tls(self.tls)
+        if self.tls is None:
+            return None
+        tls = Tls(self.tls)
+        if self.grpc_port is not None:
+            tls.pem()
+        return tls
 
     def hosts_of(self, host: str) -> Collection[str] | None:
         """The names that a listener on `host` answers to; None: all."""

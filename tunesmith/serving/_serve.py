@@ -202,8 +202,6 @@ def _rpc(
 ) -> RpcListener | None:
     if security.grpc_port is None:
         return None
-    if tls is not None:
-        tls.pem()  # what is wrong with it for gRPC is said before anything starts
     return RpcListener(
         RpcAddress(host, security.grpc_port),
         app.state.catalogue,

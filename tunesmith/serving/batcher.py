@@ -270,13 +270,18 @@ def _deliver(texts: Sequence[tuple[Work, int]], answer: Outputs | Exception) -> 
     """Hands each request what came of its texts, on the event loop that it waits on."""
     finished: list[tuple[Work, NDArray[np.float32] | Exception]] = []
     for place, (work, index) in enumerate(texts):
+        values: NDArray[np.float32] | Exception | None
         if isinstance(answer, Exception):
+            values = answer
+        else:
+            values = answer.states if work.states else answer.scores
+        if values is None:  # a graph that lacks what its bundle says of it
+            values = RuntimeError("the runtime gives no states")
+        if isinstance(values, Exception):
             if work.num_left > 0:
-                finished.append((work, answer))
+                finished.append((work, values))
             work.num_left, work.abandoned = 0, True
             continue
-        values = answer.states if work.states else answer.scores
-        assert values is not None
         work.rows[index] = values[place]
         work.num_left -= 1
         if work.num_left == 0:

@@ -28,6 +28,8 @@ __all__ = ["Listener", "allowed_hosts", "check_address", "is_loopback", "run"]
 
 _DEFAULT_LIMITS = Limits()
 _DRAIN_S = 30
+_RPC_DRAIN_S = _DRAIN_S - 1  # before uvicorn cancels what it waits for
+_FORCED_S = 0.1  # how soon a second signal is seen
 _STARTUP_FAILED = 3  # as uvicorn itself exits
 _TICKS_A_LOOK = 10  # uvicorn's are a tenth of a second
 
@@ -249,14 +251,27 @@ class _Server(_Listening):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.rpc is not None:
-            await self.rpc.stop(0 if self.force_exit else _DRAIN_S)
+        # Beside HTTP's end; uvicorn waits for these tasks before it ends the app.
+        stopping = asyncio.create_task(self._stop_rpc())
+        self.server_state.tasks.add(stopping)
+        stopping.add_done_callback(self.server_state.tasks.discard)
         await super().shutdown(sockets)
+        await stopping
         if self._companion is not None and self._beside is not None:
             # Last, so that an operator can watch the other one drain.
             self._companion.should_exit = True
             self._companion.force_exit = self.force_exit
             await self._beside
+
+    async def _stop_rpc(self) -> None:
+        if self.rpc is None:
+            return
+        stopping = asyncio.create_task(self.rpc.stop(_RPC_DRAIN_S))
+        while not stopping.done():
+            if self.force_exit:
+                await self.rpc.stop(0)
+            await asyncio.wait({stopping}, timeout=_FORCED_S)
+        await stopping
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
         # A second signal means that the user will not wait for open requests.

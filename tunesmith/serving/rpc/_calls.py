@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -43,6 +43,7 @@ _STATUSES: Mapping[Code, grpc.StatusCode] = {
 }
 
 Handle: TypeAlias = Callable[[Any], Awaitable[Any]]
+_Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
@@ -83,22 +84,24 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
         name = details.method if details.method in self._methods else "unknown"
         method = self._methods.get(name) or Method(_nothing_here, bytes, bytes)
 
-        async def call(request: Any, context: _Context) -> Any:
-            return await self._call(name, method, request, context)
+        async def call(messages: AsyncIterator[bytes], context: _Context) -> Any:
+            return await self._call(name, method, messages, context)
 
-        return grpc.unary_unary_rpc_method_handler(
-            call, request_deserializer=method.reads, response_serializer=method.writes
-        )
+        # On the wire a unary call is a stream of one message. As unary, gRPC would wait for it
+        # before anything here runs: without a key, without an end, and counted as a call.
+        return grpc.stream_unary_rpc_method_handler(call, response_serializer=method.writes)
 
-    async def _call(self, name: str, method: Method, request: Any, context: _Context) -> Any:
-        given = dict(context.invocation_metadata() or ())
-        state: dict[str, Any] = {"request_id": _request_id(given.get("x-request-id"))}
+    async def _call(
+        self, name: str, method: Method, messages: AsyncIterator[bytes], context: _Context
+    ) -> Any:
+        given = tuple(context.invocation_metadata() or ())
+        state: dict[str, Any] = {"request_id": _request_id(dict(given).get("x-request-id"))}
         usage, started = Usage(), perf_counter()
         token = current_usage.set(usage)
         state["code"] = "client_gone"  # or its deadline is over: then this task is cancelled
         try:
             async with asyncio.timeout(self._limits.request_timeout_s):
-                answer = await self._answered(method, request, context, given, usage, state)
+                answer = await self._answered(method, messages, context, given, usage, state)
             state["code"] = None
         except Refused as error:
             state["code"] = error.code
@@ -122,14 +125,14 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
     async def _answered(
         self,
         method: Method,
-        request: Any,
+        messages: AsyncIterator[bytes],
         context: _Context,
-        given: Mapping[str, Any],
+        given: _Metadata,
         usage: Usage,
         state: dict[str, Any],
     ) -> Any:
         if method.open or self._access is None:
-            return await method.handle(request)
+            return await method.handle(await self._read(method, messages))
         key = self._key(self._access, given, context)
         state["key_id"] = key.id
         if not key.allows("predict"):
@@ -142,12 +145,24 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
             what = f"this key has no {name.replace('_', ' ')} left; ask again in {wait_s:,} s"
             raise Overloaded("quota_exceeded", what, retry_after_s=wait_s)
         try:
-            return await method.handle(request)
+            return await method.handle(await self._read(method, messages))
         finally:
             self._access.quotas.charge(key, usage.tokens)
 
+    async def _read(self, method: Method, messages: AsyncIterator[bytes]) -> Any:
+        """The one message; who needs no key has less time for it."""
+        limits = self._limits
+        async with asyncio.timeout(limits.header_timeout_s if method.open else limits.timeout_s):
+            content = await anext(messages, None)
+        if content is None:
+            raise Refused("invalid_request", "holds no message")
+        try:
+            return method.reads(content)
+        except Exception as error:  # whatever protobuf raises
+            raise Refused("invalid_request", "is not the message of this method") from error
+
     @staticmethod
-    def _key(access: Access, given: Mapping[str, Any], context: _Context) -> Key:
+    def _key(access: Access, given: _Metadata, context: _Context) -> Key:
         presented = _presented(given)
         if presented is None:
             what = "this server wants a key: send the metadata authorization: Bearer KEY"
@@ -185,16 +200,17 @@ def _request_id(given: Any) -> str:
     return str(given) if valid else uuid.uuid4().hex
 
 
-def _presented(given: Mapping[str, Any]) -> str | None:
+def _presented(given: _Metadata) -> str | None:
     """The key that the metadata hold; "" where they hold two, or none of our kind."""
-    bearer, own = given.get("authorization"), given.get("x-api-key")
-    if bearer is None and own is None:
+    found = [(name, str(value)) for name, value in given if name in {"authorization", "x-api-key"}]
+    if not found:
         return None
-    if bearer is not None and own is not None:
+    if len(found) > 1:
         return ""
-    if own is not None:
-        return str(own).strip()
-    scheme, _, text = str(bearer).strip().partition(" ")
+    name, value = found[0]
+    if name == "x-api-key":
+        return value.strip()
+    scheme, _, text = value.strip().partition(" ")
     return text.strip() if scheme.lower() == "bearer" else ""
 
 

@@ -125,10 +125,12 @@ class RpcListener:
         return f"{host}:{port}"
 
     async def stop(self, grace_s: float) -> None:
-        """Takes no new calls, and answers those that have come in for so long."""
+        """Takes no new calls, and answers those that have come in for so long.
+
+        Who calls it again meanwhile, with less time, ends them then.
+        """
         if self._server is not None:
             await self._server.stop(grace_s)
-            self._server = None
 
 
 def _options(limits: Limits) -> list[tuple[str, Any]]:
