@@ -368,6 +368,28 @@ def test_what_calibration_did_is_said(factors, words, is_worse, several):
     assert words in loss
 
 
+def test_copies_of_rows_make_the_change_no_surer():
+    scores, truth = sample(100)
+    before, after = (one().probabilities(Outputs(scores=by * scores)) for by in (3.0, 1.0))
+    alone = calibration_change(truth, before, after)
+    places = np.tile(np.arange(100), 4)
+    copied = calibration_change(truth[places], before[places], after[places], groups=places)
+    for name, change in alone.items():
+        assert copied[name].value == pytest.approx(change.value)
+        assert copied[name].high - copied[name].low == pytest.approx(change.high - change.low)
+    loose = calibration_change(truth[places], before[places], after[places])
+    width = {name: change.high - change.low for name, change in alone.items()}
+    assert loose["log_loss"].high - loose["log_loss"].low < 0.7 * width["log_loss"]
+
+
+def test_of_few_rows_or_groups_no_change_is_claimed():
+    scores, truth = sample(60)
+    before, after = (one().probabilities(Outputs(scores=by * scores)) for by in (3.0, 1.0))
+    assert calibration_change(truth, before, after)
+    assert calibration_change(truth[:49], before[:49], after[:49]) == {}
+    assert calibration_change(truth, before, after, groups=np.arange(60) // 2) == {}
+
+
 def test_an_older_report_says_no_change():
     saved = sections()[0].as_dict()
     del saved["change"]

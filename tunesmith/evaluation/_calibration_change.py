@@ -16,6 +16,9 @@ from tunesmith.types import Estimate
 
 __all__ = ["calibration_change", "change_words"]
 
+_FEWEST = 50
+"""Rows, or groups of them, below which nothing is said: as many as calibration itself asks for."""
+
 _NAMES = {"ece": "calibration error", "log_loss": "log loss"}
 
 
@@ -24,6 +27,7 @@ def calibration_change(
     before: NDArray[np.float64],
     after: NDArray[np.float64],
     *,
+    groups: NDArray[np.int64] | None = None,
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
@@ -36,14 +40,22 @@ def calibration_change(
     Args:
         targets: n rows, as the task encodes them.
         before, after: probabilities, float64 [n, labels].
+        groups: int64 [n], rows of one group depend on each other and are drawn together.
+
+    Returns:
+        Nothing where there are fewer than 50 rows, or groups.
     """
+    units = np.arange(len(targets)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if units.max(initial=-1) + 1 < _FEWEST:
+        return {}
     parts = [blocks_of(targets, one) for one in (before, after)]
     names = list(_NAMES)
     widths = [block.shape[1] for part in parts for block in (part[name] for name in names)]
     statistics = sparse.hstack([part[name] for part in parts for name in names], format="csr")
     total = np.asarray(statistics.sum(axis=0), dtype=np.float64)[None, :]
     ends = np.cumsum([0, *widths]).tolist()
-    samples = resampled_sums(statistics, resamples, seed)
+    belongs = sparse.csr_array((np.ones(len(units)), (units, np.arange(len(units)))))
+    samples = resampled_sums(sparse.csr_array(belongs @ statistics), resamples, seed)
     cells = {"ece": before.size if targets.ndim == 2 else len(targets), "log_loss": len(targets)}
 
     def change(sums: NDArray[np.float64], place: int) -> NDArray[np.float64]:

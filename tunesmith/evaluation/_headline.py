@@ -66,7 +66,8 @@ def headline(
     """What `Report.headline` says; that a model is no better than a cheap one comes first."""
     rows = f"{num_rows:,} unseen rows"
     if num_known:
-        rows = f"{num_rows:,} rows, TOO GOOD: {num_known:,} of them were trained on"
+        verb = "was" if num_known == 1 else "were"
+        rows = f"{num_rows:,} rows, TOO GOOD: {num_known:,} of them {verb} trained on"
     known = (
         f"{figure(metric, estimate.value)} {metric_name(metric)} "
         f"({span(metric, estimate)}) on {rows}"

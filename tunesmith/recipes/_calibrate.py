@@ -112,6 +112,7 @@ def calibration(subject: Examined, listener: Listener) -> CalibrationSection:
     if after is not None:
         change = calibration_change(
             targets, _probabilities(plain, scores), _probabilities(subject.task, scores),
+            groups=None if subject.groups is None else subject.groups[_places(subject)],
             confidence=subject.confidence, resamples=subject.resamples, seed=subject.seed,
         )  # fmt: skip
     section = CalibrationSection(method, before, after, len(targets), subject.confidence, change)
@@ -154,11 +155,17 @@ def conformal(subject: Examined, listener: Listener) -> ConformalSection | None:
 
 def _some(subject: Examined) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """Targets and scores of all rows, or of a sample of very many."""
-    if len(subject.targets) <= _MOST_ROWS:
-        return subject.targets, subject.scores
-    generator = np.random.default_rng(subject.seed)
-    rows = np.sort(generator.choice(len(subject.targets), _MOST_ROWS, replace=False))
+    rows = _places(subject)
     return subject.targets[rows], subject.scores[rows]
+
+
+def _places(subject: Examined) -> NDArray[np.int64]:
+    """Which rows those are."""
+    num_rows = len(subject.targets)
+    if num_rows <= _MOST_ROWS:
+        return np.arange(num_rows)
+    generator = np.random.default_rng(subject.seed)
+    return np.sort(generator.choice(num_rows, _MOST_ROWS, replace=False))
 
 
 def _probabilities(task: Task, scores: NDArray[np.float32]) -> NDArray[np.float64]:
