@@ -176,44 +176,24 @@ def test_raw_bytes_are_answered_with_raw_bytes() -> None:
 
 def test_health_readiness_and_metadata_need_no_model_to_be_asked() -> None:
     runtime = HashRuntime()
-    service = "/inference.GRPCInferenceService/"
+
+    def told(name: str, /, **values: Any) -> Any:
+        request = getattr(protocol, f"{name}Request")(**values)
+        method = f"/inference.GRPCInferenceService/{name}"
+        return ask(address, method, request, getattr(protocol, f"{name}Response"))
+
     with listening(runtime) as (_, address):
         assert ask(address, HEALTH, b"", bytes) == b"\x08\x01"
-        live = ask(
-            address,
-            f"{service}ServerLive",
-            protocol.ServerLiveRequest(),
-            protocol.ServerLiveResponse,
-        )
-        ready = ask(
-            address,
-            f"{service}ServerReady",
-            protocol.ServerReadyRequest(),
-            protocol.ServerReadyResponse,
-        )
-        model = ask(
-            address,
-            f"{service}ModelReady",
-            protocol.ModelReadyRequest(name="Tickets"),
-            protocol.ModelReadyResponse,
-        )
-        server = ask(
-            address,
-            f"{service}ServerMetadata",
-            protocol.ServerMetadataRequest(),
-            protocol.ServerMetadataResponse,
-        )
-        told = ask(
-            address,
-            f"{service}ModelMetadata",
-            protocol.ModelMetadataRequest(name="Tickets"),
-            protocol.ModelMetadataResponse,
-        )
+        live = told("ServerLive")
+        ready = told("ServerReady")
+        model = told("ModelReady", name="Tickets")
+        server = told("ServerMetadata")
+        metadata = told("ModelMetadata", name="Tickets")
     assert (live.live, ready.ready, model.ready, server.name) == (True, True, True, "tunesmith")
-    assert [(one.name, one.datatype, list(one.shape)) for one in told.inputs] == [
+    assert [(one.name, one.datatype, list(one.shape)) for one in metadata.inputs] == [
         ("text", "BYTES", [-1])
     ]
-    assert list(told.versions) == ["0123456789ab"]
+    assert list(metadata.versions) == ["0123456789ab"]
     assert runtime.batches == []
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,6 +18,7 @@ from tunesmith.errors import OutputError
 from tunesmith.serving import LOOPBACK_HOSTS, allowed_hosts, check_address, run
 
 from .hash_runtime import HashRuntime, make_app
+from .programs import running
 
 PROGRAM = """
 import sys, time
@@ -39,20 +37,8 @@ print("returned", flush=True)
 
 @pytest.fixture
 def server() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    root = Path(__file__).parents[2]
-    path = os.pathsep.join([str(root), str(root / "tests")])
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", PROGRAM],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    ) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url.startswith("http://127.0.0.1:"), process.communicate()
+    with running(PROGRAM, "-W", "error") as (process, (url,)):
         yield process, url
-        process.kill()
 
 
 def ask(url: str, text: str) -> tuple[int, dict[str, object]]:

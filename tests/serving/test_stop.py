@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +17,8 @@ grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
 pytest.importorskip("open_inference.grpc", reason="open-inference-grpc is not installed")
 
 from open_inference.grpc import protocol  # noqa: E402 - after the skip
+
+from .programs import running  # noqa: E402
 
 PROGRAM = """
 import time
@@ -43,20 +42,8 @@ print("returned", flush=True)
 
 @pytest.fixture
 def server() -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    root = Path(__file__).parents[2]
-    path = os.pathsep.join([str(root), str(root / "tests")])
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    ) as process:
-        assert process.stdout is not None
-        address, url = (process.stdout.readline().strip() for _ in range(2))
-        assert url.startswith("http://127.0.0.1:"), process.communicate()
+    with running(PROGRAM, num_lines=2) as (process, (address, url)):
         yield process, url, address
-        process.kill()
 
 
 def asked(channel: Any, process: subprocess.Popen[str]) -> Any:
