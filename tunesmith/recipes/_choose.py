@@ -35,7 +35,7 @@ from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
 from tunesmith.training import Processes
 
-__all__ = ["Choice", "Contender", "choose_model"]
+__all__ = ["Choice", "Contender", "choose_model", "wants_refit"]
 
 _FULL_COSTS = 3.6  # times a pass without training: forward, backward, update (docs/log.md)
 _SMALLEST_RACE = 2
@@ -112,7 +112,7 @@ def choose_model(
         "probe", model.classifier, probe.validation_scores, (), 0, None, probe.seconds
     )
     if method == "probe":
-        return Choice(untrained, (), _wants_refit(data, config))
+        return Choice(untrained, (), wants_refit(data, config))
     plan = _plan(probe, tokens, data, config, folder=folder, resume=resume, started=started)
     race = _Race(model, probe, tokens, data, config, listener, folder, resume, plan)
     if method != "auto":
@@ -216,7 +216,7 @@ def _new_plan(
     training = config.training
     methods = racing_methods(data) if training.method == "auto" else (training.method,)
     num_rows = len(tokens.train)
-    wanted, refit = training.epochs or suited_epochs(num_rows), _wants_refit(data, config)
+    wanted, refit = training.epochs or suited_epochs(num_rows), wants_refit(data, config)
     if training.budget_s is None:
         return _Plan(methods, wanted, (), None, refit)
     epoch_s = _FULL_COSTS * num_rows / probe.rows_per_second
@@ -245,7 +245,7 @@ def _new_plan(
     return _Plan(fits, epochs, left_out, left / (len(fits) + refit), refit)
 
 
-def _wants_refit(data: PreparedData, config: RunConfig) -> bool:
+def wants_refit(data: PreparedData, config: RunConfig) -> bool:
     """Whether the chosen method learns from the validation rows too, if there is time.
 
     In a small file they are many of all rows, and a training more costs little.
@@ -293,7 +293,7 @@ def _choice(
         for name, seconds in plan.left_out
     ]
     _say(listener, chosen, best, plan)
-    refit = plan.refit if chosen.settings else _wants_refit(data, config)
+    refit = plan.refit if chosen.settings else wants_refit(data, config)
     return Choice(chosen, tuple(rows), refit)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from tunesmith.tasks import Task
 from tunesmith.training import fit_linear_head
 from tunesmith.types import Dataset
 
-__all__ = ["Probe", "fit_head", "fit_probe"]
+__all__ = ["Probe", "fit_head", "fit_probe", "refit_probe"]
 
 _MOST_ROWS = 100_000  # their features are 154 MB at 384 numbers a row, and the fit needs them twice
 
@@ -35,6 +36,7 @@ class Probe:
         seconds: time for features and head.
         rows_per_second: of the base, without training; how long anything takes follows from it.
         inherited: weight and bias of the parent's head, where fine-tuning goes on from that.
+        seen: what it was fitted on and asked with, where that is kept.
     """
 
     validation_scores: NDArray[np.float32]
@@ -43,6 +45,17 @@ class Probe:
     seconds: float
     rows_per_second: float
     inherited: tuple[Tensor, Tensor] | None = None
+    seen: _Seen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Frozen features, float32 [n, hidden] each, and the targets of the rows that were fitted."""
+
+    train: NDArray[np.float32]
+    validation: NDArray[np.float32]
+    test: NDArray[np.float32]
+    targets: NDArray[Any]
 
 
 def fit_probe(
@@ -53,10 +66,14 @@ def fit_probe(
     *,
     seed: int,
     parent: Parent | None = None,
+    keep: bool = False,
 ) -> Probe:
-    """Fits the head on frozen features, and leaves it in the model."""
+    """Fits the head on frozen features, and leaves it in the model.
+
+    Args:
+        keep: whether the features stay in memory, for `refit_probe`.
+    """
     started = time.monotonic()
-    classifier, task = model.classifier, data.task
     train, train_tokens = data.split.train, tokens.train
     places = _fitted_rows(train, listener, seed)
     if places is not None:
@@ -64,18 +81,46 @@ def fit_probe(
     parts = (train_tokens, tokens.validation, tokens.test)
     num_rows = sum(len(part) for part in parts)
     listener.stage("frozen encoder + linear head", num_rows)
-    working = classifier.at(model.precision)
+    working = model.classifier.at(model.precision)
     features = [extract_features(working, part, on_rows=listener.advance) for part in parts]
     rate = num_rows / max(time.monotonic() - started, 1e-9)
-    targets = task.encode(train.targets or [])
-    weight, bias = fit_linear_head(features[0], targets, task.head.size, task.objective)
-    with torch.no_grad():
-        classifier.head.weight.copy_(weight)
-        classifier.head.bias.copy_(bias)
-    scores = [part @ weight.numpy().T + bias.numpy() for part in features]
-    inherited = inherited_head(parent, task, features[0], targets)
-    seconds = time.monotonic() - started
-    return Probe(scores[1], scores[2], (weight, bias), seconds, rate, inherited)
+    seen = _Seen(*features, data.task.encode(train.targets or []))
+    head = _fitted(model, data.task, seen.train, seen.targets)
+    return Probe(
+        validation_scores=_scores(head, seen.validation),
+        test_scores=_scores(head, seen.test),
+        head=head,
+        seconds=time.monotonic() - started,
+        rows_per_second=rate,
+        inherited=inherited_head(parent, data.task, seen.train, seen.targets),
+        seen=seen if keep else None,
+    )
+
+
+def refit_probe(
+    probe: Probe, model: Model, data: PreparedData, *, parent: Parent | None = None
+) -> Probe:
+    """Fits the head on the validation rows too, and leaves it in the model.
+
+    The scores of the validation rows stay those of the probe that had not learned from them.
+
+    Args:
+        probe: one that keeps its features.
+    """
+    started, seen = time.monotonic(), probe.seen
+    assert seen is not None
+    features = np.concatenate([seen.train, seen.validation])
+    validation = data.task.encode(data.split.validation.targets or [])
+    targets = np.concatenate([seen.targets, validation])
+    head = _fitted(model, data.task, features, targets)
+    return replace(
+        probe,
+        test_scores=_scores(head, seen.test),
+        head=head,
+        seconds=probe.seconds + time.monotonic() - started,
+        inherited=inherited_head(parent, data.task, features, targets),
+        seen=None,
+    )
 
 
 def fit_head(
@@ -94,6 +139,22 @@ def fit_head(
         train, features = train.take(places), features[places]
     targets = task.encode(train.targets or [])
     return fit_linear_head(features, targets, task.head.size, task.objective)
+
+
+def _fitted(
+    model: Model, task: Task, features: NDArray[np.float32], targets: NDArray[Any]
+) -> tuple[Tensor, Tensor]:
+    weight, bias = fit_linear_head(features, targets, task.head.size, task.objective)
+    with torch.no_grad():
+        model.classifier.head.weight.copy_(weight)
+        model.classifier.head.bias.copy_(bias)
+    return weight, bias
+
+
+def _scores(head: tuple[Tensor, Tensor], features: NDArray[np.float32]) -> NDArray[np.float32]:
+    weight, bias = head
+    scores: NDArray[np.float32] = features @ weight.numpy().T + bias.numpy()
+    return scores
 
 
 def _fitted_rows(train: Dataset, listener: Listener, seed: int) -> NDArray[np.int64] | None:

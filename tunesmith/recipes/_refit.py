@@ -25,7 +25,7 @@ from tunesmith.recipes._lineage import Parent
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
-from tunesmith.recipes._probe import Probe, fit_probe
+from tunesmith.recipes._probe import Probe, refit_probe
 from tunesmith.recipes._sampling import joined
 
 __all__ = ["Final", "finish"]
@@ -94,15 +94,13 @@ def finish(
         return as_chosen
     split = data.split
     learned = Split(joined(split.train, split.validation), split.validation.take([]), split.test)
-    whole = replace(data, split=replace(split, train=learned.train))
-    places = [(part, row) for part in (tokens.train, tokens.validation) for row in range(len(part))]
-    more = replace(tokens, train=gathered(places))
+    whole = replace(split, train=learned.train)
     epochs = "" if tuned.settings is None else f", {_epochs(tuned.best_epoch)}"
     listener.say(
         f"{tuned.method} is trained again on the {len(learned.train):,} training and validation "
         f"rows together{epochs}"
     )
-    again = fit_probe(model, more, whole, listener, seed=config.seed, parent=parent)
+    again = refit_probe(probe, model, data, parent=parent)
     last = model.classifier
     if tuned.settings is not None:
         settings = fit_settings(
@@ -113,8 +111,12 @@ def finish(
             epochs=tuned.best_epoch,
             time_limit_s=tuned.settings.time_limit_s,
         )
+        places = [
+            (part, row) for part in (tokens.train, tokens.validation) for row in range(len(part))
+        ]
         last_one = fine_tune(
-            tuned.method, model, again, more, whole, config, listener,
+            tuned.method, model, again, replace(tokens, train=gathered(places)),
+            replace(data, split=whole), config, listener,
             folder=folder, name=f"{tuned.method}-refit", resume=resume,
             settings=replace(settings, keep_last=True, patience=None),
         )  # fmt: skip
@@ -127,8 +129,8 @@ def finish(
         last = last_one.classifier
     return Final(
         replace(model, classifier=last), scores, tuned,
-        replace(again, validation_scores=probe.validation_scores),
-        refit_baselines(baselines, data.task, whole.split, seed=config.seed),
+        again,
+        refit_baselines(baselines, data.task, whole, seed=config.seed),
         learned, tuned.seconds + time.monotonic() - started,
     )  # fmt: skip
 

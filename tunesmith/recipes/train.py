@@ -13,7 +13,7 @@ from tunesmith.checks import Names, looking_for_names
 from tunesmith.config import RunConfig
 from tunesmith.recipes._baselines import fit_baselines
 from tunesmith.recipes._card import make_card
-from tunesmith.recipes._choose import choose_model
+from tunesmith.recipes._choose import choose_model, wants_refit
 from tunesmith.recipes._energy import EnergyMeter
 from tunesmith.recipes._examine import examine
 from tunesmith.recipes._forgetting import find_old_rows, judge_parent, measure_forgetting
@@ -88,7 +88,10 @@ def _run(
             *fit_baselines(data.task, data.split, listener, seed=config.seed),
             *judge_parent(parent, data, listener),
         )
-        probe = fit_probe(model, tokens, data, listener, seed=config.seed, parent=parent)
+        probe = fit_probe(
+            model, tokens, data, listener,
+            seed=config.seed, parent=parent, keep=wants_refit(data, config),
+        )  # fmt: skip
         choice = choose_model(
             model, probe, baselines, tokens, data, config, listener,
             folder=folder.path, resume=resumed is not None, started=started,
