@@ -84,7 +84,8 @@ def fit_probe(
     working = model.classifier.at(model.precision)
     features = [extract_features(working, part, on_rows=listener.advance) for part in parts]
     rate = num_rows / max(time.monotonic() - started, 1e-9)
-    seen = _Seen(*features, data.task.encode(train.targets or []))
+    targets = data.task.encode(train.targets or [])
+    seen = _Seen(features[0], features[1], features[2], targets)
     head = _fitted(model, data.task, seen.train, seen.targets)
     return Probe(
         validation_scores=_scores(head, seen.validation),
