@@ -72,7 +72,7 @@ SERVERS = (
     ),
     Server(
         "infinity",
-        ("torch", "infinity-emb[server,torch]"),
+        ("torch==2.13.0", "infinity-emb[server,torch]"),
         "BIN/infinity_emb v2 --model-id HUB --served-model-name bench --port PORT "
         "--host 127.0.0.1 --engine torch --device cpu --dtype float32 --no-bettertransformer "
         "--no-trust-remote-code",
@@ -82,7 +82,7 @@ SERVERS = (
     ),
     Server(
         "pipeline",
-        ("torch", "transformers", "fastapi", "uvicorn"),
+        ("torch==2.13.0", "transformers", "fastapi", "uvicorn"),
         "PYTHON HERE/pipeline_server.py PORT",
         "/predict",
         "text",

@@ -90,11 +90,55 @@ def test_a_race_takes_the_probe_where_nothing_else_fits(train: Train, notes: Not
     assert all("budget" in row["verdict"] for row in left_out)
 
 
-def test_a_budget_that_suffices_changes_nothing(train: Train, raced: Run) -> None:
-    run = train({**AUTO, "training.budget_s": "1h"})
+AS_WITHOUT = {"training.r_drop": 0, "training.refit": "never"}
+"""What a budget that suffices would add, switched off."""
+
+
+def test_a_budget_that_suffices_changes_nothing_else(train: Train, raced: Run) -> None:
+    run = train({**AUTO, **AS_WITHOUT, "training.budget_s": "1h"})
     assert digests(run) == digests(raced)
+
+
+@pytest.mark.parametrize("num_rows", [90, 2400])
+def test_time_that_is_left_makes_the_training_more_thorough(
+    train: Train, notes: Notes, tmp_path: Path, num_rows: int
+) -> None:
+    settings = {"training.method": "full", "training.epochs": 1, "training.refit": "auto"}
+    file = write_rows(tmp_path / "rows.csv", labelled_rows(num_rows))
+    run = train({**settings, "training.budget_s": "1h"}, source=str(file))
+    assert run.report.config["training"]["r_drop"] == 1.0
+    assert run.bundle.manifest.config["training"]["r_drop"] == 1.0
+    assert run.report.data["refit_rows"] == sum(
+        run.report.split_sizes[part] for part in ("train", "validation")
+    )
+    assert any("R-Drop" in said for said in notes.said)
+
+
+def test_r_drop_of_the_budget_is_r_drop(train: Train) -> None:
+    """The plan's R-Drop and the user's give the same weights, and other ones than neither."""
+    settings = {"training.method": "full", "training.epochs": 1, "training.refit": "never"}
+    planned = train({**settings, "training.budget_s": "1h"}, "planned")
+    asked = train({**settings, "training.r_drop": 1.0}, "asked")
+    plain = train(settings, "plain")
+    assert digests(planned) == digests(asked) != digests(plain)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"training.dropout": 0.0},
+        {"training.method": "last-k"},
+        {"training.method": "few-shot"},
+        {"training.r_drop": 0.0},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_no_r_drop_where_it_does_not_fit(train: Train, settings: dict[str, object]) -> None:
+    common = {"training.method": "full", "training.epochs": 1, "training.budget_s": "1h"}
+    run = train({**common, **settings})
+    assert run.report.config["training"]["r_drop"] == 0.0
 
 
 def test_r_drop_without_dropout_is_refused(train: Train) -> None:
     with pytest.raises(ConfigError, match=r"training\.r_drop.*compares two passes under dropout"):
-        train({"training.r_drop": 1.0})
+        train({"training.r_drop": 1.0, "training.dropout": 0.0})

@@ -154,7 +154,7 @@ def test_all_that_does_not_go_with_sharding_is_said_at_once() -> None:
     wanted = {
         "training": {
             "sharding": "full", "optimizer": "muon", "method": "qlora", "compile": True,
-            "r_drop": 1.0,
+            "r_drop": 1.0, "dropout": 0.0,
         }
     }  # fmt: skip
     with pytest.raises(ConfigError) as raised:

@@ -55,6 +55,8 @@ class HashRuntime:
     Attributes:
         batches: what each call of `run` was given.
         gate: where set, each call waits until it opens.
+        lanes: how many calls may go side by side.
+        beside: of each call of `run`, whether it was told to.
         fault: where set, `run` raises it.
     """
 
@@ -69,6 +71,9 @@ class HashRuntime:
     started: threading.Event = field(default_factory=threading.Event)
     running: int = 0
     most_running: int = 0
+    lanes: int = 1
+    lanes_open: bool = False
+    beside: list[bool] = field(default_factory=list)
 
     def tokens(self, inputs: Inputs) -> list[str]:
         return [
@@ -83,8 +88,17 @@ class HashRuntime:
         counts = np.array([len(self.tokens(one)) for one in inputs], dtype=np.int64)
         return HashTokens(list(inputs), np.minimum(counts, self.max_length), counts)
 
-    def run(self, rows: Sequence[tuple[HashTokens, int]]) -> Outputs:
+    def open_lanes(self) -> int:
+        self.lanes_open = True
+        return self.lanes
+
+    def close_lanes(self) -> None:
+        self.lanes_open = False
+
+    def run(self, rows: Sequence[tuple[HashTokens, int]], *, beside: bool = False) -> Outputs:
         inputs = [tokens.inputs[place] for tokens, place in rows]
+        assert self.lanes_open or not beside
+        self.beside.append(beside)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.serving._speed import Speed, measure_speed
+from tunesmith.serving._speed import Lanes, Speed, measure_speed
 from tunesmith.serving.batcher import Batcher, Work
+from tunesmith.types import Outputs
 
 from .hash_runtime import HashRuntime
 
@@ -222,3 +223,158 @@ def test_measuring_keeps_to_its_budget() -> None:
     speed = measure_speed(run, 300, max_texts=32, budget_s=0.0)
     assert set(calls) == {1}
     assert [speed.largest(length) for length in (16, 64, 256)] == [1, 1, 1]
+
+
+BESIDE = Speed({length: {1: 1.2 * row[1]} for length, row in LINEAR.items()})
+"""A text takes a fifth longer beside others: side by side two are sooner done, one alone is not."""
+
+
+def side_by_side(do: Callable[[Batcher, HashRuntime], Awaitable[T]], num: int = 2) -> HashRuntime:
+    runtime = HashRuntime(lanes=num, lanes_open=True)
+
+    async def session() -> None:
+        lanes = Lanes(num, BESIDE)
+        batcher = Batcher(runtime, max_texts=32, max_tokens=256, speed=NEVER_GAINING, lanes=lanes)
+        try:
+            await do(batcher, runtime)
+        finally:
+            await asyncio.to_thread(batcher.stop)
+
+    asyncio.run(session())
+    return runtime
+
+
+def test_where_several_wait_batches_run_side_by_side() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        gate = held(runtime, batcher)
+        works = [submit(batcher, [4], f"r{place}") for place in range(9)]
+        gate.set()
+        for place, work in enumerate(works):
+            expected = runtime.scored(texts_of([4], f"r{place}")).scores
+            assert np.array_equal(await work.done, expected)
+
+    runtime = side_by_side(do, num=3)
+    assert runtime.beside[:8] == [False, *[True] * 7]
+    assert len(runtime.beside) == 10  # the last one may find nobody to be beside
+
+
+def test_no_more_run_at_once_than_there_are_lanes() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        gate = held(runtime, batcher)
+        works = [submit(batcher, [4]) for _ in range(6)]
+        runtime.gate = second = threading.Event()
+        gate.set()
+        while runtime.running < 3 or False in runtime.beside[1:]:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        assert runtime.running == 3
+        second.set()
+        for work in works:
+            await work.done
+
+    assert side_by_side(do, num=3).most_running == 3
+
+
+def test_a_text_that_comes_alone_has_all_cores() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        for _ in range(5):
+            await submit(batcher, [4]).done
+
+    assert side_by_side(do).beside == [False] * 5
+
+
+def test_one_that_comes_while_others_run_joins_them() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        gate = held(runtime, batcher)
+        works = [submit(batcher, [4]), submit(batcher, [4])]
+        runtime.gate = second = threading.Event()
+        gate.set()
+        while runtime.running < 2:
+            await asyncio.sleep(0.001)
+        works.append(submit(batcher, [4]))
+        second.set()
+        for work in works:
+            await work.done
+
+    assert side_by_side(do, num=3).beside == [False, True, True, True]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    requests=st.lists(st.lists(st.integers(1, 16), min_size=1, max_size=30), max_size=12),
+    num=st.integers(2, 5),
+)
+def test_every_text_gets_its_own_scores_side_by_side(requests: list[list[int]], num: int) -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        works = [submit(batcher, lengths, f"r{i}") for i, lengths in enumerate(requests)]
+        for i, (lengths, work) in enumerate(zip(requests, works, strict=True)):
+            scores = await work.done
+            assert np.array_equal(scores, runtime.scored(texts_of(lengths, f"r{i}")).scores)
+        assert batcher.wait_s(0.0) == pytest.approx(0.0, abs=1e-3)
+
+    side_by_side(do, num)
+
+
+def test_lanes_take_equal_shares_of_what_waits() -> None:
+    async def do(batcher: Batcher, runtime: HashRuntime) -> None:
+        gate = held(runtime, batcher)
+        works = [submit(batcher, [4]) for _ in range(8)]
+        gate.set()
+        for work in works:
+            await work.done
+
+    runtime = HashRuntime(lanes=2, lanes_open=True)
+    gaining = {length: {**row, 4: 2 * row[1], 8: 3 * row[1]} for length, row in LINEAR.items()}
+
+    async def session() -> None:
+        batcher = Batcher(
+            runtime, max_texts=32, max_tokens=256,
+            speed=NEVER_GAINING, lanes=Lanes(2, Speed(gaining)),
+        )  # fmt: skip
+        await do(batcher, runtime)
+        await asyncio.to_thread(batcher.stop)
+
+    asyncio.run(session())
+    assert sorted(len(batch) for batch in runtime.batches[1:])[-2:] == [1, 4]
+
+
+def test_lanes_are_used_where_measuring_says_that_they_gain() -> None:
+    class Timed(HashRuntime):
+        def run(self, rows: Sequence[Any], *, beside: bool = False) -> Outputs:
+            threading.Event().wait(0.004 if beside else self.alone_s)
+            return super().run(rows, beside=beside)
+
+    def used(alone_s: float) -> bool:
+        runtime = Timed(lanes=2)
+        runtime.alone_s = alone_s
+
+        async def session() -> bool:
+            batcher = Batcher(runtime, max_texts=1, max_tokens=256)
+            example = texts_of([4])[0]
+            await asyncio.to_thread(batcher.warm_up, lambda _: example)
+            await asyncio.to_thread(batcher.open_lanes, lambda _: example)
+            runtime.beside.clear()
+            works = [submit(batcher, [4]) for _ in range(20)]
+            for work in works:
+                await work.done
+            await asyncio.to_thread(batcher.stop)
+            return any(runtime.beside)
+
+        found = asyncio.run(session())
+        assert runtime.lanes_open == found
+        return found
+
+    assert used(0.004)
+    assert not used(0.0005)
+
+
+def test_gain_of_lanes() -> None:
+    lanes = Lanes(4, Speed({10: {1: 2.0}}))
+    alone = Speed({10: {1: 1.0}})
+    assert [lanes.gain(alone, num, 10) for num in (1, 2, 3, 4, 9)] == [
+        False, False, True, True, True,
+    ]  # fmt: skip
+    batches = Speed({10: {1: 1.0, 8: 2.0}})
+    assert lanes.gain(batches, 4, 10)
+    assert not lanes.gain(batches, 8, 10)
+    assert not Lanes(2, Speed({10: {1: 2.0}})).ever_gain(alone)

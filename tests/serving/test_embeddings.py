@@ -134,7 +134,7 @@ def test_where_there_are_none_it_says_what_to_do(
 
 def test_states_that_are_no_numbers_are_a_fault(serve: Serve) -> None:
     class Broken(HashRuntime):
-        def run(self, rows: Any) -> Outputs:
+        def run(self, rows: Any, *, beside: bool = False) -> Outputs:
             found = super().run(rows)
             assert found.states is not None
             return Outputs(scores=found.scores, states=found.states * float("nan"))

@@ -65,6 +65,11 @@ class Classifier(nn.Module):
             return encoder
         return self.backbone
 
+    @property
+    def has_dropout(self) -> bool:
+        """Whether the base drops anything while it is trained with dropout."""
+        return any(_dropouts(self.backbone.config).values())
+
     def features(self, batch: TokenBatch) -> Tensor:
         """The pooled states of a batch of n examples, float32 [n, hidden].
 
@@ -307,7 +312,15 @@ def _attention() -> str:
 
 def _with_dropout(config: Any, dropout: float) -> Any:
     config = copy.deepcopy(config)
-    for name, value in config.to_dict().items():
-        if isinstance(value, float) and ("dropout" in name or name.endswith("pdrop")):
-            setattr(config, name, dropout)
+    for name in _dropouts(config):
+        setattr(config, name, dropout)
     return config
+
+
+def _dropouts(config: Any) -> dict[str, float]:
+    """The shares that a base drops while it is trained, as its family calls them."""
+    return {
+        name: value
+        for name, value in config.to_dict().items()
+        if isinstance(value, float) and ("dropout" in name or name.endswith("pdrop"))
+    }

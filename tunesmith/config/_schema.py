@@ -220,10 +220,11 @@ class TrainingConfig(Section):
     loss is likelihood."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rare labels weigh more, by the inverse of their number of rows."""
-    r_drop: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the difference between two passes under dropout; 0: one pass."""
-    dropout: Fraction = 0.0
-    """Dropout inside the base while training."""
+    r_drop: Annotated[float, Field(ge=0)] | None = None
+    """Weight of the difference between two passes under dropout; 0: one pass. null: 1 where a
+    budget leaves time for it, else 0."""
+    dropout: Fraction | None = None
+    """Dropout inside the base while training; null: 0.1 with R-Drop, else none."""
     freeze_embeddings: bool = True
     """Leave the token embeddings as they are: about a fifth faster, a little less accurate."""
     gradient_checkpointing: bool = False
@@ -233,7 +234,8 @@ class TrainingConfig(Section):
     """Stop after so many epochs without a better validation metric; null: never early."""
     refit: Literal["auto", "always", "never"] = "auto"
     """Whether the chosen method is trained once more, on training and validation rows together, and
-    that is shipped; auto: where both are at most 2,000 rows of one file, and the budget allows."""
+    that is shipped; auto: where both are at most 2,000 rows of one file and the budget allows, and
+    of larger ones where a budget leaves time for it."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Arithmetic of the base's layers; auto: bf16 where a measurement says that it is faster; fp16
     on GPUs that have no bf16."""

@@ -9,38 +9,27 @@ finalists the simplest one is taken that is not worse than the best by more than
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from tunesmith import storage
 from tunesmith.config import Method, RunConfig
-from tunesmith.errors import ConfigError
 from tunesmith.recipes._baselines import FittedBaseline
 from tunesmith.recipes._compare import is_clearly_better
-from tunesmith.recipes._fine_tune import (
-    Tuned,
-    fine_tune,
-    fit_settings,
-    judge_of,
-    suited_epochs,
-)
+from tunesmith.recipes._fine_tune import Tuned, fine_tune, fit_settings, judge_of
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._methods import racing_methods
+from tunesmith.recipes._methods import may_use_r_drop
 from tunesmith.recipes._model import Model, TokenizedSplit
+from tunesmith.recipes._plan import Plan, make_plan, may_refit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
 from tunesmith.training import Processes
 
-__all__ = ["Choice", "Contender", "choose_model", "wants_refit"]
+__all__ = ["Choice", "Contender", "choose_model"]
 
-_FULL_COSTS = 3.6  # times a pass without training: forward, backward, update (docs/log.md)
 _SMALLEST_RACE = 2
-_FEW_ROWS = 2_000
-_SPARE = 0.85  # of the time left: machines are noisy
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +54,14 @@ class Choice:
     """The model that is chosen, and all that were tried for it.
 
     Attributes:
+        config: the settings, with what was left to the time that there is.
         refit: whether its method is to learn from the validation rows too before it is shipped.
     """
 
     tuned: Tuned
     contenders: tuple[Contender, ...]
+    config: RunConfig
     refit: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Which methods race for how many epochs; kept on disk, for it rests on measured times."""
-
-    methods: tuple[Method, ...]
-    epochs: int
-    left_out: tuple[tuple[Method, float], ...]  # with the seconds that each would have taken
-    limit_s: float | None
-    refit: bool
 
 
 def choose_model(
@@ -112,11 +92,15 @@ def choose_model(
         "probe", model.classifier, probe.validation_scores, (), 0, None, probe.seconds
     )
     if method == "probe":
-        return Choice(untrained, (), wants_refit(data, config))
-    plan = _plan(probe, tokens, data, config, folder=folder, resume=resume, started=started)
+        return Choice(untrained, (), config, may_refit(data, config))
+    plan = make_plan(
+        model.classifier, probe, tokens, data, config,
+        folder=folder, resume=resume, started=started,
+    )  # fmt: skip
+    config = plan.applied_to(config)
     race = _Race(model, probe, tokens, data, config, listener, folder, resume, plan)
     if method != "auto":
-        return Choice(race.finish(method), (), plan.refit)
+        return Choice(race.finish(method), (), config, plan.refit)
     finalists, dropped = race.run()
     return _choice(data, config, listener, [untrained, *finalists], dropped, baselines, plan)
 
@@ -133,7 +117,7 @@ class _Race:
     listener: Listener
     folder: Path
     resume: bool
-    plan: _Plan
+    plan: Plan
 
     def run(self) -> tuple[list[Tuned], list[Tuned]]:
         """The methods that were trained to the end, and those that were dropped on the way."""
@@ -170,90 +154,16 @@ class _Race:
             time_limit_s=self.plan.limit_s,
         )
         epochs = f"{settings.epochs} epoch{'' if settings.epochs == 1 else 's'}"
+        two_passes = self.config.training.r_drop and may_use_r_drop(method)
         self.listener.say(
             f"{method}: {epochs}, batches of {settings.batch_size}, {settings.optimizer}, "
-            f"rate {settings.learning_rate:.1e}"
+            f"rate {settings.learning_rate:.1e}{', R-Drop' if two_passes else ''}"
         )
         return fine_tune(
             method, self.model, self.probe, self.tokens, self.data, self.config, self.listener,
             folder=self.folder, resume=self.resume or resume, settings=settings,
             until_epoch=until_epoch,
         )  # fmt: skip
-
-
-def _plan(
-    probe: Probe,
-    tokens: TokenizedSplit,
-    data: PreparedData,
-    config: RunConfig,
-    *,
-    folder: Path,
-    resume: bool,
-    started: float,
-) -> _Plan:
-    """Decides what fits into the budget; a resumed run takes the decision of the first one.
-
-    It rests on measured times, so that process 0 decides for all that train together.
-    """
-    file = folder / "plan.json"
-
-    def decide_once() -> str:
-        if not (resume and file.is_file()):
-            plan = _new_plan(probe, tokens, data, config, started)
-            storage.write_bytes(file, json.dumps(asdict(plan)).encode())
-        return file.read_text(encoding="utf-8")
-
-    saved = json.loads(Processes().from_first(decide_once))
-    left_out = tuple((name, seconds) for name, seconds in saved["left_out"])
-    return _Plan(
-        tuple(saved["methods"]), saved["epochs"], left_out, saved["limit_s"], saved["refit"]
-    )
-
-
-def _new_plan(
-    probe: Probe, tokens: TokenizedSplit, data: PreparedData, config: RunConfig, started: float
-) -> _Plan:
-    training = config.training
-    methods = racing_methods(data) if training.method == "auto" else (training.method,)
-    num_rows = len(tokens.train)
-    wanted, refit = training.epochs or suited_epochs(num_rows), wants_refit(data, config)
-    if training.budget_s is None:
-        return _Plan(methods, wanted, (), None, refit)
-    epoch_s = _FULL_COSTS * num_rows / probe.rows_per_second
-    judging_s = 2 * (len(tokens.validation) + len(tokens.test)) / probe.rows_per_second
-    left = training.budget_s - (time.monotonic() - started) - judging_s
-    fitting = int(_SPARE * left / epoch_s)
-    if fitting < 1 and training.method != "auto":
-        raise ConfigError(
-            f"{training.budget_s:.0f} s are too few for one epoch of {training.method}, which "
-            f"takes about {epoch_s:.0f} s here, after {time.monotonic() - started:.0f} s so far",
-            where="training.budget_s",
-            mend=f"--budget {training.budget_s - left + 1.3 * epoch_s:.0f}s, or --method probe, "
-            "which fits",
-        )
-    if fitting < 1:
-        left_out = tuple((name, epoch_s * wanted) for name in methods)
-        return _Plan((), 0, left_out, None, refit=False)
-    # The methods share the time; where it does not suffice for all, the most general one is kept.
-    always = int(training.refit == "always")  # then the last training has its share from the start
-    fits = methods if fitting >= (len(methods) + always) * min(wanted, 2) else methods[:1]
-    epochs = min(wanted, max(1, fitting // (len(fits) + always)))
-    left_out = tuple((name, epoch_s * epochs) for name in methods if name not in fits)
-    # Else it gets only what no other one would have used.
-    enough = fits == methods and fitting >= (len(fits) + 1) * wanted
-    refit = bool(always) or (refit and enough)
-    return _Plan(fits, epochs, left_out, left / (len(fits) + refit), refit)
-
-
-def wants_refit(data: PreparedData, config: RunConfig) -> bool:
-    """Whether the chosen method learns from the validation rows too, if there is time.
-
-    In a small file they are many of all rows, and a training more costs little.
-    """
-    if config.training.refit == "auto":
-        num_rows = len(data.split.train) + len(data.split.validation)
-        return config.data.validation is None and num_rows <= _FEW_ROWS
-    return config.training.refit == "always"
 
 
 def _choice(
@@ -263,7 +173,7 @@ def _choice(
     finalists: Sequence[Tuned],
     dropped: Sequence[Tuned],
     baselines: Sequence[FittedBaseline],
-    plan: _Plan,
+    plan: Plan,
 ) -> Choice:
     """The simplest finalist (they stand from simple to not) within a standard error of the best."""
     judge = judge_of(data.task, data.split.validation)
@@ -293,11 +203,11 @@ def _choice(
         for name, seconds in plan.left_out
     ]
     _say(listener, chosen, best, plan)
-    refit = plan.refit if chosen.settings else wants_refit(data, config)
-    return Choice(chosen, tuple(rows), refit)
+    refit = plan.refit if chosen.settings else may_refit(data, config)
+    return Choice(chosen, tuple(rows), config, refit)
 
 
-def _say(listener: Listener, chosen: Tuned, best: Tuned, plan: _Plan) -> None:
+def _say(listener: Listener, chosen: Tuned, best: Tuned, plan: Plan) -> None:
     if not plan.methods:
         listener.warn("the budget does not suffice for fine-tuning: the frozen encoder is kept")
     elif chosen.method == "probe":

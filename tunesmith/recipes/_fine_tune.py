@@ -16,7 +16,12 @@ from tunesmith.bases import Classifier, has_adapter, merge_adapter, packed, scor
 from tunesmith.config import Method, RunConfig
 from tunesmith.evaluation import choose_thresholds
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._methods import is_adapter, make_criterion, prepare_method, suited_factor
+from tunesmith.recipes._methods import (
+    make_criterion,
+    prepare_method,
+    suited_dropout,
+    suited_factor,
+)
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
@@ -249,7 +254,7 @@ def fit_settings(
         clip_norm=training.clip_norm,
         averaging=training.averaging,
         average_decay=max(0.0, 1.0 - 4.0 / steps) if average is None else average,
-        dropout=max(training.dropout, config.adapter.dropout if is_adapter(method) else 0.0),
+        dropout=suited_dropout(method, config),
         patience=training.patience,
         precision=model.precision,
         sharding=training.sharding,

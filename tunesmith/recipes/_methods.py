@@ -29,13 +29,17 @@ __all__ = [
     "check_method",
     "is_adapter",
     "make_criterion",
+    "may_use_r_drop",
+    "possible_dropout",
     "prepare_method",
     "racing_methods",
+    "suited_dropout",
     "suited_factor",
 ]
 
 _CACHE_BYTES = 4_000_000_000
 _FEW_ROWS_A_LABEL = 64
+_DROPOUT_FOR_R_DROP = 0.1
 
 # Fewer weights want a higher rate: about ten times for adapters of low rank (Schulman et al. 2025,
 # "LoRA Without Regret"); measured on validation rows for the others, see docs/log.md.
@@ -63,6 +67,29 @@ def suited_factor(method: Method) -> float:
     return _RATE_FACTORS.get(method, _RATE_FACTOR_OF_ADAPTERS)
 
 
+def may_use_r_drop(method: Method) -> bool:
+    """Whether R-Drop is part of what the method minimises; few-shot compares texts instead."""
+    return method not in ("probe", "few-shot")
+
+
+def suited_dropout(method: Method, config: RunConfig) -> float:
+    """The dropout as given; where it is left open there is none but for R-Drop, which needs it."""
+    training = config.training
+    dropout = training.dropout
+    if dropout is None:
+        dropout = _DROPOUT_FOR_R_DROP if training.r_drop and may_use_r_drop(method) else 0.0
+    return max(dropout, config.adapter.dropout if is_adapter(method) else 0.0)
+
+
+def possible_dropout(config: RunConfig) -> float:
+    """What the base is opened with, before it is known whether there is time for R-Drop."""
+    training = config.training
+    if training.dropout is not None:
+        return training.dropout
+    left_open = training.r_drop is None and training.budget_s is not None
+    return _DROPOUT_FOR_R_DROP if training.r_drop or left_open else 0.0
+
+
 def racing_methods(data: PreparedData) -> tuple[Method, ...]:
     """What `auto` tries: full fine-tuning, and few-shot where labels have few rows."""
     rows_a_label = len(data.split.train) / max(len(data.task.labels), 1)
@@ -76,12 +103,12 @@ def check_method(config: RunConfig) -> None:
         ConfigError: settings that do not go together; all of them at once.
     """
     training, faults = config.training, []
-    if training.r_drop > 0 and training.dropout == 0:
+    if training.r_drop and training.dropout == 0:
         faults.append(
             Fault(
                 "compares two passes under dropout, and there is none",
                 "training.r_drop",
-                "--set training.dropout=0.1",
+                f"--set training.dropout={_DROPOUT_FOR_R_DROP}",
             )
         )
     if config.data.replay_from is not None and config.data.replay == 0:
@@ -108,7 +135,10 @@ def _against_packing(config: RunConfig) -> Iterator[Fault]:
     """What does not go with texts that are read one behind the other."""
     training = config.training
     mend = "--set training.packing=false"
-    if training.dropout > 0:
+    if training.r_drop:
+        what = "needs dropout, and there is none in attention where texts are read together"
+        yield Fault(what, "training.r_drop", f"--set training.r_drop=0, or {mend}")
+    if training.dropout:
         what = "there is no dropout in attention where texts are read one behind the other"
         yield Fault(what, "training.dropout", f"--set training.dropout=0, or {mend}")
     if is_adapter(training.method) and config.adapter.dropout > 0:
@@ -192,7 +222,7 @@ def prepare_method(
         f"{method}: {sum(trained):,} of {total:,} weights are trained "
         f"({sum(trained) / total:.1%}{kept if not is_adapter(method) else ''})"
     )
-    if method != "last-k" or training.dropout > 0:
+    if method != "last-k" or suited_dropout(method, config) > 0:
         return tokens
     cache = PrefixCache.build(
         classifier.at(precision), tokens, training.layers, folder / "checkpoints", _CACHE_BYTES
@@ -224,5 +254,5 @@ def make_criterion(method: Method, task: Task, rows: Rows, config: RunConfig) ->
         focal_gamma=training.focal_gamma,
         robustness=training.robustness,
         class_weights=weights,
-        r_drop=training.r_drop,
+        r_drop=training.r_drop or 0.0,
     )

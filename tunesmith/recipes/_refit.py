@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.bases import gathered, score
-from tunesmith.config import RunConfig
 from tunesmith.data import Split
 from tunesmith.recipes._baselines import FittedBaseline, refit_baselines
 from tunesmith.recipes._choose import Choice
@@ -67,7 +66,6 @@ def finish(
     baselines: Sequence[FittedBaseline],
     tokens: TokenizedSplit,
     data: PreparedData,
-    config: RunConfig,
     listener: Listener,
     *,
     folder: Path,
@@ -82,7 +80,7 @@ def finish(
     Raises:
         Interrupted, TrainingError, OutputError: see `tunesmith.training.fit`.
     """
-    started, tuned = time.monotonic(), choice.tuned
+    started, tuned, config = time.monotonic(), choice.tuned, choice.config
     # In float32, as it is served; the probe's features may have been made in another precision.
     listener.stage("scoring the validation rows", len(tokens.validation))
     scores = score(tuned.classifier, tokens.validation, on_rows=listener.advance)

@@ -13,7 +13,7 @@ from tunesmith.checks import Names, looking_for_names
 from tunesmith.config import RunConfig
 from tunesmith.recipes._baselines import fit_baselines
 from tunesmith.recipes._card import make_card
-from tunesmith.recipes._choose import choose_model, wants_refit
+from tunesmith.recipes._choose import choose_model
 from tunesmith.recipes._energy import EnergyMeter
 from tunesmith.recipes._examine import examine
 from tunesmith.recipes._forgetting import find_old_rows, judge_parent, measure_forgetting
@@ -24,6 +24,7 @@ from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._methods import check_method
 from tunesmith.recipes._model import Model, build_model, space_needed, tokenize_split
 from tunesmith.recipes._package import make_report, package
+from tunesmith.recipes._plan import may_refit
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._probe import fit_probe
 from tunesmith.recipes._refit import finish
@@ -90,20 +91,21 @@ def _run(
         )
         probe = fit_probe(
             model, tokens, data, listener,
-            seed=config.seed, parent=parent, keep=wants_refit(data, config),
+            seed=config.seed, parent=parent, keep=may_refit(data, config),
         )  # fmt: skip
         choice = choose_model(
             model, probe, baselines, tokens, data, config, listener,
             folder=folder.path, resume=resumed is not None, started=started,
         )  # fmt: skip
         final = finish(
-            choice, model, probe, baselines, tokens, data, config, listener,
+            choice, model, probe, baselines, tokens, data, listener,
             folder=folder.path, resume=resumed is not None, parent=parent,
         )  # fmt: skip
         if not processes.is_first:
             processes.wait()  # for what the first one writes
             return folder.finished(time.monotonic() - started)
-        model, data = final.model, replace(data, facts={**data.facts, **final.facts})
+        config, model = choice.config, final.model
+        data = replace(data, facts={**data.facts, **final.facts})
         judged = judge_candidates(final, tokens, data, config, listener)
         forgetting = measure_forgetting(old, model, judged.task, data, config, listener)
         sections = examine(examined(model, judged, data, config), listener)

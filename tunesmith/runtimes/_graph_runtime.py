@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tunesmith.bases import (
     PlainTokenizer,
     TokenizedDataset,
+    available_cores,
     sorted_batches,
 )
 from tunesmith.bundles import Bundle, RuntimeFacts, TokenizerFacts
@@ -23,7 +24,11 @@ __all__ = ["Graph", "GraphRuntime"]
 Graph: TypeAlias = Callable[[Mapping[str, NDArray[np.int64]]], Mapping[str, NDArray[np.float32]]]
 """Runs the graph on "input_ids", "attention_mask" and, where the base reads them, "token_type_ids",
 each int64 [b, length], and gives "scores", float32 [b, labels], and "states", float32 [b, hidden]:
-but for graphs from before there were embeddings."""
+but for graphs from before there were embeddings. Safe for as many calls at once as it was loaded
+for."""
+
+_MOST_LANES = 8
+"""With more cores each lane has several."""
 
 
 class GraphRuntime(TokenizingRuntime):
@@ -38,28 +43,46 @@ class GraphRuntime(TokenizingRuntime):
         name: str,
         facts: RuntimeFacts,
         tokenizer: TokenizerFacts,
-        graph: Graph,
+        open_graph: Callable[[int], Graph],
     ) -> None:
-        """Reads the tokenizer.
+        """Reads the tokenizer, and loads the graph.
 
         Args:
             name: what the runtime is called, such as "onnx-int8".
-            graph: the loaded graph.
+            open_graph: loads the graph for so many calls side by side, which share the cores.
 
         Raises:
             BaseModelError: there is no tokenizer.json that can be read.
+            BundleError: the graph cannot be loaded.
         """
         self._one_at_a_time = facts.one_at_a_time
-        self._graph = graph
+        self._open_graph = open_graph
+        self._graph = open_graph(1)
+        self._lanes: Graph | None = None
         self._sizes = {"scores": bundle.task.head.size, "states": bundle.hidden_size}
         plain = PlainTokenizer.load(bundle.model_path, **tokenizer.model_dump())
         size = bundle.hidden_size if facts.embeds else None
         super().__init__(bundle, name, plain, self._run_graph, embedding_size=size)
 
+    def open_lanes(self) -> int:
+        num = min(available_cores(), _MOST_LANES)
+        if num > 1 and self._lanes is None:
+            self._lanes = self._open_graph(num)
+        return num
+
+    def close_lanes(self) -> None:
+        self._lanes = None
+
     def _run_graph(self, tokens: TokenizedDataset) -> Outputs:
+        return self._outputs_of(self._graph, tokens)
+
+    def _run_beside(self, tokens: TokenizedDataset) -> Outputs:
+        return self._outputs_of(self._lanes or self._graph, tokens)
+
+    def _outputs_of(self, graph: Graph, tokens: TokenizedDataset) -> Outputs:
         found: dict[str, NDArray[np.float32]] = {}
         for indices in self._batches(tokens):
-            for name, values in self._of_batch(tokens.arrays(indices)).items():
+            for name, values in self._of_batch(graph, tokens.arrays(indices)).items():
                 if name not in found:
                     found[name] = np.empty((len(tokens), self._sizes[name]), dtype=np.float32)
                 found[name][indices] = values
@@ -70,10 +93,12 @@ class GraphRuntime(TokenizingRuntime):
             return iter(np.arange(len(tokens)).reshape(-1, 1))
         return sorted_batches(tokens.lengths)
 
-    def _of_batch(self, arrays: dict[str, NDArray[np.int64]]) -> Mapping[str, NDArray[np.float32]]:
+    def _of_batch(
+        self, graph: Graph, arrays: dict[str, NDArray[np.int64]]
+    ) -> Mapping[str, NDArray[np.float32]]:
         if "attention_mask" not in arrays:
             arrays["attention_mask"] = np.ones_like(arrays["input_ids"])
-        found = self._graph(arrays)
+        found = graph(arrays)
         for name, values in found.items():
             expected = (len(arrays["input_ids"]), self._sizes.get(name))
             if values.shape != expected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -146,4 +147,4 @@ def open_runtime(
         from tunesmith.runtimes.onnx_runtime import load_graph
     else:
         from tunesmith.runtimes.openvino_runtime import load_graph
-    return GraphRuntime(bundle, name, facts, tokenizer, load_graph(file))
+    return GraphRuntime(bundle, name, facts, tokenizer, partial(load_graph, file))

@@ -30,8 +30,8 @@ class Tokens(Protocol):
 class Runtime(Protocol):
     """A loaded bundle on one backend.
 
-    Calls are safe from several threads; each uses all of the machine's cores, so that running them
-    one after the other is as fast as side by side.
+    Calls are safe from several threads. Each uses all of the machine's cores and waits for the one
+    before, but for those of `run` that are to go side by side.
     """
 
     @property
@@ -63,12 +63,23 @@ class Runtime(Protocol):
     def tokenize(self, inputs: Sequence[Inputs]) -> Tokens:
         """Reads n inputs; does not wait for a `run` of another thread."""
 
-    def run(self, rows: Sequence[tuple[Any, int]]) -> Outputs:
+    def run(self, rows: Sequence[tuple[Any, int]], *, beside: bool = False) -> Outputs:
         """The model's raw outputs for rows of one call or several calls of `tokenize`.
 
         Args:
             rows: each what `tokenize` gave, and which of its inputs is meant.
+            beside: whether other calls run beside it, each on its share of the cores; only between
+                `open_lanes` and `close_lanes`.
         """
+
+    def open_lanes(self) -> int:
+        """Makes ready for calls of `run` side by side; gives how many, 1 where that cannot be.
+
+        A second copy of the weights may come of it.
+        """
+
+    def close_lanes(self) -> None:
+        """Gives back what `open_lanes` took; no call may be on its way."""
 
     def count_tokens(self, inputs: Sequence[Inputs]) -> list[int]:
         """How many tokens each of n inputs has before anything is cut."""

@@ -68,8 +68,15 @@ class TokenizingRuntime:
     def outputs(self, inputs: Sequence[Inputs]) -> Outputs:
         return self._outputs(self.tokenize(inputs))
 
-    def run(self, rows: Sequence[tuple[TokenizedDataset, int]]) -> Outputs:
+    def run(self, rows: Sequence[tuple[TokenizedDataset, int]], *, beside: bool = False) -> Outputs:
+        if beside:
+            return self._run_beside(gathered(rows))
         return self._outputs(gathered(rows))
+
+    def open_lanes(self) -> int:
+        return 1
+
+    def close_lanes(self) -> None: ...
 
     def tokenize(self, inputs: Sequence[Inputs]) -> TokenizedDataset:
         with self._reading:
@@ -88,3 +95,7 @@ class TokenizingRuntime:
     def _outputs(self, tokens: TokenizedDataset) -> Outputs:
         with self._running:
             return self._run(tokens)
+
+    def _run_beside(self, tokens: TokenizedDataset) -> Outputs:
+        """A call beside others, where `open_lanes` gives more than 1; else as ever."""
+        return self._outputs(tokens)

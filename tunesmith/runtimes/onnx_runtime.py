@@ -20,15 +20,20 @@ __all__ = ["load_graph"]
 _MANY_TOKENS = 1024
 
 
-def load_graph(file: Path) -> Graph:
-    """Loads a graph with as many threads as there are cores to use.
+def load_graph(file: Path, lanes: int = 1) -> Graph:
+    """Loads a graph whose calls use as many threads as there are cores for each.
+
+    Args:
+        lanes: how many calls may go side by side; they share one copy of the weights.
 
     Raises:
         BundleError: ONNX Runtime cannot load it.
     """
     try:
         session = ort.InferenceSession(
-            str(file), _options(available_cores()), providers=["CPUExecutionProvider"]
+            str(file),
+            _options(max(1, available_cores() // lanes)),
+            providers=["CPUExecutionProvider"],
         )
     # The library raises classes of its own for each status, all below Exception alone.
     except Exception as error:

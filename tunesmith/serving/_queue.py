@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.runtimes import Runtime, Tokens
+from tunesmith.serving._cores import Cores
 from tunesmith.serving.batcher import Batcher, Work
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.refusals import Overloaded, Refused
@@ -52,18 +52,18 @@ class Queue:
         runtime: Runtime,
         *,
         limits: Limits,
-        machine: threading.Lock | None,
+        cores: Cores | None,
         on_batch: Callable[[int, int], None],
     ) -> None:
         """Does nothing yet; see `start`.
 
         Args:
-            runtime, limits, machine: as of `DataPlane`.
+            runtime, limits, cores: as of `DataPlane`.
             on_batch: as of `Batcher`.
         """
         self.runtime = runtime
         self.limits = limits
-        self._machine = machine
+        self._cores = cores
         self._on_batch = on_batch
         self._batcher: Batcher | None = None
         self._pending = 0
@@ -84,7 +84,7 @@ class Queue:
                 self.runtime,
                 max_texts=self.limits.batch_texts,
                 max_tokens=self.limits.batch_tokens,
-                machine=self._machine,
+                cores=self._cores,
                 on_batch=self._on_batch,
             )
         return self._batcher

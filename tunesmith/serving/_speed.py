@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-__all__ = ["Speed", "measure_speed"]
+__all__ = ["Lanes", "Speed", "measure_speed"]
 
 _SIZES = (1, 2, 4, 8, 16, 32)
 _LENGTHS = (16, 64, 256)
+_MANY = (2, 4, 16, 64, 256)
 _ROUNDS = 3
 _WORTH = 0.97
 """A batch is made where it takes at most this share of the time of its texts alone."""
+_WORTH_BESIDE = 1.05
+"""Batches go side by side where they answer so many times as many texts a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,39 @@ class Speed:
         """The largest batch that was measured at this length."""
         return max(self._row(length)[1])
 
+    def rate(self, num: int, length: int) -> float:
+        """Texts a second where `num` of a length wait, in the measured size that gives most."""
+        near, row = self._row(length)
+        own = max(size / max(row[size], 1e-9) for size in row if size <= max(num, 1))
+        return own * near / max(length, 1)
+
     def _row(self, length: int) -> tuple[int, Mapping[int, float]]:
         lengths = sorted(self.seconds)
         place = min(bisect_left(lengths, length), len(lengths) - 1)
         return lengths[place], self.seconds[lengths[place]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Batches side by side, each on its share of the cores.
+
+    Attributes:
+        num: how many there are.
+        speed: what a batch takes while every lane is busy with one like it.
+    """
+
+    num: int
+    speed: Speed
+
+    def gain(self, alone: Speed, num_waiting: int, length: int) -> bool:
+        """Whether texts of a length are sooner done side by side than one batch after the other."""
+        used = min(self.num, num_waiting)
+        beside = used * self.speed.rate(num_waiting // used, length)
+        return beside > _WORTH_BESIDE * alone.rate(num_waiting, length)
+
+    def ever_gain(self, alone: Speed) -> bool:
+        """Whether that is so at any length, with as many texts as one likes."""
+        return any(self.gain(alone, num, length) for length in alone.seconds for num in _MANY)
 
 
 def measure_speed(

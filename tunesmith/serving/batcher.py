@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -15,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.runtimes import Runtime, Tokens
-from tunesmith.serving._speed import Speed, measure_speed
+from tunesmith.serving._cores import Cores
+from tunesmith.serving._speed import Lanes, Speed, measure_speed
 from tunesmith.types import Inputs, Outputs
 
 __all__ = ["Batcher", "Work"]
@@ -24,6 +27,7 @@ _LOOKED_AT = 128
 """Waiting texts that are looked at for one batch."""
 
 _MEASURING_S = 0.4
+_FEWEST_LANES = 2
 
 
 @dataclass(eq=False, slots=True)
@@ -54,12 +58,31 @@ class Work:
     abandoned: bool = False
 
 
+@dataclass(eq=False, frozen=True, slots=True)
+class _Batch:
+    """Texts that run together.
+
+    Attributes:
+        texts: each a request, and which of its texts.
+        cost_s: what they would take one after the other.
+        lanes: how many batches may run side by side with it, itself included; None: it is alone.
+    """
+
+    texts: Sequence[tuple[Work, int]]
+    cost_s: float
+    lanes: int | None
+
+
 class Batcher:
-    """Makes batches of the texts that wait, and runs them one after the other in a thread.
+    """Makes batches of the texts that wait, and runs them in threads of its own.
 
     No text waits for a batch to fill: whenever the model is free, the text that is next goes, and
     others that wait join it as far as that costs less than running them alone, by times measured
     on this machine: texts of much the same length, up to a size from which more gains nothing.
+
+    A batch has all cores, so that a text that comes alone is answered soonest. Where several wait,
+    batches go side by side, each on its share of the cores, if that was measured to answer more of
+    them a second: threads that work on one batch wait for one another at each of its operators.
 
     Who is next follows from fair queueing (Golestani, "A self-clocked fair queueing scheme for
     broadband applications", INFOCOM 1994): each request's texts are stamped with the tokens that
@@ -73,37 +96,43 @@ class Batcher:
         *,
         max_texts: int,
         max_tokens: int,
-        machine: threading.Lock | None = None,
+        cores: Cores | None = None,
         on_batch: Callable[[int, int], None] | None = None,
         speed: Speed | None = None,
+        lanes: Lanes | None = None,
     ) -> None:
-        """Starts the thread; it waits for work.
+        """Starts its threads; they wait for work.
 
         Args:
             runtime: what answers.
             max_texts: the most texts in one batch.
             max_tokens: the most tokens in one batch, padding included; a longer text goes alone.
-            machine: held while the model runs, where several runtimes share the cores.
+            cores: what several models share; None: they are this one's alone.
             on_batch: told of each batch, how many texts and how many tokens with padding.
             speed: what batches take, where that is known; else `warm_up` measures it.
+            lanes: the same side by side, of a runtime whose lanes are open; else `open_lanes`
+                measures it.
         """
         self._runtime = runtime
         self._max_texts = max_texts
         self._max_tokens = max_tokens
-        self._machine = machine or threading.Lock()
+        self._cores = cores or Cores()
         self._on_batch = on_batch
         self._known_speed = speed
         self._speed = speed or Speed({runtime.max_length: {1: 0.0}})
+        self._lanes: Lanes | None = None
         self._waiting: list[tuple[float, int, Work, int]] = []
         self._changed = threading.Condition()
         self._clock = 0.0
         self._num_seen = 0
         self._left_s: dict[Work, float] = {}
-        self._running_s = 0.0
+        self._running: list[_Batch] = []
         self._slowness = 1.0
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
-        self._thread.start()
+        self._threads: list[threading.Thread] = []
+        self._start_thread()
+        if lanes is not None:
+            self._use(lanes)
 
     @property
     def speed(self) -> Speed:
@@ -126,7 +155,8 @@ class Batcher:
         with self._changed:
             own = own_s / self._slowness
             ahead = sum(min(left, own) for left in self._left_s.values())
-            return (self._running_s + ahead) * self._slowness
+            running = sum(batch.cost_s for batch in self._running)
+            return (running + ahead) * self._slowness
 
     def warm_up(self, example: Callable[[int], Inputs]) -> None:
         """Runs the shapes that traffic will have, and measures which batches gain something.
@@ -136,7 +166,7 @@ class Batcher:
         """
 
         def run(size: int, length: int) -> None:
-            with self._machine:
+            with self._cores.alone():
                 self._runtime.outputs([example(length)] * size)
 
         if self._known_speed is None:
@@ -144,6 +174,47 @@ class Batcher:
                 run, self._runtime.max_length, max_texts=self._max_texts, budget_s=_MEASURING_S
             )
         run(1, self._runtime.max_length)
+
+    def open_lanes(self, example: Callable[[int], Inputs]) -> None:
+        """Measures whether batches side by side gain something, and uses that; traffic goes on.
+
+        Args:
+            example: as of `warm_up`.
+        """
+        num = self._runtime.open_lanes()
+        if num < _FEWEST_LANES:
+            return
+        with ThreadPoolExecutor(num) as pool:
+
+            def run(size: int, length: int) -> None:
+                tokens = self._runtime.tokenize([example(length)] * size)
+                rows = [(tokens, index) for index in range(size)]
+                with self._cores.alone():
+                    calls = [pool.submit(self._runtime.run, rows, beside=True) for _ in range(num)]
+                    for call in calls:
+                        call.result()
+
+            speed = measure_speed(
+                run, self._runtime.max_length, max_texts=self._max_texts, budget_s=_MEASURING_S
+            )
+        lanes = Lanes(num, speed)
+        if lanes.ever_gain(self._speed):
+            self._use(lanes)
+        else:
+            self._runtime.close_lanes()
+
+    def _use(self, lanes: Lanes) -> None:
+        with self._changed:
+            if self._stopping:
+                return
+            self._lanes = lanes
+            while len(self._threads) < lanes.num:
+                self._start_thread()
+
+    def _start_thread(self) -> None:
+        name = f"inference-{len(self._threads)}"
+        self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+        self._threads[-1].start()
 
     def submit(self, tokens: Tokens, *, states: bool = False) -> Work:
         """Puts a request's texts in the queue; call it on the event loop.
@@ -177,43 +248,74 @@ class Batcher:
             self._left_s.pop(work, None)
 
     def stop(self) -> None:
-        """Ends the thread once the batch that runs is through; call it when nothing waits."""
+        """Ends its threads once what runs is through; call it when nothing waits."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
         while (batch := self._next_batch()) is not None:
-            texts = [(work, index) for work, index in batch if not work.abandoned]
-            if not texts:
-                continue
-            with self._machine, self._timed(texts):
-                try:
-                    outputs = self._runtime.run([(work.tokens, index) for work, index in texts])
-                except Exception as error:  # noqa: BLE001 - of a request, which is told of it
-                    _deliver(texts, error)
-                    continue
-            _deliver(texts, outputs)
+            try:
+                self._run_batch(batch)
+            finally:
+                with self._changed:
+                    self._running.remove(batch)
+                    self._changed.notify_all()
 
-    def _next_batch(self) -> list[tuple[Work, int]] | None:
+    def _run_batch(self, batch: _Batch) -> None:
+        texts = [(work, index) for work, index in batch.texts if not work.abandoned]
+        if not texts:
+            return
+        beside = batch.lanes is not None
+        cores = self._cores.alone() if batch.lanes is None else self._cores.beside(batch.lanes)
+        with cores, self._timed(texts):
+            try:
+                rows = [(work.tokens, index) for work, index in texts]
+                outputs = self._runtime.run(rows, beside=beside)
+            except Exception as error:  # noqa: BLE001 - of a request, which is told of it
+                _deliver(texts, error)
+                return
+        _deliver(texts, outputs)
+
+    def _next_batch(self) -> _Batch | None:
         """Who goes next, with those that join; waits for the first, None at the end."""
         with self._changed:
-            self._running_s = 0.0
             while True:
                 while self._waiting and self._waiting[0][2].abandoned:
                     self._leave(heapq.heappop(self._waiting))
-                if self._waiting:
+                if self._waiting and self._has_room():
                     break
-                if self._stopping:
+                if self._stopping and not self._waiting:
                     return None
                 self._changed.wait()
+            lanes = self._lanes if self._goes_beside() else None
             first = heapq.heappop(self._waiting)
             self._clock = max(self._clock, first[0])
-            chosen = [first, *self._companions(first)]
-            for entry in chosen:
-                self._running_s += self._leave(entry)
-            return [(work, index) for _, _, work, index in chosen]
+            chosen = [first, *self._companions(first, lanes)]
+            cost_s = sum(self._leave(entry) for entry in chosen)
+            texts = [(work, index) for _, _, work, index in chosen]
+            batch = _Batch(texts, cost_s, None if lanes is None else lanes.num)
+            self._running.append(batch)
+            if self._waiting and lanes is not None:
+                self._changed.notify()
+            return batch
+
+    def _has_room(self) -> bool:
+        """Whether another batch may run: beside others of its kind, or where there is none."""
+        if not self._running:
+            return True
+        lanes = self._running[0].lanes
+        return lanes is not None and len(self._running) < lanes
+
+    def _goes_beside(self) -> bool:
+        """Whether what is next has its share of the cores; not where nobody else would be."""
+        if self._running:
+            return True
+        _, _, work, index = self._waiting[0]
+        num, length = len(self._waiting), work.lengths[index]
+        return self._lanes is not None and self._lanes.gain(self._speed, num, length)
 
     def _leave(self, entry: tuple[float, int, Work, int]) -> float:
         """Notes that a text does not wait any more; gives what it takes alone."""
@@ -226,10 +328,13 @@ class Batcher:
                 del self._left_s[work]
         return cost
 
-    def _companions(self, first: tuple[float, int, Work, int]) -> list[Any]:
+    def _companions(self, first: tuple[float, int, Work, int], lanes: Lanes | None) -> list[Any]:
         """Takes out of the queue what joins `first`, the nearest in length before the others."""
         length = first[2].lengths[first[3]]
-        most = min(self._max_texts, self._speed.largest(length))
+        speed = self._speed if lanes is None else lanes.speed
+        most = min(self._max_texts, speed.largest(length))
+        if lanes is not None:  # each has its share, and none waits for the others' end
+            most = min(most, math.ceil((1 + len(self._waiting)) / lanes.num))
         if most == 1 or not self._waiting:
             return []
         looked_at = [
@@ -240,7 +345,7 @@ class Batcher:
             key=lambda own: abs(own[2].lengths[own[3]] - length),
         )[: most - 1]
         lengths = [length, *(work.lengths[index] for _, _, work, index in near)]
-        chosen = near[: self._speed.best(lengths, max_tokens=self._max_tokens) - 1]
+        chosen = near[: speed.best(lengths, max_tokens=self._max_tokens) - 1]
         taken = set(map(id, chosen))
         for entry in looked_at:
             if id(entry) not in taken:
@@ -256,10 +361,12 @@ class Batcher:
                 work.queue_s = started - work.submitted
         yield
         taken = perf_counter() - started
+        with self._changed:
+            num_beside = len(self._running)
         lengths = [work.lengths[index] for work, index in texts]
         alone = sum(self._speed.of(1, length) for length in lengths)
         if alone:
-            self._slowness = 0.9 * self._slowness + 0.1 * taken / alone
+            self._slowness = 0.9 * self._slowness + 0.1 * taken / num_beside / alone
         for work, _ in texts:
             work.inference_s += taken / len(texts)
         if self._on_batch is not None:

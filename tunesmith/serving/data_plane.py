@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import replace
@@ -23,6 +22,7 @@ from tunesmith.errors import ConfigError
 from tunesmith.runtimes import Runtime
 from tunesmith.serving._answers import Answers, Embeddings, Scores
 from tunesmith.serving._cache import KeptScores, ResultCache
+from tunesmith.serving._cores import Cores
 from tunesmith.serving._items import read_items
 from tunesmith.serving._queue import Asked, Queue
 from tunesmith.serving.limits import Limits
@@ -41,8 +41,7 @@ _NOTHING = Asked(np.zeros((0, 0), dtype=np.float32), [])
 class DataPlane:
     """Validates, queues, batches, runs and counts, for one runtime.
 
-    A runtime uses every core, so batches run one at a time, in a thread of their own: see `Batcher`
-    for who is next and who shares a batch.
+    See `Batcher` for who is next, who shares a batch, and which batches run side by side.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class DataPlane:
         *,
         limits: Limits,
         metrics: ModelMetrics,
-        machine: threading.Lock | None = None,
+        cores: Cores | None = None,
         cache: ResultCache | None = None,
     ) -> None:
         """Does nothing yet; see `running`.
@@ -60,14 +59,14 @@ class DataPlane:
             runtime: the loaded bundle.
             limits: the caps on requests.
             metrics: where this version is counted.
-            machine: held while the model runs, where several models share the cores.
+            cores: what several models share; None: they are this one's alone.
             cache: answers that are kept; None: none are.
         """
         self.runtime = runtime
         self.limits = limits
         self._metrics = metrics
         self._cache = cache
-        self._queue = Queue(runtime, limits=limits, machine=machine, on_batch=metrics.count_batch)
+        self._queue = Queue(runtime, limits=limits, cores=cores, on_batch=metrics.count_batch)
         self._ready = False
         metrics.describe(
             runtime=runtime.name,
@@ -105,7 +104,7 @@ class DataPlane:
             await self.stop()
 
     async def warm_up(self) -> None:
-        """Runs the shapes that traffic will have; `ready` once it has.
+        """Runs the shapes that traffic will have; `ready` once it has, and then opens lanes.
 
         Raises:
             Exception: whatever the runtime raises.
@@ -118,6 +117,12 @@ class DataPlane:
                 return (" ".join(["warm"] * max(1, num_tokens // len(fields) - 1)),) * len(fields)
 
             await asyncio.to_thread(batcher.warm_up, example)
+            self._note_ready()
+            await asyncio.to_thread(batcher.open_lanes, example)
+        else:
+            self._note_ready()
+
+    def _note_ready(self) -> None:
         self._ready = True
         logger.info("event=ready model_version=%s", self.runtime.version)
 

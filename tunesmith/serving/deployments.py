@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import logging
 import random
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from tunesmith.errors import BundleError, TunesmithError
 from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
 from tunesmith.serving._cache import ResultCache
+from tunesmith.serving._cores import Cores
 from tunesmith.serving.catalogue import Served, bundle_details, unknown
 from tunesmith.serving.data_plane import Answers, DataPlane
 from tunesmith.serving.limits import Limits
@@ -89,7 +89,7 @@ class Deployments:
         self._trusted = trusted
         self._routes: dict[str, _Route] = {}
         self._tried: dict[str, int] = {}
-        self._machine = threading.Lock()
+        self._cores = Cores()
         self._beside: set[asyncio.Task[None]] = set()
         self._started = False
 
@@ -232,7 +232,7 @@ class Deployments:
             runtime,
             limits=self.limits,
             metrics=self._metrics.of(name, version),
-            machine=self._machine,
+            cores=self._cores,
             cache=self._cache,
         )
         served = Served(name, plane, bundle_details(bundle))

@@ -106,6 +106,26 @@ class RuntimeContract:
             at_once = list(pool.map(lambda one: runtime.predict([list(one)])[0], inputs))
         assert at_once == alone
 
+    def test_lanes_answer_as_one_call_does(self, runtime: Runtime, inputs: list[Inputs]) -> None:
+        alone = runtime.outputs(inputs).scores
+        assert alone is not None
+        tokens = runtime.tokenize(inputs)
+        num = runtime.open_lanes()
+        assert num >= 1
+
+        def ask(place: int) -> float:
+            scores = runtime.run([(tokens, place)], beside=num > 1).scores
+            assert scores is not None
+            return float(np.abs(scores[0] - alone[place]).max())
+
+        with ThreadPoolExecutor(num) as pool:
+            gaps = list(pool.map(ask, [*range(len(inputs))] * 3))
+        assert max(gaps) <= self.tolerance
+        runtime.close_lanes()
+        again = runtime.outputs(inputs).scores
+        assert again is not None
+        assert np.array_equal(again, alone)
+
     def test_no_items_no_answers(self, runtime: Runtime) -> None:
         assert runtime.predict([]) == []
 

@@ -1,0 +1,234 @@
+"""What there is time for: which methods race, for how many epochs, and how thoroughly.
+
+Without a budget nothing costly is done. With one, time that the methods leave over goes into what
+makes the result better: R-Drop, and a last training on the validation rows too.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tunesmith import storage
+from tunesmith.bases import Classifier
+from tunesmith.config import Method, RunConfig
+from tunesmith.errors import ConfigError
+from tunesmith.recipes._fine_tune import suited_epochs
+from tunesmith.recipes._methods import may_use_r_drop, racing_methods
+from tunesmith.recipes._model import TokenizedSplit
+from tunesmith.recipes._prepare import PreparedData
+from tunesmith.recipes._probe import Probe
+from tunesmith.training import Processes
+
+__all__ = ["Plan", "make_plan", "may_refit"]
+
+_FULL_COSTS = 3.6  # times a pass without training: forward, backward, update (docs/log.md)
+_R_DROP_COSTS = 2.2  # times a training without: two passes, and dropout
+_SUITED_R_DROP = 1.0
+_FEW_ROWS = 2_000
+_SPARE = 0.85  # of the time left: machines are noisy
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done; kept on disk, for it rests on measured times.
+
+    Attributes:
+        methods: that race; a named one alone.
+        epochs: of each.
+        left_out: methods that do not fit, with the seconds that each would have taken.
+        limit_s: time for each of the trainings.
+        refit: whether the chosen method is to learn from the validation rows too.
+        r_drop: weight of the difference between two passes; 0: one pass.
+    """
+
+    methods: tuple[Method, ...]
+    epochs: int
+    left_out: tuple[tuple[Method, float], ...]
+    limit_s: float | None
+    refit: bool
+    r_drop: float
+
+    def applied_to(self, config: RunConfig) -> RunConfig:
+        """The settings, those that were left to the plan filled in."""
+        training = config.training.model_copy(update={"r_drop": self.r_drop})
+        return config.model_copy(update={"training": training})
+
+
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """Seconds: of an epoch of plain training, spent so far, and left for training."""
+
+    epoch: float
+    spent: float
+    left: float
+
+    @property
+    def num_epochs(self) -> float:
+        """How many epochs of plain training fit."""
+        return _SPARE * self.left / self.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How thoroughly methods are trained."""
+
+    r_drop: float
+    refit: bool
+
+    def costs(self, methods: Sequence[Method]) -> float:
+        """Time of an epoch of all methods and the last training; 1: of a plain one."""
+        each = [
+            _R_DROP_COSTS if self.r_drop and may_use_r_drop(method) else 1.0 for method in methods
+        ]
+        return sum(each) + self.refit * max(each)
+
+
+def make_plan(
+    classifier: Classifier,
+    probe: Probe,
+    tokens: TokenizedSplit,
+    data: PreparedData,
+    config: RunConfig,
+    *,
+    folder: Path,
+    resume: bool,
+    started: float,
+) -> Plan:
+    """Decides what fits into the budget; a resumed run takes the decision of the first one.
+
+    It rests on measured times, so that process 0 decides for all that train together.
+
+    Args:
+        folder: the run's.
+        started: `time.monotonic()` at the start of the run, from which the budget counts.
+
+    Raises:
+        ConfigError: the budget does not suffice for the method that was named.
+    """
+    file = folder / "plan.json"
+
+    def decide_once() -> str:
+        if not (resume and file.is_file()):
+            plan = _new_plan(classifier, probe, tokens, data, config, started)
+            storage.write_bytes(file, json.dumps(asdict(plan)).encode())
+        return file.read_text(encoding="utf-8")
+
+    saved = json.loads(Processes().from_first(decide_once))
+    left_out = tuple((name, seconds) for name, seconds in saved.pop("left_out"))
+    return Plan(tuple(saved.pop("methods")), left_out=left_out, **saved)
+
+
+def may_refit(data: PreparedData, config: RunConfig) -> bool:
+    """Whether the chosen method learns from the validation rows too, if there is time.
+
+    In a small file they are many of all rows, and a training more costs little; of a larger one
+    they are few, and only time that was given is spent on them.
+    """
+    if config.training.refit != "auto":
+        return config.training.refit == "always"
+    return config.data.validation is None and (
+        _has_few_rows(data) or config.training.budget_s is not None
+    )
+
+
+def _has_few_rows(data: PreparedData) -> bool:
+    return len(data.split.train) + len(data.split.validation) <= _FEW_ROWS
+
+
+def _new_plan(
+    classifier: Classifier,
+    probe: Probe,
+    tokens: TokenizedSplit,
+    data: PreparedData,
+    config: RunConfig,
+    started: float,
+) -> Plan:
+    training = config.training
+    methods = racing_methods(data) if training.method == "auto" else (training.method,)
+    num_rows = len(tokens.train)
+    wanted = training.epochs or suited_epochs(num_rows)
+    if training.budget_s is None:
+        return Plan(methods, wanted, (), None, may_refit(data, config), training.r_drop or 0.0)
+    judging_s = 2 * (len(tokens.validation) + len(tokens.test)) / probe.rows_per_second
+    spent = time.monotonic() - started
+    seconds = _Time(
+        epoch=_FULL_COSTS * num_rows / probe.rows_per_second,
+        spent=spent,
+        left=training.budget_s - spent - judging_s,
+    )
+    ways = _ways(classifier, data, config, methods)
+    for way in ways:
+        if wanted * way.costs(methods) <= seconds.num_epochs:
+            return _plan(way, methods, wanted, (), seconds)
+    return _less(ways[-1], methods, wanted, seconds, config)
+
+
+def _ways(
+    classifier: Classifier, data: PreparedData, config: RunConfig, methods: Sequence[Method]
+) -> list[_Way]:
+    """What the settings leave open, the best first."""
+    training = config.training
+    r_drops = [training.r_drop or 0.0]
+    if training.r_drop is None and _suits_r_drop(classifier, config, methods):
+        r_drops = [_SUITED_R_DROP, 0.0]
+    refits = [training.refit == "always"]
+    if training.refit == "auto" and may_refit(data, config):
+        refits = [True, False]
+    if _has_few_rows(data):
+        return [_Way(r_drop, refit) for refit in refits for r_drop in r_drops]
+    return [_Way(r_drop, refit) for r_drop in r_drops for refit in refits]
+
+
+def _suits_r_drop(classifier: Classifier, config: RunConfig, methods: Sequence[Method]) -> bool:
+    training = config.training
+    if training.dropout == 0 or training.packing or not classifier.has_dropout:
+        return False
+    # last-k would lose the states that it keeps, and with them more time than R-Drop takes.
+    return any(may_use_r_drop(method) and method != "last-k" for method in methods)
+
+
+def _less(
+    way: _Way, methods: tuple[Method, ...], wanted: int, seconds: _Time, config: RunConfig
+) -> Plan:
+    """What still fits where the time does not suffice for all epochs of all methods.
+
+    Raises:
+        ConfigError: not one epoch of the method that was named does.
+    """
+    fitting, one = seconds.num_epochs, way.costs(methods[:1])
+    if fitting < one:
+        if config.training.method != "auto":
+            raise _too_short(one * seconds.epoch, seconds, config)
+        left_out = tuple((name, seconds.epoch * wanted) for name in methods)
+        return Plan((), 0, left_out, None, refit=False, r_drop=0.0)
+    # The methods share the time; where it does not suffice for all, the most general one is kept.
+    fits = methods if fitting >= min(wanted, 2) * way.costs(methods) else methods[:1]
+    epochs = min(wanted, int(fitting / way.costs(fits)))
+    left_out = tuple((name, seconds.epoch * epochs) for name in methods if name not in fits)
+    return _plan(way, fits, epochs, left_out, seconds)
+
+
+def _too_short(epoch_s: float, seconds: _Time, config: RunConfig) -> ConfigError:
+    method, budget_s = config.training.method, config.training.budget_s or 0.0
+    return ConfigError(
+        f"{budget_s:.0f} s are too few for one epoch of {method}, which takes about "
+        f"{epoch_s:.0f} s here, after {seconds.spent:.0f} s so far",
+        where="training.budget_s",
+        mend=f"--budget {budget_s - seconds.left + 1.3 * epoch_s:.0f}s, or --method probe, "
+        "which fits",
+    )
+
+
+def _plan(
+    way: _Way,
+    methods: tuple[Method, ...],
+    epochs: int,
+    left_out: tuple[tuple[Method, float], ...],
+    seconds: _Time,
+) -> Plan:
+    limit_s = seconds.left / (len(methods) + way.refit)
+    return Plan(methods, epochs, left_out, limit_s, way.refit, way.r_drop)
