@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.serving._speed import Lanes, Speed, measure_speed
+from tunesmith.serving._speed import Lanes, Speed, measure_speeds
 from tunesmith.serving.batcher import Batcher, Work
 from tunesmith.types import Outputs
 
@@ -208,7 +208,7 @@ def test_every_size_is_measured() -> None:
     def run(size: int, length: int) -> None:
         threading.Event().wait(0.002 if size <= 4 else 0.004 * size)
 
-    speed = measure_speed(run, 64, max_texts=16, budget_s=20)
+    [speed] = measure_speeds([run], 64, max_texts=16, budget_s=20)
     assert {length: list(row) for length, row in speed.seconds.items()} == {16: [1, 2, 4, 8, 16]}
     assert speed.best([16] * 16, max_tokens=10_000) == 4
 
@@ -220,7 +220,7 @@ def test_measuring_keeps_to_its_budget() -> None:
         calls.append(size)
         threading.Event().wait(0.01)
 
-    speed = measure_speed(run, 300, max_texts=32, budget_s=0.0)
+    [speed] = measure_speeds([run], 300, max_texts=32, budget_s=0.0)
     assert set(calls) == {1}
     assert [speed.largest(length) for length in (16, 64, 256)] == [1, 1, 1]
 

@@ -55,7 +55,7 @@ def load_graph(file: Path, lanes: int = 1) -> Graph:
     return run
 
 
-def _options(threads: int) -> Any:
+def _options(threads: int, *, alone: bool) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -64,6 +64,8 @@ def _options(threads: int) -> Any:
     # A plan of the memory is kept for each shape that was met, and texts have hundreds of them.
     options.enable_mem_pattern = False
     options.log_severity_level = 3
-    # Threads that wait in a loop take the cores that reading requests and texts needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A call that has all cores is sooner done where its threads wait for one another in a loop;
+    # beyond its end that takes the cores which reading requests and texts needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if alone else "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     return options

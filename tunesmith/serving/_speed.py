@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-__all__ = ["Lanes", "Speed", "measure_speed"]
+__all__ = ["Lanes", "Speed", "measure_speeds"]
 
 _SIZES = (1, 2, 4, 8, 16, 32)
 _LENGTHS = (16, 64, 256)
@@ -104,44 +104,57 @@ class Lanes:
         return any(self.gain(alone, num, length) for length in alone.seconds for num in _MANY)
 
 
-def measure_speed(
-    run: Callable[[int, int], object], max_length: int, *, max_texts: int, budget_s: float
-) -> Speed:
+def measure_speeds(
+    ways: Sequence[Callable[[int, int], object]],
+    max_length: int,
+    *,
+    max_texts: int,
+    budget_s: float,
+) -> list[Speed]:
     """Times batches of growing size at a few lengths.
 
     Args:
-        run: answers one batch of so many texts, each of about so many tokens.
+        ways: each answers one batch of so many texts, each of about so many tokens. They take
+            turns, so that a machine that is now fast, now slow is so for all.
         max_length: the most tokens of one text.
         max_texts: the most texts in one batch.
         budget_s: seconds after which no further shape is tried; what was not tried is not used,
             but for the smallest batch at each length, which is always timed.
 
     Returns:
-        The medians of what was timed.
+        For each way the shortest times, which are those that nothing else disturbed.
     """
     lengths = [length for length in _LENGTHS if length < max_length] or [max_length]
     ends = perf_counter() + budget_s
-    found: dict[int, dict[int, float]] = {
-        length: {1: _timed(run, 1, length, ends)} for length in lengths
-    }
+    found: list[dict[int, dict[int, float]]] = [{length: {} for length in lengths} for _ in ways]
+
+    def time_all(size: int, length: int) -> None:
+        for rows, seconds in zip(found, _timed(ways, size, length, ends), strict=True):
+            rows[length][size] = seconds
+
+    for length in lengths:
+        time_all(1, length)
     for size in _SIZES[1:]:
         for length in lengths:
-            row = found[length]
-            before = max(row)
-            expected = row[before] * size / before
+            before = max(found[0][length])
+            expected = sum(rows[length][before] for rows in found) * size / before
             if size > max_texts or perf_counter() + _ROUNDS * expected > ends:
                 continue
-            row[size] = _timed(run, size, length, ends)
-    return Speed(found)
+            time_all(size, length)
+    return [Speed(rows) for rows in found]
 
 
-def _timed(run: Callable[[int, int], object], size: int, length: int, ends: float) -> float:
-    taken = []
-    run(size, length)  # the first call of a shape may prepare something
+def _timed(
+    ways: Sequence[Callable[[int, int], object]], size: int, length: int, ends: float
+) -> list[float]:
+    taken: list[list[float]] = [[] for _ in ways]
+    for run in ways:
+        run(size, length)  # the first call of a shape may prepare something
     for _ in range(_ROUNDS):
-        started = perf_counter()
-        run(size, length)
-        taken.append(perf_counter() - started)
+        for run, own in zip(ways, taken, strict=True):
+            started = perf_counter()
+            run(size, length)
+            own.append(perf_counter() - started)
         if perf_counter() > ends:
             break
-    return sorted(taken)[len(taken) // 2]
+    return [min(own) for own in taken]

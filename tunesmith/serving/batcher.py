@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tunesmith.runtimes import Runtime, Tokens
 from tunesmith.serving._cores import Cores
-from tunesmith.serving._speed import Lanes, Speed, measure_speed
+from tunesmith.serving._speed import Lanes, Speed, measure_speeds
 from tunesmith.types import Inputs, Outputs
 
 __all__ = ["Batcher", "Work"]
@@ -132,7 +132,7 @@ class Batcher:
         self._threads: list[threading.Thread] = []
         self._start_thread()
         if lanes is not None:
-            self._use(lanes)
+            self._use(lanes, self._speed)
 
     @property
     def speed(self) -> Speed:
@@ -165,15 +165,9 @@ class Batcher:
             example: an input of about so many tokens.
         """
 
-        def run(size: int, length: int) -> None:
-            with self._cores.alone():
-                self._runtime.outputs([example(length)] * size)
-
         if self._known_speed is None:
-            self._speed = measure_speed(
-                run, self._runtime.max_length, max_texts=self._max_texts, budget_s=_MEASURING_S
-            )
-        run(1, self._runtime.max_length)
+            [self._speed] = self._measured(self._alone(example), budget_s=_MEASURING_S)
+        self._alone(example)(1, self._runtime.max_length)
 
     def open_lanes(self, example: Callable[[int], Inputs]) -> None:
         """Measures whether batches side by side gain something, and uses that; traffic goes on.
@@ -186,7 +180,7 @@ class Batcher:
             return
         with ThreadPoolExecutor(num) as pool:
 
-            def run(size: int, length: int) -> None:
+            def side_by_side(size: int, length: int) -> None:
                 tokens = self._runtime.tokenize([example(length)] * size)
                 rows = [(tokens, index) for index in range(size)]
                 with self._cores.alone():
@@ -194,20 +188,30 @@ class Batcher:
                     for call in calls:
                         call.result()
 
-            speed = measure_speed(
-                run, self._runtime.max_length, max_texts=self._max_texts, budget_s=_MEASURING_S
-            )
-        lanes = Lanes(num, speed)
-        if lanes.ever_gain(self._speed):
-            self._use(lanes)
+            ways = self._alone(example), side_by_side
+            alone, beside = self._measured(*ways, budget_s=2 * _MEASURING_S)
+        lanes = Lanes(num, beside)
+        if lanes.ever_gain(alone):
+            self._use(lanes, alone)
         else:
             self._runtime.close_lanes()
 
-    def _use(self, lanes: Lanes) -> None:
+    def _alone(self, example: Callable[[int], Inputs]) -> Callable[[int, int], None]:
+        def run(size: int, length: int) -> None:
+            with self._cores.alone():
+                self._runtime.outputs([example(length)] * size)
+
+        return run
+
+    def _measured(self, *ways: Callable[[int, int], None], budget_s: float) -> list[Speed]:
+        longest, most = self._runtime.max_length, self._max_texts
+        return measure_speeds(ways, longest, max_texts=most, budget_s=budget_s)
+
+    def _use(self, lanes: Lanes, alone: Speed) -> None:
         with self._changed:
             if self._stopping:
                 return
-            self._lanes = lanes
+            self._lanes, self._speed = lanes, alone
             while len(self._threads) < lanes.num:
                 self._start_thread()
 
