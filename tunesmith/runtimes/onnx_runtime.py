@@ -29,12 +29,9 @@ def load_graph(file: Path, lanes: int = 1) -> Graph:
     Raises:
         BundleError: ONNX Runtime cannot load it.
     """
+    options = _options(max(1, available_cores() // lanes), alone=lanes == 1)
     try:
-        session = ort.InferenceSession(
-            str(file),
-            _options(max(1, available_cores() // lanes)),
-            providers=["CPUExecutionProvider"],
-        )
+        session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     # The library raises classes of its own for each status, all below Exception alone.
     except Exception as error:
         raise BundleError(
