@@ -45,7 +45,8 @@ SERVERS = (
     Server(
         "tunesmith",
         (),
-        "PYTHON -m tunesmith serve BUNDLE --port PORT --no-auth --log-format off --max-wait 0.5",
+        "PYTHON -m tunesmith serve BUNDLE --port PORT --no-auth --log-format off --max-wait 0.5 "
+        "--runtime onnx-int8 --allow-unverified",
         "/v1/predict",
         "texts",
     ),
