@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith.explanation._drivers import LabelDrivers
 from tunesmith.explanation._masked import masked
-from tunesmith.explanation._results import ExplainedText, Explanation, WordAttribution
+from tunesmith.explanation._results import ExplainedText, Explanation, WordAttribution, signed
 from tunesmith.explanation._view import GlobalView
 from tunesmith.pages import Templates
 from tunesmith.types import Estimate, LabelPrediction, Target
@@ -23,10 +23,6 @@ MAX_LABELS = 100
 NUM_WORDS = 10
 BAR_WIDTH = 200
 
-_METHOD_NAMES = {
-    "integrated-gradients": "integrated gradients",
-    "gradient-x-input": "gradient × input",
-}
 _SHADES = 5
 _FAINT = 0.05
 
@@ -74,7 +70,7 @@ def _templates() -> Templates:
     filters = {
         "interval": _interval,
         "percent": lambda share: f"{100 * share:.1f}\u202f%",
-        "signed": lambda value: f"{value:+.2f}".replace("-", "−"),
+        "signed": signed,
         "target": _target,
         "thousands": lambda value: f"{value:,}",
     }
@@ -110,7 +106,7 @@ def _text(text: ExplainedText, num_words: int) -> dict[str, Any]:
 
 
 def _explanation(text: ExplainedText, one: Explanation, num_words: int) -> dict[str, Any]:
-    own = one.attribution
+    facts = one.facts()
     top = [word for word in one.top(num_words) if word.attribution]
     most = max((abs(word.attribution) for word in top), default=0.0)
     return {
@@ -121,9 +117,7 @@ def _explanation(text: ExplainedText, one: Explanation, num_words: int) -> dict[
             for field, value in zip(text.fields, text.inputs, strict=True)
         ],
         "top": [(word.text, word.attribution, _bar(word.attribution, most)) for word in top],
-        "method": _METHOD_NAMES.get(one.method, one.method),
-        "baseline": one.baseline,
-        "attribution": own,
+        "facts": facts[:1].upper() + facts[1:],
     }
 
 
