@@ -72,8 +72,14 @@ def test_faulty_expectations(invoke: Invoke, small: Path) -> None:
     Path("x.yaml").write_text("metrics:\n  acuracy: {min: 0.9}\n", encoding="utf-8")
     result = invoke("evaluate", small / "run", small / "topics.csv", "--expect", "x.yaml")
     assert (result.code, result.out) == (2, "")
-    assert "x.yaml: metrics.acuracy: the model has no such metric" in result.err
+    assert "x.yaml: metrics.acuracy: there is no such metric" in result.err
     assert "did you mean 'accuracy'?" in result.err
+    wrong = "slices:\n  - {min: 0.1, name: lenght}\nrobustness:\n  typo: {min: 0.1}\nmetrcs: {}\n"
+    Path("x.yaml").write_text(wrong, encoding="utf-8")
+    result = invoke("evaluate", small / "run", small / "topics.csv", "--expect", "x.yaml")
+    assert (result.code, result.out) == (2, "")
+    for meant in ("length", "typos", "metrics"):
+        assert f"did you mean '{meant}'?" in result.err
     result = invoke("evaluate", small / "run", small / "topics.csv", "--junit", "x.xml")
     assert (result.code, "--expect" in result.err) == (2, True)
     assert not Path("x.xml").exists()

@@ -31,6 +31,7 @@ from tunesmith.evaluation._evaluate import (
     most_confident_mistakes,
 )
 from tunesmith.evaluation._expectations import Expectations, read_expectations
+from tunesmith.evaluation._expected_names import KnownNames
 from tunesmith.evaluation._fairness import Fairness, judge_fairness
 from tunesmith.evaluation._fit_calibration import FittedCalibration, fit_calibration
 from tunesmith.evaluation._folds import Spread, spread
@@ -51,7 +52,7 @@ from tunesmith.evaluation._section import Section
 from tunesmith.evaluation._selective import SelectiveSection, fit_selective, selective_section
 from tunesmith.evaluation._slices import Slices, judge_slices
 from tunesmith.evaluation._thresholds import choose_thresholds
-from tunesmith.evaluation._verdict import Outcome, Verdict, check_names, hold_against
+from tunesmith.evaluation._verdict import Outcome, Verdict, hold_against
 from tunesmith.evaluation._weak_slices import WeakSlices, find_weak_slices
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "FittedCalibration",
     "FoldFigures",
     "Forgetting",
+    "KnownNames",
     "LabelChange",
     "MajorityBaseline",
     "McNemar",
@@ -93,7 +95,6 @@ __all__ = [
     "auroc",
     "calibration_change",
     "calibration_figures",
-    "check_names",
     "choose_thresholds",
     "compare_answers",
     "conformal_section",

@@ -8,11 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-from tunesmith.data import did_you_mean
-from tunesmith.errors import ConfigError, Fault
-from tunesmith.evaluation._expectations import EVERY, Bound, Expectations
-from tunesmith.evaluation._measure import AREAS
-from tunesmith.evaluation._outcomes import metrics_of
+from tunesmith.errors import ConfigError
+from tunesmith.evaluation._expectations import Bound, Expectations
+from tunesmith.evaluation._expected_names import EVERY, KnownNames, name_faults
 from tunesmith.evaluation._section import Section
 from tunesmith.tasks import Task
 from tunesmith.types import Estimate, Metrics
@@ -88,18 +86,23 @@ def hold_against(
     metrics: Metrics,
     sections: Sequence[Section],
     *,
+    columns: Sequence[str] = (),
     where: str = "expectations",
 ) -> Verdict:
     """Compares figures and sections with what was expected.
 
     Args:
+        columns: by which the rows were sliced; those that the section has slices of, where empty.
         where: what the expectations' file is called in errors.
 
     Raises:
-        ConfigError: a metric or label is named that the task does not have; all of them at once.
+        ConfigError: a name is used that there is not; all of them at once.
     """
-    check_names(expectations, task, where)
     known = {section.name: section.as_dict() for section in sections}
+    sliced = [entry["name"] for entry in known.get("slices", {}).get("slices", ())]
+    names = KnownNames.of(task, columns or sliced)
+    if faults := list(name_faults(expectations.model_dump(), names, where)):
+        raise ConfigError.of(faults)
     return Verdict(
         (
             *_metrics(expectations, metrics),
@@ -109,28 +112,6 @@ def hold_against(
             *_calibration(expectations, known.get("calibration")),
         )
     )
-
-
-def check_names(expectations: Expectations, task: Task, where: str) -> None:
-    """Refuses metrics and labels that the task does not have.
-
-    Raises:
-        ConfigError: all of them at once, each with the name that may have been meant.
-    """
-    faults: list[Fault] = []
-    choices = (
-        ("metric", [*metrics_of(task), *AREAS], list(expectations.metrics)),
-        ("label", [*task.labels, EVERY], list(expectations.labels)),
-    )
-    for part, names, wanted in choices:
-        for name in wanted:
-            if name not in names:
-                mend = did_you_mean(name, names) or f"there are {', '.join(names[:30])}"
-                faults.append(
-                    Fault(f"the model has no such {part}", f"{where}: {part}s.{name}", mend)
-                )
-    if faults:
-        raise ConfigError.of(faults)
 
 
 def _metrics(expectations: Expectations, metrics: Metrics) -> Iterator[Outcome]:
@@ -182,8 +163,7 @@ def _robustness(expectations: Expectations, section: Mapping[str, Any] | None) -
         checks = {entry["name"]: entry for entry in section["checks"]}
         for name in checks if test == EVERY else (test,):
             if name not in checks:
-                mend = did_you_mean(name, checks) or f"there are {', '.join(checks)}"
-                found = f"there is no such test ({mend})"
+                found = "fits too few of these rows to tell"
                 yield Outcome("robustness", name, bound.words(), found, None, kept=False)
                 continue
             rows = f" on {checks[name]['num_rows']:,} rows"

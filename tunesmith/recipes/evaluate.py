@@ -22,9 +22,9 @@ from tunesmith.data import did_you_mean, fingerprint, source_name
 from tunesmith.errors import BundleError, DataError, Fault, OutputError
 from tunesmith.evaluation import (
     Expectations,
+    KnownNames,
     Report,
     Verdict,
-    check_names,
     confusion_matrix,
     hold_against,
     most_confident_mistakes,
@@ -36,6 +36,7 @@ from tunesmith.recipes._judging import Judging
 from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
 from tunesmith.recipes._rivals import Rivals, find_rivals
+from tunesmith.recipes._slices import extra_names
 from tunesmith.runtimes import Runtime, load
 from tunesmith.types import Dataset, Inputs, Metrics
 
@@ -132,11 +133,11 @@ def evaluate(
     heard = Recording(listener or Silent())
     if report is not None:
         storage.require_empty(report, mend="choose another with --report")
-    expectations = None if expect is None else read_expectations(expect)
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    where = str(expect) if isinstance(expect, Path) else "expectations"
-    if expectations is not None:
-        check_names(expectations, opened.task, where)
+    looked_into = _settings(opened, slices, fairness)
+    columns = extra_names(looked_into)
+    names = KnownNames.of(opened.task, columns)
+    expectations = None if expect is None else read_expectations(expect, names)
     settings = opened.manifest.config["data"]
     rows = read_judged_rows(
         opened.task, str(source), heard,
@@ -144,9 +145,9 @@ def evaluate(
         needs_group=group is not None, drop_missing=drop_missing, ignore_unseen=ignore_unseen,
         separator=label_separator or settings["label_separator"],
     )  # fmt: skip
+    _require_columns([*(slices or ()), *([] if fairness is None else [fairness])], rows)
     known, num_known = warn_of_training_rows(opened, rows.dataset, heard)
     runtime = load(opened)
-    looked_into = _settings(opened, slices, fairness, rows)
     subject = _examined(runtime, rows, known, looked_into, heard, confidence, resamples, seed)
     trained = _trained_report(opened)
     rivals = find_rivals(opened, trained, known, rows.dataset, heard) if baselines else Rivals(())
@@ -158,7 +159,11 @@ def evaluate(
         source=redact(str(source)),
         report=found,
         trained=trained.headline() if trained is not None and trained.better is False else "",
-        verdict=None if expectations is None else _verdict(expectations, found, opened, where),
+        verdict=None
+        if expectations is None
+        else hold_against(
+            expectations, opened.task, found.metrics, found.sections, columns=columns
+        ),
         folder=report,
     )
 
@@ -198,15 +203,12 @@ def _examined(
     )
 
 
-def _settings(
-    bundle: Bundle, slices: Sequence[str] | None, fairness: str | None, rows: JudgedRows
-) -> EvaluationConfig:
-    """What is looked into: as in training, but for what is asked for.
+def _require_columns(asked: Sequence[str], rows: JudgedRows) -> None:
+    """Refuses columns that are asked for and do not exist.
 
     Raises:
-        DataError: a column that is asked for does not exist.
+        DataError: all of them at once.
     """
-    asked = [*(slices or ()), *([fairness] if fairness is not None else [])]
     faults = [
         Fault(
             f"there is no column {name!r} beside text and label",
@@ -218,6 +220,12 @@ def _settings(
     ]
     if faults:
         raise DataError.of(faults)
+
+
+def _settings(
+    bundle: Bundle, slices: Sequence[str] | None, fairness: str | None
+) -> EvaluationConfig:
+    """What is looked into: as in training, but for what is asked for."""
     trained: dict[str, Any] = bundle.manifest.config.get("evaluation", {})
     known = {
         name: value for name, value in trained.items() if name in EvaluationConfig.model_fields
@@ -312,6 +320,3 @@ def _trained_report(bundle: Bundle) -> Report | None:
     except (OSError, ValueError, BundleError):
         return None
 
-
-def _verdict(expectations: Expectations, report: Report, bundle: Bundle, where: str) -> Verdict:
-    return hold_against(expectations, bundle.task, report.metrics, report.sections, where=where)
