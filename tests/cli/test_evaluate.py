@@ -88,7 +88,7 @@ def test_faulty_expectations(invoke: Invoke, small: Path) -> None:
 def test_a_report(invoke: Invoke, small: Path) -> None:
     arguments = ("evaluate", small / "run", small / "topics.csv", "--report", "report")
     assert invoke(*arguments).code == 0
-    assert json.loads(Path("report/report.json").read_text(encoding="utf-8"))["schema_version"] == 2
+    assert json.loads(Path("report/report.json").read_text(encoding="utf-8"))["schema_version"] == 3
     again = invoke(*arguments)
     assert (again.code, "choose another with --report" in again.err) == (2, True)
 

@@ -121,7 +121,7 @@ class Page(HTMLParser):
 
 def test_round_trip_through_json(report):
     saved = report.as_dict()
-    assert saved["schema_version"] == 2
+    assert saved["schema_version"] == 3
     text = json.dumps(saved, allow_nan=False)
     again = Report.from_dict(json.loads(text))
     assert again.as_dict() == saved

@@ -46,7 +46,7 @@ def info(
         )
         return
     leading = next(iter(opened.task.default_metrics))
-    share = percent(Estimate(**manifest.metrics[leading]))
+    share = percent(Estimate.from_dict(manifest.metrics[leading]))
     labels = ", ".join(opened.task.labels[:12]) + (" …" if len(opened.task.labels) > 12 else "")
     print_facts(
         [

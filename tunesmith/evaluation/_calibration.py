@@ -75,7 +75,7 @@ class CalibrationFigures:
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """From the names of the fields → their JSON values."""
         estimates: dict[str, Any] = {
-            name: None if saved[name] is None else Estimate(**saved[name]) for name in _ESTIMATES
+            name: None if saved[name] is None else Estimate.from_dict(saved[name]) for name in _ESTIMATES
         }
         bins = tuple(Bin(**own) for own in saved["bins"])
         return cls(**estimates, bins=bins, chance=saved["chance"])
@@ -152,6 +152,8 @@ def _chance(said: NDArray[np.float64]) -> float:
 
 def _basic_interval(value: float, samples: NDArray[np.float64], confidence: float) -> Estimate:
     """The samples' middle, mirrored at the value (Davison and Hinkley 1997, section 5.2)."""
+    if np.ptp(samples) <= 0:
+        return Estimate.alone(value)
     tail = (1 - confidence) / 2
     low, high = 2 * value - np.quantile(samples, [1 - tail, tail])
     return Estimate(value, min(max(0.0, float(low)), value), max(float(high), value))
@@ -277,7 +279,7 @@ class CalibrationSection:
             None if after["ece"] is None else CalibrationFigures.from_dict(after),
             saved["num_rows"],
             saved["confidence"],
-            change and {name: Estimate(**own) for name, own in change.items()},
+            change and {name: Estimate.from_dict(own) for name, own in change.items()},
         )
 
 

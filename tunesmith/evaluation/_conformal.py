@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tunesmith.evaluation._headline import figure
-from tunesmith.evaluation._intervals import percentile_interval, wilson_rate
+from tunesmith.evaluation._intervals import percentile_interval, rate_estimate
 from tunesmith.evaluation._measure import resampled_sums
 from tunesmith.evaluation._outcomes import check_arrays
 from tunesmith.tasks import Conformal, ConformalScore, Task, conformity
@@ -138,7 +138,7 @@ class ConformalSection:
         """What `as_dict` described."""
         covered = tuple(
             Covered(**{
-                **own, "reached": Estimate(**own["reached"]), "size": Estimate(**own["size"])
+                **own, "reached": Estimate.from_dict(own["reached"]), "size": Estimate.from_dict(own["size"])
             })
             for own in saved["covered"]
         )  # fmt: skip
@@ -182,7 +182,7 @@ def conformal_section(
         covered.append(
             Covered(
                 asked=level,
-                reached=wilson_rate(float(hits.sum()), num_rows, confidence),
+                reached=rate_estimate(float(hits.sum()), num_rows, confidence),
                 size=percentile_interval(
                     float(sizes[:, place].mean()), samples[:, place], confidence
                 ),

@@ -14,6 +14,7 @@ from tunesmith.data import did_you_mean
 from tunesmith.errors import ConfigError, Fault
 from tunesmith.evaluation._expected_names import KnownNames, name_faults
 from tunesmith.evaluation._headline import NO_SHARES
+from tunesmith.types import Estimate
 
 __all__ = ["Bound", "CalibrationBound", "Expectations", "SliceBound", "read_expectations"]
 
@@ -44,9 +45,9 @@ class Bound(_Part):
             raise ValueError("min is above max")
         return self
 
-    def is_kept(self, estimate: Mapping[str, float]) -> bool:
-        """Whether a figure, as `Estimate.as_dict` gives it, is good enough."""
-        found = estimate[self.of]
+    def is_kept(self, estimate: Estimate) -> bool:
+        """Whether a figure is good enough; an end that is not known never is."""
+        found = {"value": estimate.value, "low": estimate.low, "high": estimate.high}[self.of]
         return (self.min is None or found >= self.min) and (self.max is None or found <= self.max)
 
     def words(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tunesmith.types import Estimate
+from collections.abc import Mapping
+
+from tunesmith.types import Estimate, LabelMetrics
 
 __all__ = [
     "LOSSES",
@@ -13,6 +15,7 @@ __all__ = [
     "is_better",
     "metric_name",
     "span",
+    "weakest_first",
 ]
 
 LOSSES = frozenset({"brier", "coverage_error", "ece", "hamming_loss", "log_loss", "ranking_loss"})
@@ -48,9 +51,21 @@ def figure(metric: str, value: float, *, unit: bool = True) -> str:
 
 
 def span(metric: str, estimate: Estimate) -> str:
-    """An interval, "93.2–94.9"; with "to" where an end is negative."""
+    """An interval, "93.2–94.9"; with "to" where an end is negative; "–" where there is none."""
+    if not estimate.has_interval:
+        return "–"
     low, high = (figure(metric, end, unit=False) for end in (estimate.low, estimate.high))
     return f"{low} to {high}".replace("-", "−") if estimate.low < 0 else f"{low}–{high}"
+
+
+def weakest_first(labels: Mapping[str, LabelMetrics]) -> list[tuple[str, LabelMetrics]]:
+    """Labels by their F1; those without a row, of which nothing is known, at the end."""
+
+    def key(item: tuple[str, LabelMetrics]) -> tuple[bool, float]:
+        own = item[1]
+        return not own.support, 0.0 if own.f1 is None else own.f1.value
+
+    return sorted(labels.items(), key=key)
 
 
 def headline(
@@ -111,7 +126,8 @@ def comparison(metric: str, advantage: Estimate, other: str) -> str:
 def _unclear(metric: str, gain: Estimate) -> str:
     """A difference that may be none: "+0.4 points, −0.6 to 1.4"."""
     unit = "" if metric in NO_SHARES else " points"
-    size = f"{figure(metric, gain.value, unit=False)}{unit}, {span(metric, gain)}"
+    ends = span(metric, gain) if gain.has_interval else "no interval can be had"
+    size = f"{figure(metric, gain.value, unit=False)}{unit}, {ends}"
     return f"{'+' if gain.value > 0 else ''}{size}".replace("-", "−")
 
 

@@ -24,10 +24,14 @@ from tunesmith.types import Estimate, Metrics
 
 __all__ = ["Candidate", "Report"]
 
-SCHEMA_VERSION = 2
-"""2 adds to 1: `kind`, `better`, more figures, `roc_auc` and `pr_auc` of labels, their notes."""
+SCHEMA_VERSION = 3
+"""2 adds to 1: `kind`, `better`, more figures, `roc_auc` and `pr_auc` of labels, their notes.
 
-_READ = (1, 2)
+3: what was 0 before is null where the rows do not define it (a label's precision, recall and F1),
+and so are the ends of an interval where none can be had.
+"""
+
+_READ = (1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,7 @@ def _from_dict(saved: Mapping[str, Any]) -> Report:
     )
     values["metrics"] = metrics_from_dict(saved["metrics"])
     if saved["advantage"] is not None:
-        values["advantage"] = Estimate(**saved["advantage"])
+        values["advantage"] = Estimate.from_dict(saved["advantage"])
     values["notes"] = tuple(saved["notes"])
     values["history"] = tuple(saved["history"])
     values["contenders"] = tuple(saved.get("contenders", ()))

@@ -128,7 +128,7 @@ def _labels(expectations: Expectations, metrics: Metrics) -> Iterator[Outcome]:
                 continue  # no row to tell by: the report names such labels
             for figure, bound in bounds.items():
                 estimate: Estimate | None = getattr(figures, figure)
-                unknown = not figures.support and figure in ("recall", "f1")
+                unknown = not figures.support and figure == "f1"
                 values = None if estimate is None or unknown else estimate.as_dict()
                 yield _outcome("labels", f"{own} {figure}", bound, values)
 
@@ -198,6 +198,8 @@ def _outcome(
 ) -> Outcome:
     if estimate is None:
         return Outcome(part, name, bound.words(), "not defined on these rows", None, kept=False)
-    found = f"{estimate['value']:.3f} ({estimate['low']:.3f}–{estimate['high']:.3f}){rows}"
-    value = float(estimate[bound.of])
-    return Outcome(part, name, bound.words(), found, value, kept=bound.is_kept(estimate))
+    own = Estimate.from_dict(estimate)
+    ends = f"{own.low:.3f}–{own.high:.3f}" if own.has_interval else "no interval can be had"
+    found = f"{own.value:.3f} ({ends}){rows}"
+    value = estimate[bound.of]
+    return Outcome(part, name, bound.words(), found, value, kept=bound.is_kept(own))
