@@ -267,7 +267,9 @@ def test_what_rows_do_not_define_is_not_zero():
     assert (three.precision, three.recall, three.f1) == (None, None, None)
     told = "; ".join(found.notes)
     assert "so no recall: 'label 2', 'label 3'; macro recall and F1 count 'label 2' as 0" in told
-    assert "1 label has no answer, and so no precision: 'label 1'; macro precision counts it" in told
+    assert (
+        "1 label has no answer, and so no precision: 'label 1'; macro precision counts it" in told
+    )
     # Macro averages stay scikit-learn's own, over the labels that occur.
     assert found["macro_recall"].value == pytest.approx(
         reference.recall_score(targets, given, average="macro", zero_division=0)

@@ -136,7 +136,7 @@ def _print_faithfulness(own: Faithfulness) -> None:
 
 def _points(estimate: Estimate) -> str:
     value, low, high = (100 * x for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value:.1f} ({low:.1f} to {high:.1f})"
+    return f"{value:.1f} ({low:.1f} to {high:.1f})" if estimate.has_interval else f"{value:.1f} (–)"
 
 
 def _is_given(text: ExplainedText, explanation: Explanation) -> bool:

@@ -32,6 +32,7 @@ from tunesmith.evaluation._evaluate import (
 )
 from tunesmith.evaluation._expectations import Expectations, read_expectations
 from tunesmith.evaluation._expected_names import KnownNames
+from tunesmith.evaluation._explanations import ExplainedRow, Explanations, Piece
 from tunesmith.evaluation._fairness import Fairness, judge_fairness
 from tunesmith.evaluation._fit_calibration import FittedCalibration, fit_calibration
 from tunesmith.evaluation._folds import Spread, spread
@@ -70,6 +71,8 @@ __all__ = [
     "CrossValidation",
     "Errors",
     "Expectations",
+    "ExplainedRow",
+    "Explanations",
     "Fairness",
     "FittedCalibration",
     "FoldFigures",
@@ -82,6 +85,7 @@ __all__ = [
     "ModelCard",
     "Outcome",
     "Perturbation",
+    "Piece",
     "Report",
     "Robustness",
     "ScopeSection",

@@ -75,7 +75,8 @@ class CalibrationFigures:
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """From the names of the fields → their JSON values."""
         estimates: dict[str, Any] = {
-            name: None if saved[name] is None else Estimate.from_dict(saved[name]) for name in _ESTIMATES
+            name: None if saved[name] is None else Estimate.from_dict(saved[name])
+            for name in _ESTIMATES
         }
         bins = tuple(Bin(**own) for own in saved["bins"])
         return cls(**estimates, bins=bins, chance=saved["chance"])

@@ -137,11 +137,11 @@ class ConformalSection:
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """What `as_dict` described."""
         covered = tuple(
-            Covered(**{
-                **own, "reached": Estimate.from_dict(own["reached"]), "size": Estimate.from_dict(own["size"])
-            })
+            Covered(
+                **{**own, **{name: Estimate.from_dict(own[name]) for name in ("reached", "size")}}
+            )
             for own in saved["covered"]
-        )  # fmt: skip
+        )
         return cls(**{**saved, "covered": covered})
 
 

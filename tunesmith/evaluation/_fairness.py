@@ -76,7 +76,8 @@ class Group:
         """What `as_dict` described."""
         rates = ("selection_rate", "true_positive_rate", "false_positive_rate")
         read = {
-            name: {label: Estimate.from_dict(one) for label, one in saved[name].items()} for name in rates
+            name: {label: Estimate.from_dict(one) for label, one in saved[name].items()}
+            for name in rates
         }
         return cls(**{**saved, **read, "accuracy": Estimate.from_dict(saved["accuracy"])})
 
@@ -347,8 +348,7 @@ def _gaps(
                     "" if rate == "accuracy" else labels[label],
                     names[high],
                     names[low],
-                    difference_interval(value, difference, confidence)
-                    or Estimate.alone(value),
+                    difference_interval(value, difference, confidence) or Estimate.alone(value),
                     float(np.quantile(spread, 0.95)),
                 )
             )

@@ -10,7 +10,7 @@ from typing import Any
 from tunesmith.evaluation._card_parts import CardSection, CardTable, ModelCard
 from tunesmith.evaluation._headline import figure, metric_name, span, weakest_first
 from tunesmith.evaluation._report import Report
-from tunesmith.types import LabelMetrics
+from tunesmith.types import Estimate, LabelMetrics
 
 __all__ = ["CardFacts", "Cost", "model_card"]
 

@@ -90,7 +90,10 @@ class InvarianceTest:
     def from_dict(cls, saved: Mapping[str, Any]) -> InvarianceTest:
         """What `as_dict` described."""
         broken = [{name: _tuple(value) for name, value in one.items()} for one in saved["broken"]]
-        own = {"kept": Estimate.from_dict(saved["kept"]), "broken": tuple(Broken(**one) for one in broken)}
+        own = {
+            "kept": Estimate.from_dict(saved["kept"]),
+            "broken": tuple(Broken(**one) for one in broken),
+        }
         return cls(**{**saved, **own})
 
 

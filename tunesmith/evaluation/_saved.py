@@ -13,11 +13,11 @@ __all__ = ["metrics_from_dict"]
 def metrics_from_dict(saved: Mapping[str, Any]) -> Metrics:
     """The value that `Metrics.as_dict` described."""
     apart = {"labels", "num_examples", "confidence", "notes"}
-    labels = {
-        label: LabelMetrics.from_dict(figures) for label, figures in saved["labels"].items()
-    }
+    labels = {label: LabelMetrics.from_dict(figures) for label, figures in saved["labels"].items()}
     return Metrics(
-        values={name: Estimate.from_dict(value) for name, value in saved.items() if name not in apart},
+        values={
+            name: Estimate.from_dict(value) for name, value in saved.items() if name not in apart
+        },
         num_examples=saved["num_examples"],
         labels=labels,
         confidence=saved["confidence"],

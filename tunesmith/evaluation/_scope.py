@@ -161,7 +161,9 @@ class ScopeSection:
             for own in saved["outside"]
         )
         values = {name: value for name, value in saved.items() if name != "auroc"}
-        return cls(**{**values, "outside": outside, "accepted": Estimate.from_dict(saved["accepted"])})
+        return cls(
+            **{**values, "outside": outside, "accepted": Estimate.from_dict(saved["accepted"])}
+        )
 
 
 _NAMES = {"energy": "energy", "probability": "highest probability"}

@@ -99,7 +99,9 @@ class Slice:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Slice:
         """What `as_dict` described."""
-        figures = {name: Estimate.from_dict(saved[name]) for name in ("estimate", "rest", "difference")}
+        figures = {
+            name: Estimate.from_dict(saved[name]) for name in ("estimate", "rest", "difference")
+        }
         return cls(**{**saved, **figures})
 
 

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from tunesmith.explanation._reading import Reading
 from tunesmith.types import Inputs
 
-__all__ = ["METHODS", "METHOD_NAMES", "Attribution", "Attributor", "Method", "Predict", "predict_each"]
+__all__ = [
+    "METHODS",
+    "METHOD_NAMES",
+    "Attribution",
+    "Attributor",
+    "Method",
+    "Predict",
+    "predict_each",
+]
 
 Method: TypeAlias = Literal["integrated-gradients", "gradient-x-input", "leave-one-out"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,7 +10,7 @@ from tunesmith.explanation._drivers import LabelDrivers
 from tunesmith.explanation._masked import masked
 from tunesmith.explanation._results import ExplainedText, Explanation, WordAttribution, signed
 from tunesmith.explanation._view import GlobalView
-from tunesmith.pages import Templates
+from tunesmith.pages import Templates, shades_of
 from tunesmith.types import Estimate, LabelPrediction, Target
 
 __all__ = ["render_page", "shades"]
@@ -22,9 +21,6 @@ MAX_EXPLANATIONS = 10
 MAX_LABELS = 100
 NUM_WORDS = 10
 BAR_WIDTH = 200
-
-_SHADES = 5
-_FAINT = 0.05
 
 
 def render_page(
@@ -79,13 +75,7 @@ def _templates() -> Templates:
 
 def shades(words: Sequence[WordAttribution]) -> list[int]:
     """How strongly each word is coloured: −5 (against) to 5 (for), 0 for next to nothing."""
-    most = max((abs(word.attribution) for word in words), default=0.0)
-    found = []
-    for word in words:
-        share = abs(word.attribution) / most if most else 0.0
-        shade = math.ceil(share * _SHADES) if share >= _FAINT else 0
-        found.append(shade if word.attribution > 0 else -shade)
-    return found
+    return shades_of([word.attribution for word in words])
 
 
 def _text(text: ExplainedText, num_words: int) -> dict[str, Any]:
@@ -159,6 +149,8 @@ def _labels(drivers: Sequence[LabelDrivers], num_words: int) -> list[dict[str, A
 
 def _interval(estimate: Estimate) -> str:
     """Points of probability with their interval, on one line."""
+    if not estimate.has_interval:
+        return f"{100 * estimate.value:.1f} (–)".replace("-", "−")
     value, low, high = (f"{100 * x:.1f}".replace("-", "−") for x in (
         estimate.value, estimate.low, estimate.high))  # fmt: skip
     return f"{value} ({low} to {high})".replace(" ", "\u00a0")

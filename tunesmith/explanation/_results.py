@@ -12,7 +12,14 @@ from tunesmith.explanation._attribution import METHOD_NAMES, Attribution, Method
 from tunesmith.explanation._reading import Reading
 from tunesmith.types import Prediction, Target
 
-__all__ = ["ExplainedText", "Explanation", "Neighbour", "WordAttribution", "explanation_of", "signed"]
+__all__ = [
+    "ExplainedText",
+    "Explanation",
+    "Neighbour",
+    "WordAttribution",
+    "explanation_of",
+    "signed",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from tunesmith.config import EvaluationConfig, redact
 from tunesmith.data import did_you_mean, fingerprint, source_name
 from tunesmith.errors import BundleError, DataError, Fault, OutputError
 from tunesmith.evaluation import (
-    Expectations,
     KnownNames,
     Report,
     Verdict,
@@ -37,6 +37,7 @@ from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
 from tunesmith.recipes._rivals import Rivals, find_rivals
 from tunesmith.recipes._slices import extra_names
+from tunesmith.recipes.explain import gradient_explainer
 from tunesmith.runtimes import Runtime, load
 from tunesmith.types import Dataset, Inputs, Metrics
 
@@ -148,7 +149,9 @@ def evaluate(
     _require_columns([*(slices or ()), *([] if fairness is None else [fairness])], rows)
     known, num_known = warn_of_training_rows(opened, rows.dataset, heard)
     runtime = load(opened)
-    subject = _examined(runtime, rows, known, looked_into, heard, confidence, resamples, seed)
+    subject = _examined(
+        opened, runtime, rows, known, looked_into, heard, confidence, resamples, seed
+    )
     trained = _trained_report(opened)
     rivals = find_rivals(opened, trained, known, rows.dataset, heard) if baselines else Rivals(())
     found = _report(opened, str(source), subject, rivals, rows, num_known, heard, started)
@@ -169,6 +172,7 @@ def evaluate(
 
 
 def _examined(
+    bundle: Bundle,
     runtime: Runtime,
     rows: JudgedRows,
     known: Dataset | None,
@@ -200,6 +204,7 @@ def _examined(
         resamples=resamples,
         seed=seed,
         settings=settings,
+        explainer=partial(gradient_explainer, bundle) if runtime.name.startswith("torch") else None,
     )
 
 
@@ -319,4 +324,3 @@ def _trained_report(bundle: Bundle) -> Report | None:
         return Report.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, BundleError):
         return None
-
