@@ -237,6 +237,20 @@ def test_headline(advantage, words):
     assert ('class="headline warning"' in report.to_html()) == (advantage.low <= 0)
 
 
+def test_copies_and_near_copies_of_training_rows_are_told_apart():
+    base = make_report()
+    copies = dataclasses.replace(base, data={"trained_rows": 1, "nearly_trained_rows": 2})
+    assert (
+        "rows, TOO GOOD: 1 of them was trained on, and 2 more differ hardly from rows that were "
+        "trained on"
+    ) in copies.headline()
+    near = dataclasses.replace(base, data={"nearly_trained_rows": 1})
+    assert "TOO GOOD: 1 of them differs hardly from rows that were" in near.headline()
+    single = dataclasses.replace(base.metrics, num_examples=1)
+    assert "on 1 unseen row" in dataclasses.replace(base, metrics=single).headline() + "."
+    assert "1 unseen rows" not in dataclasses.replace(base, metrics=single).headline()
+
+
 def test_lead_metric_of_many_labels():
     report = make_report(multi_label=True)
     assert report.lead_metric == "macro_f1"

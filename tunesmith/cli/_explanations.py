@@ -39,11 +39,12 @@ def print_texts(texts: Sequence[ExplainedText], num_words: int) -> None:
 
 def print_view(view: GlobalView, source: str, num_words: int) -> None:
     """The words that drive each label, whether that is to be believed, and some mistakes."""
+    from tunesmith.checks import counted
     from tunesmith.explanation import signed
 
     for drivers in view.drivers:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column(Text(f"{drivers.label} ({drivers.num_rows:,} rows)"))
+        table.add_column(Text(f"{drivers.label} ({counted(drivers.num_rows, 'row', 'rows')})"))
         for title in ("adds", "rows"):
             table.add_column(title, justify="right")
         for word in drivers.words[:num_words]:
@@ -118,6 +119,8 @@ def _words(explanation: Explanation, num_words: int) -> Table:
 
 
 def _print_faithfulness(own: Faithfulness) -> None:
+    from tunesmith.checks import counted
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("points of probability that the answer loses")
     for title in ("these words", "words by lot", "better by"):
@@ -131,7 +134,10 @@ def _print_faithfulness(own: Faithfulness) -> None:
     for name, *figures in rows:
         table.add_row(name, *map(_points, figures))
     out.print(table)
-    out.print(Text(f"{own.num_rows:,} rows: {own.sentence()}", style="bold"), soft_wrap=True)
+    out.print(
+        Text(f"{counted(own.num_rows, 'row', 'rows')}: {own.sentence()}", style="bold"),
+        soft_wrap=True,
+    )
 
 
 def _points(estimate: Estimate) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from tunesmith.checks import counted
 from tunesmith.evaluation._calibration_change import change_words
 from tunesmith.evaluation._calibration_sums import NUM_BINS, answers_of, bins_of, blocks_of
 from tunesmith.evaluation._charts import Chart, Point, chart
@@ -215,7 +216,9 @@ class CalibrationSection:
         points = []
         for entry in own.bins:
             reach = wilson_rate(entry.share * entry.count, entry.count, self.confidence)
-            words = f"{entry.count:,} answers at {figure('', entry.probability)}"
+            words = (
+                f"{counted(entry.count, 'answer', 'answers')} at {figure('', entry.probability)}"
+            )
             said = f"{words}: {figure('', entry.share)} right"
             points.append(
                 Point(

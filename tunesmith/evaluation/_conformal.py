@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tunesmith.evaluation._headline import figure
+from tunesmith.evaluation._headline import broken_promise, figure
 from tunesmith.evaluation._intervals import percentile_interval, rate_estimate
 from tunesmith.evaluation._measure import resampled_sums
 from tunesmith.evaluation._outcomes import check_arrays
@@ -95,6 +95,11 @@ class Covered:
     worst: str | None
     worst_reached: float | None
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether as many sets hold the true label as was asked."""
+        return self.reached.value >= self.asked
+
 
 @dataclass(frozen=True, slots=True)
 class ConformalSection:
@@ -117,7 +122,20 @@ class ConformalSection:
     template: ClassVar[str] = "conformal.html"
 
     def view(self) -> Mapping[str, Any]:
-        return {"section": self, "confidence": f"{100 * self.confidence:g}"}
+        return {
+            "section": self,
+            "broken": self.broken(),
+            "confidence": f"{100 * self.confidence:g}",
+        }
+
+    def broken(self) -> tuple[str, ...]:
+        """The coverages that these rows did not reach, in words."""
+        what = "of the sets hold the true label"
+        return tuple(
+            broken_promise(f"--coverage {own.asked:g}", what, own.asked, own.reached)
+            for own in self.covered
+            if not own.is_kept
+        )
 
     def sentences(self) -> tuple[str, ...]:
         found = [own for own in self.covered if own.asked == 0.9] or list(self.covered)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
+from tunesmith.checks import counted
 from tunesmith.pages import shades_of
 from tunesmith.types import Estimate, Target
 
@@ -118,7 +119,9 @@ class Explanations:
         lost = (
             f"{own:.1f} points lost without the words named, {lot:.1f} without words drawn by lot"
         )
-        return (f"explanations: {self.verdict} ({lost}; {self.num_measured} rows)",)
+        return (
+            f"explanations: {self.verdict} ({lost}; {counted(self.num_measured, 'row', 'rows')})",
+        )
 
     def as_dict(self) -> dict[str, Any]:
         figures = {name: own.as_dict() for name, own in self.faithfulness.items()}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tunesmith.checks import counted
 from tunesmith.types import Estimate, LabelMetrics
 
 __all__ = [
     "LOSSES",
+    "broken_promise",
     "comparison",
     "figure",
     "forgetting_sentence",
     "headline",
     "is_better",
+    "known_rows",
     "metric_name",
     "span",
     "weakest_first",
@@ -77,12 +80,12 @@ def headline(
     advantage: Estimate | None,
     advantage_over: str,
     num_known: int = 0,
+    num_near: int = 0,
 ) -> str:
     """What `Report.headline` says; that a model is no better than a cheap one comes first."""
-    rows = f"{num_rows:,} unseen rows"
-    if num_known:
-        verb = "was" if num_known == 1 else "were"
-        rows = f"{num_rows:,} rows, TOO GOOD: {num_known:,} of them {verb} trained on"
+    rows = counted(num_rows, "unseen row", "unseen rows")
+    if num_known or num_near:
+        rows = f"{counted(num_rows, 'row', 'rows')}, TOO GOOD: {known_rows(num_known, num_near)}"
     known = (
         f"{figure(metric, estimate.value)} {metric_name(metric)} "
         f"({span(metric, estimate)}) on {rows}"
@@ -95,6 +98,27 @@ def headline(
     return f"{name}: {compared}; {known}"
 
 
+def known_rows(num_known: int, num_near: int) -> str:
+    """ "3 of them were trained on, and 1 more differs hardly from rows that were trained on"."""
+    told = []
+    if num_known:
+        told.append(f"{num_known:,} of them {'was' if num_known == 1 else 'were'} trained on")
+    if num_near:
+        which = f"{num_near:,} {'more' if num_known else 'of them'}"
+        verb = "differs" if num_near == 1 else "differ"
+        told.append(f"{which} {verb} hardly from rows that were trained on")
+    return ", and ".join(told)
+
+
+def broken_promise(option: str, what: str, asked: float, reached: Estimate) -> str:
+    """What was promised, what came of it on the test rows, and whether chance may explain it."""
+    ends = f"({span('', reached)})" if reached.has_interval else "(no interval can be had)"
+    why = "clearly less than promised" if reached.high < asked else "which may be chance"
+    return (
+        f"{option} was NOT kept on the test rows: {figure('', reached.value)} {ends} {what}, {why}"
+    )
+
+
 def is_better(metric: str, difference: Estimate) -> bool:
     """Whether a difference is a gain even at the end of its interval that promises least."""
     return difference.high < 0 if metric in LOSSES else difference.low > 0
@@ -105,8 +129,9 @@ def forgetting_sentence(
 ) -> str:
     """What `Forgetting.sentence` says."""
     known = (
-        f"on the {num_rows:,} test rows of its parent: {figure(metric, after)} "
-        f"{metric_name(metric)} now, {figure(metric, before)} with the parent"
+        f"on the {counted(num_rows, 'test row', 'test rows')} of its parent: "
+        f"{figure(metric, after)} {metric_name(metric)} now, "
+        f"{figure(metric, before)} with the parent"
     )
     if change.low <= 0 <= change.high:
         return f"{known}; not clearly different ({_unclear(metric, change)})"

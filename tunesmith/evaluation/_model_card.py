@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunesmith.checks import counted
 from tunesmith.evaluation._card_parts import CardSection, CardTable, ModelCard
 from tunesmith.evaluation._headline import figure, metric_name, span, weakest_first
 from tunesmith.evaluation._report import Report
@@ -269,7 +270,8 @@ def _evaluation(report: Report) -> CardSection:
         for name in names
     ]
     about = (
-        f"On {report.metrics.num_examples:,} test rows that nothing was fitted to or chosen by "
+        f"On {counted(report.metrics.num_examples, 'test row', 'test rows')} that nothing was "
+        "fitted to or chosen by "
         f"({report.split_source}); in brackets {100 * report.metrics.confidence:g} % intervals. "
         f"The model of this card is “{report.chosen}”."
     )
@@ -304,6 +306,7 @@ def _cell(metric: str, estimate: Estimate | None) -> str:
 def _examined(report: Report) -> Iterator[CardSection]:
     """What other parts of the report say in a sentence each."""
     told = [sentence for section in report.sections for sentence in section.sentences()]
+    told += report.broken_promises
     if report.forgetting is not None:
         told.append(report.forgetting.sentence())
     if told:

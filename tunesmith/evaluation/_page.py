@@ -170,7 +170,13 @@ def _figures_list(report: Report) -> list[tuple[str, Estimate]]:
 
 def _notes(report: Report) -> list[str]:
     """All that was said, of the run, of the figures and of the data, each thing once."""
-    said = [*report.notes, *report.metrics.notes, *map(str, report.data.get("notes", ()))]
+    promises = report.broken_promises
+    said = [
+        *report.notes,
+        *promises,
+        *report.metrics.notes,
+        *map(str, report.data.get("notes", ())),
+    ]
     return list(dict.fromkeys(said))
 
 

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from tunesmith import tasks
 from tunesmith.errors import BundleError
+from tunesmith.evaluation._conformal import ConformalSection
 from tunesmith.evaluation._evaluate import Mistake
 from tunesmith.evaluation._forgetting import Forgetting
 from tunesmith.evaluation._headline import headline, is_better
 from tunesmith.evaluation._saved import metrics_from_dict
 from tunesmith.evaluation._section import Section
 from tunesmith.evaluation._sections import sections_from_dict
+from tunesmith.evaluation._selective import SelectiveSection
 from tunesmith.types import Estimate, Metrics
 
 __all__ = ["Candidate", "Report"]
@@ -124,6 +126,16 @@ class Report:
         """The metric that the headline gives: the first of the task's default metrics."""
         return tasks.from_dict(self.task).default_metrics[0]
 
+    @property
+    def broken_promises(self) -> tuple[str, ...]:
+        """Precisions and coverages that validation rows vouched for and test rows did not keep."""
+        promising = [
+            section
+            for section in self.sections
+            if isinstance(section, SelectiveSection | ConformalSection)
+        ]
+        return tuple(told for section in promising for told in section.broken())
+
     def headline(self) -> str:
         """One honest sentence: the lead metric, its interval, and what was gained on a baseline."""
         return headline(
@@ -132,6 +144,7 @@ class Report:
             estimate=self.metrics[self.lead_metric],
             num_rows=self.metrics.num_examples,
             num_known=int(self.data.get("trained_rows", 0)),
+            num_near=int(self.data.get("nearly_trained_rows", 0)),
             advantage=self.advantage,
             advantage_over=self.advantage_over,
         )

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.checks import counted
 from tunesmith.evaluation._headline import figure
 from tunesmith.evaluation._intervals import percentile_interval, rate_estimate, wilson_rate
 from tunesmith.evaluation._measure import resampled_weights
@@ -140,7 +141,7 @@ class ScopeSection:
         everything = self.outside[-1]
         sentence = (
             f"out of scope: AUROC {figure('', everything.auroc[self.score].value)} on "
-            f"{everything.num_rows:,} texts of other kinds; of the test rows "
+            f"{counted(everything.num_rows, 'text', 'texts')} of other kinds; of the test rows "
             f"{figure('', self.accepted.value)} count as in scope"
         )
         return (sentence,)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tunesmith.evaluation._charts import chart, share_axis
-from tunesmith.evaluation._headline import figure
+from tunesmith.evaluation._headline import broken_promise, figure
 from tunesmith.evaluation._intervals import percentile_interval, rate_estimate
 from tunesmith.evaluation._measure import resampled_weights
 from tunesmith.evaluation._outcomes import check_arrays
@@ -112,6 +112,11 @@ class Promised:
     coverage: Estimate
     reached: Estimate
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether as many answers were right as promised, or none was given."""
+        return not self.coverage.value or self.reached.value >= self.precision
+
 
 @dataclass(frozen=True, slots=True)
 class SelectiveSection:
@@ -152,10 +157,19 @@ class SelectiveSection:
             "chart": drawn,
             "answered": self.answered,
             "promised": self.promised,
+            "broken": self.broken(),
             "aurc": self.aurc,
             "random": self.random,
             "confidence": f"{100 * self.confidence:g}",
         }
+
+    def broken(self) -> tuple[str, ...]:
+        """The promises that these rows did not keep, in words."""
+        return tuple(
+            broken_promise(f"--precision {own.precision:g}", "right", own.precision, own.reached)
+            for own in self.promised
+            if not own.is_kept
+        )
 
     def sentences(self) -> tuple[str, ...]:
         useful = [own for own in self.promised if own.threshold > 0 and own.coverage.value > 0]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+from tunesmith.checks import counted
 from tunesmith.errors import ConfigError
 from tunesmith.evaluation._expectations import Bound, Expectations
 from tunesmith.evaluation._expected_names import EVERY, KnownNames, name_faults
@@ -147,11 +148,11 @@ def _slices(expectations: Expectations, section: Mapping[str, Any] | None) -> It
             and entry["num_rows"] >= bound.min_rows
         ]
         if not looked_at:
-            found = f"no such slice has {bound.min_rows} rows"
+            found = f"no such slice has {counted(bound.min_rows, 'row', 'rows')}"
             yield Outcome("slices", what, bound.words(), found, None, kept=False)
         for entry in looked_at:
             name = f"{entry['name']} = {entry['value']}, {entry['metric']}"
-            rows = f" on {entry['num_rows']:,} rows"
+            rows = f" on {counted(entry['num_rows'], 'row', 'rows')}"
             yield _outcome("slices", name, bound, entry["estimate"], rows)
 
 
@@ -166,7 +167,7 @@ def _robustness(expectations: Expectations, section: Mapping[str, Any] | None) -
                 found = "fits too few of these rows to tell"
                 yield Outcome("robustness", name, bound.words(), found, None, kept=False)
                 continue
-            rows = f" on {checks[name]['num_rows']:,} rows"
+            rows = f" on {counted(checks[name]['num_rows'], 'row', 'rows')}"
             yield _outcome("robustness", name, bound, checks[name]["kept"], rows)
 
 

@@ -31,7 +31,12 @@ from tunesmith.evaluation import (
     read_expectations,
 )
 from tunesmith.recipes._examine import Examined, examine
-from tunesmith.recipes._judged_rows import JudgedRows, read_judged_rows, warn_of_training_rows
+from tunesmith.recipes._judged_rows import (
+    Copies,
+    JudgedRows,
+    read_judged_rows,
+    warn_of_training_rows,
+)
 from tunesmith.recipes._judging import Judging
 from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
@@ -147,14 +152,14 @@ def evaluate(
         separator=label_separator or settings["label_separator"],
     )  # fmt: skip
     _require_columns([*(slices or ()), *([] if fairness is None else [fairness])], rows)
-    known, num_known = warn_of_training_rows(opened, rows.dataset, heard)
+    known, copies = warn_of_training_rows(opened, rows.dataset, heard)
     runtime = load(opened)
     subject = _examined(
         opened, runtime, rows, known, looked_into, heard, confidence, resamples, seed
     )
     trained = _trained_report(opened)
     rivals = find_rivals(opened, trained, known, rows.dataset, heard) if baselines else Rivals(())
-    found = _report(opened, str(source), subject, rivals, rows, num_known, heard, started)
+    found = _report(opened, str(source), subject, rivals, rows, copies, heard, started)
     if report is not None:
         _write(found, report)
     return Evaluation(
@@ -248,7 +253,7 @@ def _report(
     subject: Examined,
     rivals: Rivals,
     rows: JudgedRows,
-    num_known: int,
+    copies: Copies,
     listener: Recording,
     started: float,
 ) -> Report:
@@ -276,7 +281,8 @@ def _report(
             "source": name,
             "fingerprint": fingerprint(rows.dataset),
             "unseen_labels": rows.num_unseen,
-            "trained_rows": num_known,
+            "trained_rows": copies.exact,
+            "nearly_trained_rows": copies.near,
             "trained_on": dict(manifest.data),
         },
         base=_facts(bundle),
