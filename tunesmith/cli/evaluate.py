@@ -157,8 +157,8 @@ def _show(result: Evaluation) -> None:
     for section in report.sections:
         for sentence in section.sentences():
             out.print(Text(sentence), soft_wrap=True)
-    rows = counted(metrics.num_examples, "row", "rows")
-    out.print(Text(f"{rows}; intervals at {metrics.confidence:.0%}"))
+    num_rows = counted(metrics.num_examples, "row", "rows")
+    out.print(Text(f"{num_rows}; intervals at {metrics.confidence:.0%}"))
     if result.folder is not None:
         out.print(Text(f"report  {result.folder / 'report.html'}"), soft_wrap=True)
     if result.verdict is not None:

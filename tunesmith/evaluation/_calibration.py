@@ -303,7 +303,7 @@ _TITLES = {
 }
 
 
-def _estimate_dict(own: Estimate | None) -> dict[str, float] | None:
+def _estimate_dict(own: Estimate | None) -> dict[str, float | None] | None:
     return None if own is None else own.as_dict()
 
 

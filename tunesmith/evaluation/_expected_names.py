@@ -67,20 +67,20 @@ def name_faults(values: Mapping[str, Any], known: KnownNames, where: str) -> Ite
                 place = f"{where}: {part}.{name}"
                 yield Fault(f"there is no such {kind}", place, _mend(name, names))
     slices = values.get("slices")
-    for place, one in enumerate(slices if isinstance(slices, list) else []):
+    for number, one in enumerate(slices if isinstance(slices, list) else []):
         wanted = _mapping(one)
-        name, metric = wanted.get("name"), wanted.get("metric")
-        if isinstance(name, str) and name not in known.slices:
-            mend = _mend(name, known.slices)
+        sliced_by, metric = wanted.get("name"), wanted.get("metric")
+        if isinstance(sliced_by, str) and sliced_by not in known.slices:
+            mend = _mend(sliced_by, known.slices)
             yield Fault(
-                f"the rows are not sliced by {name!r}",
-                f"{where}: slices.{place}.name",
+                f"the rows are not sliced by {sliced_by!r}",
+                f"{where}: slices.{number}.name",
                 f"{mend}; --slice COLUMN slices by a column of the file",
             )
         if isinstance(metric, str) and metric != known.slice_metric:
             yield Fault(
                 f"slices have no figure {metric!r}",
-                f"{where}: slices.{place}.metric",
+                f"{where}: slices.{number}.metric",
                 f"write metric: {known.slice_metric}, the figure that they are given in",
             )
 

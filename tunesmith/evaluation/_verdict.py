@@ -195,7 +195,7 @@ def _missing(section: str, name: str, wanted: str) -> Outcome:
 
 
 def _outcome(
-    part: str, name: str, bound: Bound, estimate: Mapping[str, float] | None, rows: str = ""
+    part: str, name: str, bound: Bound, estimate: Mapping[str, float | None] | None, rows: str = ""
 ) -> Outcome:
     if estimate is None:
         return Outcome(part, name, bound.words(), "not defined on these rows", None, kept=False)
