@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, overload
@@ -279,14 +280,37 @@ Prediction: TypeAlias = LabelPrediction | LabelsPrediction
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with the interval that it is believed to lie in."""
+    """A figure with the interval that it is believed to lie in.
+
+    Where no interval can be had, as from one row or one group, its ends are infinite: it then
+    agrees with whatever it is compared with.
+    """
 
     value: float
     low: float
     high: float
 
-    def as_dict(self) -> dict[str, float]:
-        return {"value": self.value, "low": self.low, "high": self.high}
+    @classmethod
+    def alone(cls, value: float) -> Estimate:
+        """A figure of which nothing says how sure it is."""
+        return cls(value, -math.inf, math.inf)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the ends are known."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def as_dict(self) -> dict[str, float | None]:
+        """As JSON values; ends that are not known are None."""
+        low, high = (self.low, self.high) if self.has_interval else (None, None)
+        return {"value": self.value, "low": low, "high": high}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, float | None]) -> Estimate:
+        """What `as_dict` described."""
+        value, low, high = (saved[name] for name in ("value", "low", "high"))
+        assert value is not None
+        return cls.alone(value) if low is None or high is None else cls(value, low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,28 +318,39 @@ class LabelMetrics:
     """Figures of one label.
 
     Attributes:
-        precision, recall, f1: of the decision whether an example has the label.
+        precision, recall, f1: of the decision whether an example has the label. None where there is
+            nothing to divide by: no example was given the label (precision), none has it (recall),
+            or neither (F1).
         support: how many examples truly have it.
         roc_auc, pr_auc: of its probability against the rest; None where all examples have the
             label, or none, for then there is nothing to tell apart.
     """
 
-    precision: Estimate
-    recall: Estimate
-    f1: Estimate
+    precision: Estimate | None
+    recall: Estimate | None
+    f1: Estimate | None
     support: int
     roc_auc: Estimate | None = None
     pr_auc: Estimate | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "precision": self.precision.as_dict(),
-            "recall": self.recall.as_dict(),
-            "f1": self.f1.as_dict(),
-            "support": self.support,
-            "roc_auc": None if self.roc_auc is None else self.roc_auc.as_dict(),
-            "pr_auc": None if self.pr_auc is None else self.pr_auc.as_dict(),
+        figures = {name: getattr(self, name) for name in _OF_A_LABEL}
+        known = {name: own and own.as_dict() for name, own in figures.items()}
+        return {**known, "support": self.support}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> LabelMetrics:
+        """What `as_dict` described; what older reports called 0 without a row becomes None."""
+        figures = {
+            name: None if saved.get(name) is None else Estimate.from_dict(saved[name])
+            for name in _OF_A_LABEL
         }
+        if not saved["support"]:
+            figures["recall"] = None
+        return cls(**figures, support=saved["support"])
+
+
+_OF_A_LABEL = ("precision", "recall", "f1", "roc_auc", "pr_auc")
 
 
 @dataclass(frozen=True, slots=True)

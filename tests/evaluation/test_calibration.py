@@ -26,8 +26,16 @@ from tunesmith.evaluation import (
     selective_section,
 )
 from tunesmith.evaluation._sections import READERS
-from tunesmith.tasks import Field, MultiLabelClassification, TextClassification, softmax
-from tunesmith.types import Outputs
+from tunesmith.evaluation._selective import Promised
+from tunesmith.tasks import (
+    Conformal,
+    Field,
+    MultiLabelClassification,
+    Selective,
+    TextClassification,
+    softmax,
+)
+from tunesmith.types import Estimate, Outputs
 
 from .test_report import Page, make_report
 
@@ -338,6 +346,31 @@ def sections():
         conformal_section(shipped, truth, probabilities, shipped.conformal, resamples=50),
         scope_section(shipped, shipped.scope, test, outside, resamples=50),
     ]
+
+
+def test_promises_that_the_test_rows_did_not_keep_are_said_and_marked():
+    task = replace(one(), selective=Selective(((0.8, 0.1), (0.99, 0.2)), 0.95, 100))
+    conformal = Conformal("lac", ((0.5, (2.0,)), (0.95, (0.35,))), 100)
+    truth = np.arange(200) % 4
+    given = np.where(np.arange(200) < 20, (truth + 1) % 4, truth)
+    probabilities = 0.6 * np.eye(4)[given] + 0.1
+    parts = (
+        selective_section(task, truth, probabilities, task.selective, resamples=50),
+        conformal_section(task, truth, probabilities, conformal, resamples=50),
+    )
+    report = replace(make_report(), sections=parts)
+    first, second = report.broken_promises
+    assert first.startswith("--precision 0.99 was NOT kept on the test rows: 90.0 % (")
+    assert first.endswith(" right, clearly less than promised")
+    assert second.startswith("--coverage 0.95 was NOT kept on the test rows: 90.0 % (")
+    page = report.to_html()
+    assert page.count('title="not kept on the test rows">!</span>') == 2
+    assert page.count("was NOT kept on the test rows") == 4, "in its section, and worth knowing"
+    near = Promised(0.92, 0.2, Estimate(1.0, 0.9, 1.0), Estimate(0.9, 0.85, 0.94))
+    (said,) = replace(parts[0], promised=(near,)).broken()
+    assert said.endswith("which may be chance")
+    nothing = replace(near, coverage=Estimate(0.0, 0.0, 0.1), reached=Estimate.alone(0.0))
+    assert replace(parts[0], promised=(nothing,)).broken() == (), "no answer breaks no promise"
 
 
 @pytest.mark.parametrize(

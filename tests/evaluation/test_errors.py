@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tunesmith.evaluation._clusters import cluster_texts
-from tunesmith.evaluation._errors import Errors, judge_errors
+from tunesmith.evaluation._errors import DoubtfulLabel, Errors, judge_errors
 from tunesmith.evaluation._evaluate import most_confident_mistakes
 
 from .rows_for_tests import ONE, SEVERAL, answers, dataset_of, random_texts
@@ -82,6 +82,42 @@ def test_mistakes_of_a_kind_are_one_cluster_with_its_words():
     for cluster in found.clusters:
         assert cluster.confusions[0].count <= cluster.num_rows
         assert cluster.examples[0].target != cluster.examples[0].predicted
+
+
+def test_no_cluster_is_named_by_stop_words():
+    about = [
+        "refund of a parcel",
+        "password for the bank card",
+        "le colis et la banque",
+        "快递的密码",
+    ]
+    texts = [f"{about[n % 4]} it is not in my word{n % 7} was the" for n in range(60)]
+    found = cluster_texts(texts, 0)
+    words = {word for cluster in found for term in cluster.words for word in term.split()}
+    assert words
+    assert not words & {
+        "of",
+        "a",
+        "for",
+        "the",
+        "it",
+        "is",
+        "in",
+        "my",
+        "was",
+        "et",
+        "la",
+        "le",
+        "的",
+    }
+
+
+def test_one_wrong_label_is_not_many():
+    doubtful = (DoubtfulLabel(7, "a", "b", 0.9, 0.8),)
+    (said,) = Errors(1, 20, (), doubtful).sentences()
+    assert said == "1 of 1 mistake may be a wrong label of the test rows: row 7"
+    (said,) = Errors(3, 20, (), doubtful * 2).sentences()
+    assert said == "2 of 3 mistakes may be wrong labels of the test rows: rows 7, 7"
 
 
 def test_clusters_of_little_and_of_copies():

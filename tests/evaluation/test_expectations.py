@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tunesmith.errors import ConfigError
-from tunesmith.evaluation import evaluate, hold_against, read_expectations
+from tunesmith.evaluation import KnownNames, evaluate, hold_against, read_expectations
 from tunesmith.tasks import Field, TextClassification
 
 TASK = TextClassification((Field("text"),), ("refund", "parcel", "spam"))
@@ -137,13 +137,13 @@ def test_slices() -> None:
     assert held({"slices": [{"name": "language", "min": 0.0, "min_rows": 1}]}) == [
         ("language = fr, accuracy", True)
     ]
-    assert held({"slices": [{"name": "colour", "min": 0.1}]}) == [("slices by colour", False)]
+    assert held({"slices": [{"name": "label", "min": 0.1}]}) == [("slices by label", False)]
 
 
 def test_robustness_and_calibration() -> None:
-    assert held({"robustness": {"*": {"min": 0.8}, "typo": {"min": 0.8}}}) == [
+    assert held({"robustness": {"*": {"min": 0.8}, "names": {"min": 0.8}}}) == [
         ("typos", True),
-        ("typo", False),
+        ("names", False),
     ]
     assert held({"calibration": {"max_error": 0.03}}) == [("calibration error", True)]
     assert held({"calibration": {"max_error": 0.02}}) == [("calibration error", False)]
@@ -241,6 +241,42 @@ def test_names_that_the_model_does_not_have() -> None:
     metric, label = caught.value.faults
     assert (metric.where, metric.mend) == ("e.yaml: metrics.acuracy", "did you mean 'accuracy'?")
     assert (label.where, label.mend) == ("e.yaml: labels.refunds", "did you mean 'refund'?")
+
+
+def test_every_fault_of_the_file_at_once() -> None:
+    values = {
+        "metric": {},
+        "metrics": {"acuracy": {"min": 0.9}, "macro_f1": {"mni": 0.9}, "mcc": {"min": 60}},
+        "labels": {"refunds": {"f1": {"min": "high"}}, "*": {"recall": {"min": 95}}},
+        "slices": [{"min": 0.9, "name": "lenght"}, {"min": 0.9, "metric": "macro_f1"}],
+        "robustness": {"typo": {"min": 0.9}},
+    }
+    with pytest.raises(ConfigError) as caught:
+        read_expectations(values, KnownNames.of(TASK, ["customer"]))
+    found = {fault.where.removeprefix("expectations: "): fault for fault in caught.value.faults}
+    assert {place: fault.mend.partition(";")[0] for place, fault in found.items()} == {
+        "metric": "did you mean 'metrics'? entries: metrics, labels, slices, robustness, "
+        "calibration",
+        "metrics.acuracy": "did you mean 'accuracy'?",
+        "metrics.macro_f1.mni": "did you mean 'min'? entries: min, max, of",
+        "metrics.mcc.min": "write min: 0.6",
+        "labels.refunds.f1.min": "",
+        "labels.refunds": "did you mean 'refund'?",
+        "labels.*.recall.min": "write min: 0.95",
+        "slices.0.name": "did you mean 'length'?",
+        "slices.1.metric": "write metric: accuracy, the figure that they are given in",
+        "robustness.typo": "did you mean 'typos'?",
+    }
+
+
+def test_columns_that_the_rows_are_sliced_by() -> None:
+    names = KnownNames.of(TASK, ["customer"])
+    read_expectations({"slices": [{"min": 0.5, "name": "customer"}]}, names)
+    with pytest.raises(ConfigError, match="not sliced by 'color'") as caught:
+        read_expectations({"slices": [{"min": 0.5, "name": "color"}]}, names)
+    (fault,) = caught.value.faults
+    assert "there are confidence, label, language, length, customer" in fault.mend
+    assert "--slice COLUMN" in fault.mend
 
 
 def test_labels_that_yaml_reads_as_something_else(tmp_path: Path) -> None:

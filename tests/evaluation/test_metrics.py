@@ -21,10 +21,12 @@ from tunesmith.evaluation import (
     most_confident_mistakes,
     paired_difference,
 )
+from tunesmith.evaluation._headline import comparison, span
 from tunesmith.evaluation._intervals import area_interval, wilson_f1, wilson_rate
 from tunesmith.evaluation._ranking import Curve
+from tunesmith.evaluation._saved import metrics_from_dict
 from tunesmith.tasks import Field, MultiLabelClassification, TextClassification
-from tunesmith.types import Dataset, Outputs
+from tunesmith.types import Dataset, Estimate, Outputs
 
 FIELDS = (Field("text"),)
 
@@ -81,7 +83,8 @@ def check_areas(found, truth, probabilities):
         got = None if figures.roc_auc is None else (figures.roc_auc.value, figures.pr_auc.value)
         assert got == (None if wanted is None else pytest.approx(wanted, abs=1e-12))
         for area in (figures.roc_auc, figures.pr_auc):
-            assert area is None or 0 <= area.low <= area.value <= area.high <= 1
+            if area is not None and found.num_examples > 1 and area.has_interval:
+                assert 0 <= area.low <= area.value <= area.high <= 1
     known = [wanted for wanted in expected if wanted is not None]
     names = ("macro_roc_auc", "macro_pr_auc")
     if not known:
@@ -91,8 +94,19 @@ def check_areas(found, truth, probabilities):
     return dict(zip(names, np.mean(known, axis=0), strict=True))
 
 
+def check_labels(found, columns):
+    """Columns are scikit-learn's with zero_division=nan: what it does not define is None here."""
+    for figures, *row in zip(found.labels.values(), *columns, strict=True):
+        own = (figures.precision, figures.recall, figures.f1)
+        got = [np.nan if figure is None else figure.value for figure in own]
+        assert [*got, figures.support] == pytest.approx(row, abs=1e-12, nan_ok=True)
+
+
 def check_ends(found):
     for name, estimate in found.values.items():
+        if found.num_examples == 1 or name == "log_loss":  # whose rows may all have the same loss
+            assert found.num_examples > 1 or not estimate.has_interval
+            continue
         assert np.isfinite([estimate.low, estimate.value, estimate.high]).all(), name
         assert estimate.low <= estimate.value <= estimate.high, name
         if name not in ("log_loss", "coverage_error", "brier", "mcc"):
@@ -138,13 +152,11 @@ def test_single_label_figures_equal_scikit_learn(seed, rows, size, sharpness, cl
             **check_areas(found, np.eye(size, dtype=int)[targets], probabilities),
         }
         columns = reference.precision_recall_fscore_support(
-            targets, decided, labels=places, zero_division=0
+            targets, decided, labels=places, zero_division=np.nan
         )
     values = {name: estimate.value for name, estimate in found.values.items()}
     assert values == pytest.approx(expected, abs=1e-12)
-    for figures, *row in zip(found.labels.values(), *columns, strict=True):
-        got = [figures.precision.value, figures.recall.value, figures.f1.value, figures.support]
-        assert got == pytest.approx(row, abs=1e-12)
+    check_labels(found, columns)
     matrix = confusion_matrix(one_of(size), targets, probabilities)
     np.testing.assert_array_equal(
         matrix, reference.confusion_matrix(targets, decided, labels=places)
@@ -240,8 +252,68 @@ def test_few_rows_are_said():
     notes = evaluate(one_of(5), targets, np.pad(probabilities, ((0, 0), (0, 1)))).notes
     assert re.match(r"40 test rows: intervals are wide, accuracy's \d\d points", notes[0])
     assert notes[1] == ("1 label has fewer than 5 rows, and figures that say little: 'label 3'")
-    assert notes[2] == "1 label has no row here: 'label 4'"
+    assert notes[2] == "1 label has no row here, and so no recall: 'label 4'"
     assert "over the 4 of 5 labels" in notes[3]
+
+
+def test_what_rows_do_not_define_is_not_zero():
+    targets = np.array([0, 0, 0, 1, 1, 1])
+    given = np.array([0, 0, 2, 0, 0, 0])  # 1 is never given, 2 has no row, 3 has neither
+    found = evaluate(one_of(4), targets, 0.6 * np.eye(4)[given] + 0.1)
+    zero, one, two, three = found.labels.values()
+    assert (zero.precision.value, zero.recall.value) == pytest.approx((2 / 5, 2 / 3))
+    assert (one.precision, one.recall.value, one.f1.value) == (None, 0.0, 0.0)
+    assert (two.precision.value, two.recall, two.f1.value) == (0.0, None, 0.0)
+    assert (three.precision, three.recall, three.f1) == (None, None, None)
+    told = "; ".join(found.notes)
+    assert "so no recall: 'label 2', 'label 3'; macro recall and F1 count 'label 2' as 0" in told
+    assert (
+        "1 label has no answer, and so no precision: 'label 1'; macro precision counts it" in told
+    )
+    # Macro averages stay scikit-learn's own, over the labels that occur.
+    assert found["macro_recall"].value == pytest.approx(
+        reference.recall_score(targets, given, average="macro", zero_division=0)
+    )
+    assert found["balanced_accuracy"].value == pytest.approx((2 / 3 + 0) / 2)
+    read = metrics_from_dict(json.loads(json.dumps(found.as_dict())))
+    assert read == found
+    old = found.as_dict()
+    old["labels"]["label 2"]["recall"] = {"value": 0.0, "low": 0.0, "high": 1.0}
+    assert metrics_from_dict(old).labels["label 2"].recall is None, "older reports said 0"
+
+
+@pytest.mark.parametrize("groups", [None, np.zeros(6, dtype=np.int64)])
+def test_one_row_or_one_group_has_no_interval(groups):
+    rows = 1 if groups is None else 6
+    targets, probabilities = single_sample(5, rows, 3)
+    found = evaluate(one_of(3), targets, probabilities, groups=groups)
+    figures = [*found.values.values()]
+    for own in found.labels.values():
+        figures += [one for one in (own.precision, own.recall, own.f1, own.roc_auc) if one]
+    assert not any(one.has_interval for one in figures)
+    what = "1 test row: " if rows == 1 else "all 6 test rows are of one group: "
+    assert found.notes[0].startswith(f"{what}no interval can be had")
+    text = json.dumps(found.as_dict())
+    assert "Infinity" not in text
+    assert metrics_from_dict(json.loads(text)) == found
+    assert span("accuracy", found["accuracy"]) == "–"
+    difference = paired_difference(
+        one_of(3), targets, probabilities, probabilities[:, ::-1], metric="accuracy", groups=groups
+    )
+    assert not difference.has_interval
+    said = comparison("accuracy", difference, "the other")
+    assert said.startswith("NOT significantly better than the other (")
+    assert said.endswith("no interval can be had)")
+
+
+def test_a_label_with_one_row_has_no_interval_and_the_others_do():
+    targets = np.array([0] * 30 + [1] * 30 + [2])
+    probabilities = np.full((61, 3), 0.1) + 0.7 * np.eye(3)[targets]
+    probabilities[:5] = probabilities[:5, ::-1]
+    found = evaluate(one_of(3), targets, probabilities)
+    assert found.labels["label 2"].recall == Estimate.alone(1.0)
+    assert found.labels["label 0"].recall.has_interval
+    assert all(one.has_interval for one in found.values.values())
 
 
 def test_one_class_only():

@@ -121,7 +121,7 @@ class Page(HTMLParser):
 
 def test_round_trip_through_json(report):
     saved = report.as_dict()
-    assert saved["schema_version"] == 2
+    assert saved["schema_version"] == 3
     text = json.dumps(saved, allow_nan=False)
     again = Report.from_dict(json.loads(text))
     assert again.as_dict() == saved
@@ -235,6 +235,20 @@ def test_headline(advantage, words):
     parts = (known, words) if advantage.low > 0 else (words, known)
     assert report.headline() == f"fine-tuned model: {'; '.join(parts)}"
     assert ('class="headline warning"' in report.to_html()) == (advantage.low <= 0)
+
+
+def test_copies_and_near_copies_of_training_rows_are_told_apart():
+    base = make_report()
+    copies = dataclasses.replace(base, data={"trained_rows": 1, "nearly_trained_rows": 2})
+    assert (
+        "rows, TOO GOOD: 1 of them was trained on, and 2 more differ hardly from rows that were "
+        "trained on"
+    ) in copies.headline()
+    near = dataclasses.replace(base, data={"nearly_trained_rows": 1})
+    assert "TOO GOOD: 1 of them differs hardly from rows that were" in near.headline()
+    single = dataclasses.replace(base.metrics, num_examples=1)
+    assert "on 1 unseen row" in dataclasses.replace(base, metrics=single).headline() + "."
+    assert "1 unseen rows" not in dataclasses.replace(base, metrics=single).headline()
 
 
 def test_lead_metric_of_many_labels():

@@ -34,9 +34,9 @@ def changed(name, text, seed=0):
         ("contractions", "I don’t know", "I do not know"),
         ("contractions", "DO NOT ENTER", "DON'T ENTER"),
         ("contractions", "nothing here", "nothing here"),
-        ("synonyms", "A big film", "A large movie"),
+        ("synonyms", "Enormous kids", "Huge children"),
         ("synonyms", "Perhaps tomorrow", "Maybe tomorrow"),
-        ("synonyms", "怎么付款？我非常喜欢", "如何付款？我十分喜欢"),
+        ("synonyms", "为什么不行？我很高兴", "为何不行？我很开心"),
         ("character width", "很好，谢谢！", "很好,谢谢!"),
         ("character width", "很好,谢谢", "很好，谢谢"),
         ("character width", "fine, thanks", "fine, thanks"),
@@ -50,7 +50,20 @@ def test_what_becomes_of_a_text(name, before, after):
 
 def test_a_synonym_within_a_longer_chinese_word_stays():
     pytest.importorskip("rjieba")
-    assert changed("synonyms", "香港特别行政区特别大") == "香港特别行政区尤其大"
+    assert changed("synonyms", "母亲节祝母亲快乐") == "母亲节祝妈妈快乐"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I got sick, and my doctor needs help at once",
+        "I need to film the start of the holiday",
+        "a concerning issue, and a big deal",
+        "一起案件十分钟", "怎么了？全部完成，非常特别", "大概不过如此",
+    ],
+)  # fmt: skip
+def test_words_that_mean_more_than_one_thing_stay(text):
+    assert changed("synonyms", text) == text
 
 
 def test_typos_leave_length_and_first_letters_about_as_they_are():

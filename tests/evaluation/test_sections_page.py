@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from tunesmith.evaluation import (
+    ExplainedRow,
+    Explanations,
+    Piece,
     Report,
     find_weak_slices,
     judge_errors,
@@ -17,9 +20,22 @@ from tunesmith.evaluation import (
     judge_slices,
 )
 from tunesmith.tasks import Field, TextClassification
+from tunesmith.types import Estimate
 
 from .rows_for_tests import answers, dataset_of, random_texts
 from .test_report import HOSTILE, Page, make_report
+
+
+def explained(text: str) -> Explanations:
+    names = ("comprehensiveness", "sufficiency")
+    figures = [name for own in names for name in (own, f"random_{own}", f"{own}_gain")]
+    pieces = (Piece(text, 1.5), Piece(" "), Piece("card", -0.7), Piece("."))
+    rows = [
+        ExplainedRow(7, is_right, target, text, text, 0.9, (pieces,), f"log-odds {text}", True)
+        for is_right, target in ((False, "other"), (True, text))
+    ]
+    faithfulness = {name: Estimate(0.1, 0.05, 0.2) for name in figures}
+    return Explanations("integrated-gradients", tuple(rows), faithfulness, 2, text, text)
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "房间很干净"])
@@ -42,6 +58,7 @@ def test_every_section_is_shown_escaped_and_comes_back(text):
         judge_fairness(task, targets, probabilities, text, values, resamples=100),
         judge_robustness(task, data, scores, lambda own: np.roll(scores[: len(own)], 1, axis=1)),
         judge_errors(*judged, known=known),
+        explained(text),
     )
     assert None not in sections
     report = dataclasses.replace(make_report(), sections=sections)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,15 @@ from captum.attr import InputXGradient, LayerIntegratedGradients
 from tiny import FAMILIES
 
 from tunesmith.bases import attach_adapter, tokenize
-from tunesmith.explanation import ExplainedText, _gradients, log_odds_of, read_texts
+from tunesmith.explanation import (
+    METHODS,
+    ExplainedText,
+    _gradients,
+    log_odds_of,
+    read_texts,
+    signed,
+)
+from tunesmith.tasks import Calibration
 from tunesmith.types import Dataset
 
 from .conftest import LABELS, Tiny, one_label, several_labels
@@ -179,3 +188,54 @@ def test_each_label_of_several(tiny: Callable[[str], Tiny]) -> None:
         assert 1 / (1 + np.exp(-own.score)) == pytest.approx(one.probability, abs=1e-5)
     (asked,) = explainer.explain(rows(TEXTS[:1]), label="money")
     assert [one.label for one in asked.explanations] == ["money"]
+
+
+CALIBRATIONS = {
+    "temperature": Calibration("temperature", (0.4,)),
+    "vector": Calibration("vector", (0.4, 0.9, 1.3), (0.5, -0.2, 0.1)),
+}
+
+
+@pytest.mark.parametrize("kind", CALIBRATIONS)
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_explained_is_the_probability_that_is_shown(
+    kind: str, method: str, tiny: Callable[[str], Tiny]
+) -> None:
+    task = replace(one_label(), calibration=CALIBRATIONS[kind])
+    (one,) = tiny("bert").explainer(method, task).explain(rows(TEXTS[:1]))[0].explanations
+    own = one.attribution
+    assert own.probability == pytest.approx(one.probability, abs=1e-5)
+    assert not own.is_before_isotonic
+    if method == "integrated-gradients":
+        total = sum(word.attribution for word in one.words) + own.other
+        assert total == pytest.approx(own.score - own.baseline_score + own.delta, abs=1e-4)
+        assert own.is_converged
+        assert f"add up to {signed(total)}" in one.facts()
+
+
+def test_several_labels_are_calibrated_each_by_itself(tiny: Callable[[str], Tiny]) -> None:
+    platt = Calibration("platt", (0.3, 0.5, 2.0), (1.0, -1.0, 0.2))
+    task = replace(several_labels(), calibration=platt)
+    for label in LABELS:
+        model = tiny("bert").explainer("integrated-gradients", task)
+        (one,) = model.explain(rows(TEXTS[:1]), label=label)[0].explanations
+        assert one.attribution.probability == pytest.approx(one.probability, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["integrated-gradients", "gradient-x-input"])
+def test_isotonic_regression_is_flat_so_what_comes_before_it_is_explained(
+    method: str, tiny: Callable[[str], Tiny]
+) -> None:
+    flat = ((0.0, 1.0), (0.2, 0.2))
+    isotonic = Calibration("isotonic", (0.4,), knots=(flat, flat, flat))
+    task = replace(one_label(), calibration=isotonic)
+    (one,) = tiny("bert").explainer(method, task).explain(rows(TEXTS[:1]))[0].explanations
+    plain = replace(task, calibration=Calibration("temperature", (0.4,)))
+    model = tiny("bert").explainer(method, plain)
+    (before,) = model.explain(rows(TEXTS[:1]), label=one.label)[0].explanations
+    assert any(abs(word.attribution) > 1e-4 for word in one.words)
+    assert one.attribution.score == pytest.approx(before.attribution.score, abs=1e-5)
+    assert one.probability == pytest.approx(1 / 3)
+    assert one.as_dict()["is_before_isotonic"]
+    said = f"({before.probability:.1%}) before isotonic regression, which makes it 33.3%"
+    assert said in one.facts()

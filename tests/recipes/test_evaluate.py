@@ -202,10 +202,14 @@ def test_near_copies_of_training_rows_are_said(
     finished: Run, topics: Path, tmp_path: Path, notes: Notes
 ) -> None:
     near = [(f"{text} indeed", topic) for text, topic in labelled_rows(120)]
-    recipes.evaluate(finished.bundle, write_rows(tmp_path / "x.csv", near), listener=notes)
+    file = write_rows(tmp_path / "x.csv", near)
+    report = recipes.evaluate(finished.bundle, file, listener=notes).report
     (warning,) = notes.warned
     count = int(warning.split()[0])
     assert 60 < count <= 120
+    assert (report.data["trained_rows"], report.data["nearly_trained_rows"]) == (0, count)
+    told = f"TOO GOOD: {count} of them differ hardly from rows that were trained on"
+    assert told in report.headline()
     assert "of 120 texts differ hardly from texts that were trained on" in warning
 
 

@@ -39,13 +39,16 @@ def print_texts(texts: Sequence[ExplainedText], num_words: int) -> None:
 
 def print_view(view: GlobalView, source: str, num_words: int) -> None:
     """The words that drive each label, whether that is to be believed, and some mistakes."""
+    from tunesmith.checks import counted
+    from tunesmith.explanation import signed
+
     for drivers in view.drivers:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column(Text(f"{drivers.label} ({drivers.num_rows:,} rows)"))
+        table.add_column(Text(f"{drivers.label} ({counted(drivers.num_rows, 'row', 'rows')})"))
         for title in ("adds", "rows"):
             table.add_column(title, justify="right")
         for word in drivers.words[:num_words]:
-            table.add_row(Text(word.word), f"{word.attribution:+.2f}", f"{word.num_rows:,}")
+            table.add_row(Text(word.word), signed(word.attribution), f"{word.num_rows:,}")
         if not drivers.words:
             table.add_row("no word stands in enough rows and speaks for it", "", "")
         out.print(table)
@@ -73,7 +76,7 @@ def _print_text(text: ExplainedText, num_words: int) -> None:
         for line in _coloured(text, one):
             out.print(line, soft_wrap=True)
         out.print(_words(one, num_words))
-        out.print(Text(_footing(one), style="dim"), soft_wrap=True)
+        out.print(Text(one.facts(), style="dim"), soft_wrap=True)
     if text.is_cut:
         read = f"the first {text.num_tokens:,} of {text.full_tokens:,} tokens are read"
         out.print(Text(f"! {read}; the rest has no part in the answer", style="yellow"))
@@ -103,29 +106,21 @@ def _style(shade: int) -> str:
 
 
 def _words(explanation: Explanation, num_words: int) -> Table:
+    from tunesmith.explanation import signed
+
     table = Table(box=None, pad_edge=False, show_header=False)
     top = [word for word in explanation.top(num_words) if word.attribution]
     most = max((abs(word.attribution) for word in top), default=0.0)
     for word in top:
         length = max(1, round(_BAR * abs(word.attribution) / most))
         style = "green" if word.attribution > 0 else "red"
-        table.add_row(Text(word.text), f"{word.attribution:+.2f}", Text("█" * length, style=style))
+        table.add_row(Text(word.text), signed(word.attribution), Text("█" * length, style=style))
     return table
 
 
-def _footing(explanation: Explanation) -> str:
-    """What the figures are, and what they are compared with."""
-    own = explanation.attribution
-    parts = [f"{explanation.method}: log-odds {own.score:+.2f}"]
-    compared = "" if own.baseline_score is None else f"{own.baseline_score:+.2f} of "
-    parts.append(f"compared with {compared}{explanation.baseline}")
-    if own.delta is not None:
-        rough = "" if own.is_converged else ", which is large: take the figures as rough"
-        parts.append(f"convergence delta {own.delta:+.3f} with {own.steps} steps{rough}")
-    return "; ".join(parts)
-
-
 def _print_faithfulness(own: Faithfulness) -> None:
+    from tunesmith.checks import counted
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("points of probability that the answer loses")
     for title in ("these words", "words by lot", "better by"):
@@ -139,12 +134,15 @@ def _print_faithfulness(own: Faithfulness) -> None:
     for name, *figures in rows:
         table.add_row(name, *map(_points, figures))
     out.print(table)
-    out.print(Text(f"{own.num_rows:,} rows: {own.sentence()}", style="bold"), soft_wrap=True)
+    out.print(
+        Text(f"{counted(own.num_rows, 'row', 'rows')}: {own.sentence()}", style="bold"),
+        soft_wrap=True,
+    )
 
 
 def _points(estimate: Estimate) -> str:
     value, low, high = (100 * x for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value:.1f} ({low:.1f} to {high:.1f})"
+    return f"{value:.1f} ({low:.1f} to {high:.1f})" if estimate.has_interval else f"{value:.1f} (–)"
 
 
 def _is_given(text: ExplainedText, explanation: Explanation) -> bool:

@@ -52,9 +52,10 @@ FEW_OF_A_LABEL = 5
 
 
 def percent(estimate: Estimate) -> str:
-    """A share with its interval: "93.4 % (92.5–94.2)"."""
+    """A share with its interval: "93.4 % (92.5–94.2)"; "93.4 % (–)" where there is none."""
     low, high = 100 * estimate.low, 100 * estimate.high
-    return f"{100 * estimate.value:.1f} % ({low:.1f}–{high:.1f})"
+    ends = f"{low:.1f}–{high:.1f}" if estimate.has_interval else "–"
+    return f"{100 * estimate.value:.1f} % ({ends})"
 
 
 def candidates_table(
@@ -90,12 +91,16 @@ def contenders_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def labels_table(labels: Mapping[str, LabelMetrics]) -> Table:
-    """Precision, recall and F1 of each label; those with too few rows to tell are marked."""
+    """Precision, recall and F1 of each label, "–" for what the rows do not define.
+
+    Labels with too few rows to tell are marked.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("label", "precision", "recall", "F1", "rows"):
         table.add_column(title, justify="left" if title == "label" else "right")
     for label, own in labels.items():
-        figures = (percent(own.precision), percent(own.recall), percent(own.f1))
+        known = (own.precision, own.recall, own.f1)
+        figures = ["–" if one is None else percent(one) for one in known]
         few = " (few)" if own.support < FEW_OF_A_LABEL else ""
         table.add_row(Text(label), *figures, f"{own.support:,}{few}")
     return table
@@ -126,14 +131,16 @@ _NO_SHARES = frozenset({"brier", "coverage_error", "log_loss", "mcc"})
 
 def _shown(name: str, own: Estimate) -> str:
     if name in _NO_SHARES:
-        return f"{own.value:.3f} ({own.low:.3f}–{own.high:.3f})"
+        ends = f"{own.low:.3f}–{own.high:.3f}" if own.has_interval else "–"
+        return f"{own.value:.3f} ({ends})"
     return percent(own)
 
 
 def _signed(name: str, change: Estimate) -> str:
     scale, digits = (1, 3) if name in _NO_SHARES else (100, 1)
     value, low, high = (scale * end for end in (change.value, change.low, change.high))
-    return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
+    ends = f"{low:+.{digits}f} to {high:+.{digits}f}" if change.has_interval else "–"
+    return f"{value:+.{digits}f} ({ends})"
 
 
 def print_facts(facts: Sequence[tuple[str, str]]) -> None:

@@ -159,7 +159,8 @@ def _show(checked: Checked, report: Path | None) -> None:
         word: sum(finding.severity == word for finding in checked.findings) for word in _STYLES
     }
     told = ", ".join(counted(n, word, f"{word}s") for word, n in counts.items() if n)
-    out.print(Line(f"{checked.subject.num_rows:,} rows: {told or 'nothing found'}", style="bold"))
+    rows = counted(checked.subject.num_rows, "row", "rows")
+    out.print(Line(f"{rows}: {told or 'nothing found'}", style="bold"))
     if report is not None:
         out.print(Line(f"as a page: {report}"), soft_wrap=True)
 

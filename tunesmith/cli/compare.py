@@ -78,8 +78,8 @@ def _show(comparison: Comparison, html: Path | None) -> None:
     if comparison.mcnemar is not None:
         test = comparison.mcnemar
         line(
-            f"McNemar's test: {test.only_a:,} rows only {comparison.names[0]} gets right, "
-            f"{test.only_b:,} only {comparison.names[1]}; p = {test.p_value:.3g} "
+            f"McNemar's test: {comparison.names[0]} alone gets {test.only_a:,} right, "
+            f"{comparison.names[1]} alone {test.only_b:,}; p = {test.p_value:.3g} "
             f"(mid-p; exact {test.exact_p_value:.3g})"
         )
     for note in comparison.notes:

@@ -137,6 +137,7 @@ def _show(result: Evaluation) -> None:
     """The sentence, the key figures, labels, what sections say, and what was expected."""
     from rich.text import Text
 
+    from tunesmith.checks import counted
     from tunesmith.cli._output import candidates_table, labels_table, metric_facts, out, print_facts
 
     report, metrics = result.report, result.metrics
@@ -151,12 +152,13 @@ def _show(result: Evaluation) -> None:
         out.print(candidates_table(rows, shared))
     print_facts(metric_facts(metrics.values, result.bundle.task.default_metrics))
     out.print(labels_table(metrics.labels))
-    for note in metrics.notes:
+    for note in (*metrics.notes, *report.broken_promises):
         out.print(Text("! " + note, style="yellow"), soft_wrap=True)
     for section in report.sections:
         for sentence in section.sentences():
             out.print(Text(sentence), soft_wrap=True)
-    out.print(Text(f"{metrics.num_examples:,} rows; intervals at {metrics.confidence:.0%}"))
+    num_rows = counted(metrics.num_examples, "row", "rows")
+    out.print(Text(f"{num_rows}; intervals at {metrics.confidence:.0%}"))
     if result.folder is not None:
         out.print(Text(f"report  {result.folder / 'report.html'}"), soft_wrap=True)
     if result.verdict is not None:
@@ -172,5 +174,8 @@ def _show_verdict(verdict: Verdict) -> None:
         word, style = ("kept ", "green") if outcome.kept else ("short", "bold red")
         out.print(Text.assemble((f"{word}  ", style), str(outcome)), soft_wrap=True)
     failed = sum(not outcome.kept for outcome in verdict.outcomes)
+    if len(verdict.outcomes) == 1:
+        out.print(Text(f"the 1 expectation {'fell short' if failed else 'is kept'}"))
+        return
     total = f"{len(verdict.outcomes)} expectations"
     out.print(Text(f"{failed} of {total} fell short" if failed else f"all {total} are kept"))

@@ -46,7 +46,7 @@ def info(
         )
         return
     leading = next(iter(opened.task.default_metrics))
-    share = percent(Estimate(**manifest.metrics[leading]))
+    share = percent(Estimate.from_dict(manifest.metrics[leading]))
     labels = ", ".join(opened.task.labels[:12]) + (" …" if len(opened.task.labels) > 12 else "")
     print_facts(
         [
@@ -58,17 +58,21 @@ def info(
             ("labels", f"{len(opened.task.labels)}: {labels}"),
             ("base", f"{manifest.base.id} ({manifest.base.family})"),
             ("reads at most", f"{manifest.base.max_length} tokens"),
-            ("trained on", f"{manifest.data['source']} ({manifest.data['rows']:,} rows)"),
+            ("trained on", f"{manifest.data['source']} ({_rows(manifest.data['rows'])})"),
             *_lineage(manifest),
             *_runtimes(manifest),
             (
                 leading.replace("_", "-"),
-                f"{share} on {manifest.metrics['num_examples']:,} test rows",
+                f"{share} on {_rows(manifest.metrics['num_examples'], 'test row')}",
             ),
             ("files", f"{len(manifest.files)}, all as they were written"),
             *_signers(signers(opened.path), trusted is not None),
         ]
     )
+
+
+def _rows(number: int, one: str = "row") -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
 
 
 def _signers(keys: Sequence[str], verified: bool) -> list[tuple[str, str]]:

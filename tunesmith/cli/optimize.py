@@ -154,6 +154,8 @@ def _sentence(result: Optimized) -> str:
     )
     if parity.change is None or parity.metric is None:
         return text
+    if not parity.change.has_interval:
+        return text
     low, value, high = (
         f"{100 * part:+.2f}".replace("-", "−")
         for part in (parity.change.low, parity.change.value, parity.change.high)

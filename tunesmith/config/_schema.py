@@ -298,6 +298,8 @@ class EvaluationConfig(Section):
     """Change test texts in ways that should not matter, and see whether the answers stay."""
     max_robustness_rows: Annotated[int, Field(ge=20, le=10_000)] = 200
     """Test rows that are changed, at most; of long texts fewer, so that it takes seconds."""
+    explanation_seconds: Annotated[float, Field(ge=0, le=3600)] = 20.0
+    """Time for explaining some test rows word by word, the surest mistakes first; 0: none."""
     conformal: Literal["lac", "raps"] = "lac"
     """How sets of labels are made: lac: the smallest on average; raps: larger where a text is hard,
     and in all."""

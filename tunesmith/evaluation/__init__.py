@@ -31,6 +31,8 @@ from tunesmith.evaluation._evaluate import (
     most_confident_mistakes,
 )
 from tunesmith.evaluation._expectations import Expectations, read_expectations
+from tunesmith.evaluation._expected_names import KnownNames
+from tunesmith.evaluation._explanations import ExplainedRow, Explanations, Piece
 from tunesmith.evaluation._fairness import Fairness, judge_fairness
 from tunesmith.evaluation._fit_calibration import FittedCalibration, fit_calibration
 from tunesmith.evaluation._folds import Spread, spread
@@ -51,7 +53,7 @@ from tunesmith.evaluation._section import Section
 from tunesmith.evaluation._selective import SelectiveSection, fit_selective, selective_section
 from tunesmith.evaluation._slices import Slices, judge_slices
 from tunesmith.evaluation._thresholds import choose_thresholds
-from tunesmith.evaluation._verdict import Outcome, Verdict, check_names, hold_against
+from tunesmith.evaluation._verdict import Outcome, Verdict, hold_against
 from tunesmith.evaluation._weak_slices import WeakSlices, find_weak_slices
 
 __all__ = [
@@ -69,10 +71,13 @@ __all__ = [
     "CrossValidation",
     "Errors",
     "Expectations",
+    "ExplainedRow",
+    "Explanations",
     "Fairness",
     "FittedCalibration",
     "FoldFigures",
     "Forgetting",
+    "KnownNames",
     "LabelChange",
     "MajorityBaseline",
     "McNemar",
@@ -80,6 +85,7 @@ __all__ = [
     "ModelCard",
     "Outcome",
     "Perturbation",
+    "Piece",
     "Report",
     "Robustness",
     "ScopeSection",
@@ -93,7 +99,6 @@ __all__ = [
     "auroc",
     "calibration_change",
     "calibration_figures",
-    "check_names",
     "choose_thresholds",
     "compare_answers",
     "conformal_section",

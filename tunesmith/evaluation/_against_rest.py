@@ -133,11 +133,15 @@ def _by_bootstrap(
     totals = sparse.csr_array(np.column_stack([ratio.above, ratio.below]))
     statistics = sparse.hstack([*columns, totals], format="csr")
     num_units = np.asarray(members.sum(axis=0))
+    num_others = members.shape[0] - num_units
     if groups is not None:
         _, codes = np.unique(groups, return_inverse=True)
         owners = sparse.csr_array((np.ones(len(codes)), (codes, np.arange(len(codes)))))
         statistics = sparse.csr_array(owners @ statistics)
-        num_units = np.asarray(((owners @ rows) > 0).sum(axis=0))
+        inside = sparse.coo_array(owners @ rows)
+        num_units = np.bincount(inside.col, minlength=num_parts)
+        whole = inside.col[inside.data == np.bincount(codes)[inside.row]]
+        num_others = owners.shape[0] - np.bincount(whole, minlength=num_parts)
     drawn = resampled_sums(statistics, resamples, seed)
     above, below = drawn[:, :num_parts], drawn[:, num_parts:-2]
     own_samples = _ratio(above, below)
@@ -149,7 +153,8 @@ def _by_bootstrap(
         samples = (own_samples[:, place], rest_samples[:, place])
         units = int(num_units[place])
         own = _estimate(own_above, own_below, samples[0], units, confidence)
-        rest = _estimate(rest_above, rest_below, samples[1], statistics.shape[0], confidence)
+        others = int(num_others[place])
+        rest = _estimate(rest_above, rest_below, samples[1], others, confidence)
         p_value = _normal_test(own.value - rest.value, samples, units, is_worse_only)
         num_rows = int(members[:, [place]].sum())
         found.append(AgainstRest(num_rows, own, rest, _difference(own, rest), p_value))
@@ -166,6 +171,8 @@ def _estimate(
 ) -> Estimate:
     """The bootstrap's interval, or where it has no width Wilson's, of as many trials as units."""
     value = above / below if below else 0.0
+    if units < 2:
+        return Estimate.alone(value)
     found = bootstrap_interval(value, samples, confidence, "share")
     return found or wilson_rate(value * units, units, confidence)
 
@@ -185,6 +192,8 @@ def _normal_test(
 
 def _difference(own: Estimate, rest: Estimate) -> Estimate:
     value = own.value - rest.value
+    if not (own.has_interval and rest.has_interval):
+        return Estimate.alone(value)
     below = np.hypot(own.value - own.low, rest.high - rest.value)
     above = np.hypot(own.high - own.value, rest.value - rest.low)
     return Estimate(value, max(-1.0, value - float(below)), min(1.0, value + float(above)))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from tunesmith.checks import counted
 from tunesmith.evaluation._calibration_change import change_words
 from tunesmith.evaluation._calibration_sums import NUM_BINS, answers_of, bins_of, blocks_of
 from tunesmith.evaluation._charts import Chart, Point, chart
@@ -75,7 +76,8 @@ class CalibrationFigures:
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """From the names of the fields → their JSON values."""
         estimates: dict[str, Any] = {
-            name: None if saved[name] is None else Estimate(**saved[name]) for name in _ESTIMATES
+            name: None if saved[name] is None else Estimate.from_dict(saved[name])
+            for name in _ESTIMATES
         }
         bins = tuple(Bin(**own) for own in saved["bins"])
         return cls(**estimates, bins=bins, chance=saved["chance"])
@@ -152,6 +154,8 @@ def _chance(said: NDArray[np.float64]) -> float:
 
 def _basic_interval(value: float, samples: NDArray[np.float64], confidence: float) -> Estimate:
     """The samples' middle, mirrored at the value (Davison and Hinkley 1997, section 5.2)."""
+    if np.ptp(samples) <= 0:
+        return Estimate.alone(value)
     tail = (1 - confidence) / 2
     low, high = 2 * value - np.quantile(samples, [1 - tail, tail])
     return Estimate(value, min(max(0.0, float(low)), value), max(float(high), value))
@@ -212,7 +216,9 @@ class CalibrationSection:
         points = []
         for entry in own.bins:
             reach = wilson_rate(entry.share * entry.count, entry.count, self.confidence)
-            words = f"{entry.count:,} answers at {figure('', entry.probability)}"
+            words = (
+                f"{counted(entry.count, 'answer', 'answers')} at {figure('', entry.probability)}"
+            )
             said = f"{words}: {figure('', entry.share)} right"
             points.append(
                 Point(
@@ -277,7 +283,7 @@ class CalibrationSection:
             None if after["ece"] is None else CalibrationFigures.from_dict(after),
             saved["num_rows"],
             saved["confidence"],
-            change and {name: Estimate(**own) for name, own in change.items()},
+            change and {name: Estimate.from_dict(own) for name, own in change.items()},
         )
 
 
@@ -297,7 +303,7 @@ _TITLES = {
 }
 
 
-def _estimate_dict(own: Estimate | None) -> dict[str, float] | None:
+def _estimate_dict(own: Estimate | None) -> dict[str, float | None] | None:
     return None if own is None else own.as_dict()
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tunesmith.checks import word_vectorizer
+from tunesmith.evaluation._word_lists import stop_words
 
 __all__ = ["Cluster", "cluster_texts", "word_features"]
 
@@ -22,6 +23,7 @@ _TEXTS_A_CLUSTER = 5
 _DIMENSIONS = 50
 _WORDS = 5
 _OFTENER = 2.5
+_COMMON = 0.6
 # Kana and Chinese characters, each of which is a word.
 _GAP = re.compile("(?<=[\u3040-\u30ff\u3400-\u9fff]) (?=[\u3040-\u30ff\u3400-\u9fff])")
 
@@ -72,13 +74,14 @@ def cluster_texts(texts: Sequence[str], seed: int) -> list[Cluster]:
     points = _in_few_dimensions(features, seed)
     codes, centres = _k_means(points, seed)
     held = sparse.csr_array(features > 0)
+    is_common = _of_stop_words(held, terms)
     clusters = []
     for code in range(len(centres)):
         own = np.flatnonzero(codes == code)
         if len(own) >= _FEWEST_OF_CLUSTER:
             distance = np.linalg.norm(points[own] - centres[code], axis=1)
             order = own[np.argsort(distance, kind="stable")]
-            words = _telling(held, codes == code, terms)
+            words = _telling(held, codes == code, terms, is_common)
             clusters.append(Cluster(sharing[order], words))
     return sorted(clusters, key=lambda cluster: -len(cluster.places))
 
@@ -116,13 +119,28 @@ def _k_means(
     return best[1].labels_.astype(np.int64), best[1].cluster_centers_
 
 
+def _of_stop_words(held: sparse.csr_array, terms: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which terms hold a stop word: of the list, or one that stands in most of the texts."""
+    often = np.asarray(held.sum(axis=0)) >= _COMMON * held.shape[0]
+    stop = stop_words() | {str(term) for term in terms[often] if " " not in term}
+    return np.array([not stop.isdisjoint(str(term).split()) for term in terms], dtype=np.bool_)
+
+
 def _telling(
-    held: sparse.csr_array, inside: NDArray[np.bool_], terms: NDArray[Any]
+    held: sparse.csr_array,
+    inside: NDArray[np.bool_],
+    terms: NDArray[Any],
+    is_common: NDArray[np.bool_],
 ) -> tuple[str, ...]:
-    """What many texts of a cluster hold and few others do; no term within another."""
+    """What many texts of a cluster hold and few others do; no term within another.
+
+    Args:
+        is_common: terms with a word that says nothing of a matter.
+    """
     own = np.asarray(held[inside].sum(axis=0)) / inside.sum()
     other = (np.asarray(held[~inside].sum(axis=0)) + 0.5) / ((~inside).sum() + 1)
-    weight = np.where(own >= _OFTENER * other, own * np.log(np.maximum(own, 1e-12) / other), 0.0)
+    is_telling = (own >= _OFTENER * other) & ~is_common
+    weight = np.where(is_telling, own * np.log(np.maximum(own, 1e-12) / other), 0.0)
     chosen: list[str] = []
     for place in np.argsort(-weight, kind="stable").tolist():
         term = _GAP.sub("", str(terms[place]))

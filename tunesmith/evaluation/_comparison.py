@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.checks import counted
 from tunesmith.errors import ConfigError
 from tunesmith.evaluation._evaluate import evaluate, named_target, shown_inputs
 from tunesmith.evaluation._forgetting import Answers
@@ -80,7 +81,7 @@ class Comparison:
         words = comparison(self.metric, self.differences[self.metric], self.names[0])
         counts = self.counts
         return (
-            f"{self.names[1]}: {words}, on {self.before.num_examples:,} rows; "
+            f"{self.names[1]}: {words}, on {counted(self.before.num_examples, 'row', 'rows')}; "
             f"{counts['fixed']:,} fixed, {counts['broken']:,} broken"
         )
 

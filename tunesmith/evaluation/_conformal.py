@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tunesmith.evaluation._headline import figure
-from tunesmith.evaluation._intervals import percentile_interval, wilson_rate
+from tunesmith.evaluation._headline import broken_promise, figure
+from tunesmith.evaluation._intervals import percentile_interval, rate_estimate
 from tunesmith.evaluation._measure import resampled_sums
 from tunesmith.evaluation._outcomes import check_arrays
 from tunesmith.tasks import Conformal, ConformalScore, Task, conformity
@@ -95,6 +95,11 @@ class Covered:
     worst: str | None
     worst_reached: float | None
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether as many sets hold the true label as was asked."""
+        return self.reached.value >= self.asked
+
 
 @dataclass(frozen=True, slots=True)
 class ConformalSection:
@@ -117,7 +122,20 @@ class ConformalSection:
     template: ClassVar[str] = "conformal.html"
 
     def view(self) -> Mapping[str, Any]:
-        return {"section": self, "confidence": f"{100 * self.confidence:g}"}
+        return {
+            "section": self,
+            "broken": self.broken(),
+            "confidence": f"{100 * self.confidence:g}",
+        }
+
+    def broken(self) -> tuple[str, ...]:
+        """The coverages that these rows did not reach, in words."""
+        what = "of the sets hold the true label"
+        return tuple(
+            broken_promise(f"--coverage {own.asked:g}", what, own.asked, own.reached)
+            for own in self.covered
+            if not own.is_kept
+        )
 
     def sentences(self) -> tuple[str, ...]:
         found = [own for own in self.covered if own.asked == 0.9] or list(self.covered)
@@ -137,11 +155,11 @@ class ConformalSection:
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """What `as_dict` described."""
         covered = tuple(
-            Covered(**{
-                **own, "reached": Estimate(**own["reached"]), "size": Estimate(**own["size"])
-            })
+            Covered(
+                **{**own, **{name: Estimate.from_dict(own[name]) for name in ("reached", "size")}}
+            )
             for own in saved["covered"]
-        )  # fmt: skip
+        )
         return cls(**{**saved, "covered": covered})
 
 
@@ -182,7 +200,7 @@ def conformal_section(
         covered.append(
             Covered(
                 asked=level,
-                reached=wilson_rate(float(hits.sum()), num_rows, confidence),
+                reached=rate_estimate(float(hits.sum()), num_rows, confidence),
                 size=percentile_interval(
                     float(sizes[:, place].mean()), samples[:, place], confidence
                 ),

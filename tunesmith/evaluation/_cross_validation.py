@@ -117,6 +117,8 @@ class CrossValidation:
         if found.deviation > 0 or candidate != self.chosen or metric not in self.pooled.values:
             return found
         pooled = self.pooled[metric]
+        if not pooled.has_interval:
+            return found
         low, high = min(found.low, pooled.low), max(found.high, pooled.high)
         return Spread(found.mean, found.deviation, low, high)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.evaluation import _figures
+from tunesmith.evaluation._headline import weakest_first
 from tunesmith.evaluation._page import page_templates
 from tunesmith.types import Estimate
 
@@ -32,8 +33,10 @@ def _view(result: CrossValidation) -> dict[str, Any]:
     bars, axis = _figures.interval_bars([own[lead].estimate for own in spreads.values()])
     own = spreads[result.chosen]
     claim = result.headline().partition(": ")[2]
-    labels = sorted(result.pooled.labels.items(), key=lambda item: item[1].f1.value)
-    label_bars, _ = _figures.interval_bars([one.f1 for _, one in labels], axis=(0.0, 1.0))
+    labels = weakest_first(result.pooled.labels)
+    label_bars, _ = _figures.interval_bars(
+        [own.f1 or Estimate.alone(0.0) for _, own in labels], axis=(0.0, 1.0)
+    )
     return {
         "result": result,
         "lead": lead,

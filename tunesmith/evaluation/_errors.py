@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.checks import redacted
+from tunesmith.checks import counted, redacted
 from tunesmith.evaluation._answers import answers_of
 from tunesmith.evaluation._clusters import cluster_texts
 from tunesmith.evaluation._doubtful import doubtful_labels
@@ -126,8 +126,12 @@ class Errors:
             return ()
         rows = ", ".join(f"{one.row:,}" for one in self.doubtful[:_ROWS_NAMED])
         more = " …" if len(self.doubtful) > _ROWS_NAMED else ""
-        told = f"{len(self.doubtful):,} of {self.num_mistakes:,} mistakes may be wrong labels"
-        return (f"{told} of the test rows: row {rows}{more}",)
+        of_all = f"of {counted(self.num_mistakes, 'mistake', 'mistakes')}"
+        what = counted(
+            len(self.doubtful), f"{of_all} may be a wrong label", f"{of_all} may be wrong labels"
+        )
+        named = "row" if len(self.doubtful) == 1 else "rows"
+        return (f"{what} of the test rows: {named} {rows}{more}",)
 
     def as_dict(self) -> Mapping[str, Any]:
         return {

@@ -16,6 +16,7 @@ from tunesmith.evaluation._intervals import (
     effective_share,
     mean_interval,
     rare_label_factor,
+    rate_estimate,
     wider,
     wilson_f1,
     wilson_rate,
@@ -68,6 +69,8 @@ def estimates_of(
         floor: the share that groups are of the rows; 1 where rows stand alone.
     """
     num_rows = float(found.total.num_rows[0])
+    if is_one_unit(num_rows, floor):
+        return {name: Estimate.alone(value) for name, value in found.values.items()}
     rates = _RATES if is_multi_label(task) else _RATES_OF_ONE
     values: dict[str, Estimate] = {}
     for name, value in found.values.items():
@@ -109,14 +112,21 @@ def _label(found: Measured, place: int, confidence: float, floor: float) -> Labe
     recall = _ratio(sampled[0], sampled[1])[:, 0]
     either = sampled[1] + sampled[2] - sampled[0]
     share = _share(hit, has + gives - hit, _ratio(sampled[0], either)[:, 0], floor)
-    return LabelMetrics(
-        precision=_rate(hit / gives if gives else 0.0, gives, precision, confidence, floor),
-        recall=_rate(hit / has if has else 0.0, has, recall, confidence, floor),
-        f1=wilson_f1(hit, has, gives, confidence, share),
-        support=int(has),
-        roc_auc=_roc_auc(found, place, has, confidence, floor),
-        pr_auc=_pr_auc(found, place, has, confidence, floor),
-    )
+    figures = {
+        "precision": _rate(hit / gives, gives, precision, confidence, floor) if gives else None,
+        "recall": _rate(hit / has, has, recall, confidence, floor) if has else None,
+        "f1": wilson_f1(hit, has, gives, confidence, share) if has + gives else None,
+        "roc_auc": _roc_auc(found, place, has, confidence, floor),
+        "pr_auc": _pr_auc(found, place, has, confidence, floor),
+    }
+    if is_one_unit(float(found.total.num_rows[0]), floor):
+        figures = {name: own and Estimate.alone(own.value) for name, own in figures.items()}
+    return LabelMetrics(**figures, support=int(has))
+
+
+def is_one_unit(num_rows: float, floor: float) -> bool:
+    """Whether there is one row, or one group of rows, which says nothing of how others differ."""
+    return round(num_rows * floor) < 2
 
 
 def _counts(sums: Sums, place: int) -> tuple[NDArray[np.float64], ...]:
@@ -129,7 +139,7 @@ def _rate(
 ) -> Estimate:
     """Wilson's interval, for as many rows as are independent."""
     trials *= _share(value * trials, trials, samples, floor)
-    return wilson_rate(value * trials, trials, confidence)
+    return rate_estimate(value * trials, trials, confidence)
 
 
 def _share(hits: float, trials: float, samples: NDArray[np.float64], floor: float) -> float:
@@ -176,7 +186,7 @@ def _pr_auc(
     estimate = bootstrap_interval(
         area, samples, confidence, "share", factor=factor, correct_bias=False
     )
-    return estimate or wilson_rate(area * having * floor, having * floor, confidence)
+    return estimate or rate_estimate(area * having * floor, having * floor, confidence)
 
 
 def _mean_area(
@@ -220,7 +230,7 @@ def _collapsed(
     Mostly every row is right then, or none is.
     """
     if name == "log_loss":  # has no upper end
-        return Estimate(value, value, value)
+        return Estimate.alone(value)
     if name == "mcc":
         accuracy = wilson_rate(found.values["accuracy"] * num_rows, num_rows, confidence)
         # Of a table with equal labels, all errors spread evenly.

@@ -46,12 +46,16 @@ def evaluate(
     averages are over the labels that some rows have and some have not. What the rows do not define
     is absent.
 
+    A label's precision where nothing was given it, and its recall where no row has it, are absent
+    too (None), though scikit-learn counts them as 0 in its macro averages, as is done here.
+
     Intervals: accuracy, top-k accuracy and each label's precision, recall and F1 are rates over
     rows and get Wilson's score interval, and each label's ROC-AUC gets Newcombe's, its kin: they
     stay honest where the bootstrap collapses to zero width (few rows, all right, all wrong). The
     other figures get the bootstrap's bias and standard error on their own scale; see
     `bootstrap_interval`. Where rows come in groups, groups are resampled, and rates count as many
-    rows as would be as unsure if they were independent.
+    rows as would be as unsure if they were independent. One row, or one group, has no interval
+    (`Estimate.has_interval`).
 
     Args:
         task: its labels, and for multi-label its thresholds.
@@ -67,7 +71,8 @@ def evaluate(
         TrainingError: probabilities are not finite.
     """
     found = measure(task, targets, probabilities, resamples=resamples, seed=seed, groups=groups)
-    floor = 1.0 if groups is None else len(np.unique(groups)) / len(targets)
+    num_groups = None if groups is None else len(np.unique(groups))
+    floor = 1.0 if num_groups is None else num_groups / len(targets)
     labels = label_metrics(task, found, confidence, floor)
     values = estimates_of(task, found, labels, confidence, floor)
     return Metrics(
@@ -75,7 +80,7 @@ def evaluate(
         num_examples=len(targets),
         labels=labels,
         confidence=confidence,
-        notes=notes_of(task, values, labels, len(targets)),
+        notes=notes_of(task, values, labels, len(targets), num_groups),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -11,14 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tunesmith.data import did_you_mean
 from tunesmith.errors import ConfigError, Fault
+from tunesmith.evaluation._expected_names import KnownNames, name_faults
 from tunesmith.evaluation._headline import NO_SHARES
+from tunesmith.types import Estimate
 
 __all__ = ["Bound", "CalibrationBound", "Expectations", "SliceBound", "read_expectations"]
 
 _UNBOUNDED = NO_SHARES - {"mcc"}
-
-EVERY = "*"
-"""Stands for every label, and for every invariance test."""
 
 LabelFigure: TypeAlias = Literal["precision", "recall", "f1", "roc_auc", "pr_auc"]
 
@@ -45,9 +45,9 @@ class Bound(_Part):
             raise ValueError("min is above max")
         return self
 
-    def is_kept(self, estimate: Mapping[str, float]) -> bool:
-        """Whether a figure, as `Estimate.as_dict` gives it, is good enough."""
-        found = estimate[self.of]
+    def is_kept(self, estimate: Estimate) -> bool:
+        """Whether a figure is good enough; an end that is not known never is."""
+        found = {"value": estimate.value, "low": estimate.low, "high": estimate.high}[self.of]
         return (self.min is None or found >= self.min) and (self.max is None or found <= self.max)
 
     def words(self) -> str:
@@ -101,48 +101,67 @@ class Expectations(_Part):
         return self
 
 
-def read_expectations(source: Path | Mapping[str, Any]) -> Expectations:
+def read_expectations(
+    source: Path | Mapping[str, Any], known: KnownNames | None = None
+) -> Expectations:
     """Expectations from a YAML file, or from what such a file would hold.
+
+    Args:
+        known: the names that it may use; None: they are not looked at.
 
     Raises:
         ConfigError: all faults at once, each with its place and, for a near miss, the name meant.
     """
     where = str(source) if isinstance(source, Path) else "expectations"
-    values = _read_yaml(source) if isinstance(source, Path) else dict(source)
+    # A whole number is a number: YAML tells 1 and 1.0 apart, and people do not.
+    values = _floats(_read_yaml(source) if isinstance(source, Path) else dict(source))
+    faults: list[Fault] = []
     try:
-        # A whole number is a number: YAML tells 1 and 1.0 apart, and people do not.
-        expectations = Expectations.model_validate(_floats(values))
+        expectations = Expectations.model_validate(values)
     except ValidationError as error:
-        faults = [_fault(entry, where) for entry in error.errors(include_url=False)]
-        raise ConfigError.of(dict.fromkeys(faults)) from error
-    if faults := [fault for entry in _shares(expectations) for fault in _above_one(*entry, where)]:
-        raise ConfigError.of(faults)
+        faults += [_fault(entry, where) for entry in error.errors(include_url=False)]
+    faults += [fault for entry in _shares(values, known) for fault in _above_one(*entry, where)]
+    if known is not None:
+        faults += name_faults(values, known, where)
+    if faults:
+        raise ConfigError.of(dict.fromkeys(faults))
     return expectations
 
 
-def _shares(expectations: Expectations) -> Iterator[tuple[str, Mapping[str, float | None]]]:
-    """Place → the bounds there, of what is never above 1."""
+def _shares(
+    values: Mapping[str, Any], known: KnownNames | None
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Place → the bounds there, of what is never above 1; as the file has them, faulty or not."""
+    metrics, labels = _items(values.get("metrics")), _items(values.get("labels"))
+    slices = values.get("slices")
     named = [
-        *((f"metrics.{name}", name, bound) for name, bound in expectations.metrics.items()),
+        *((f"metrics.{name}", name, bound) for name, bound in metrics),
         *(
             (f"labels.{label}.{name}", name, bound)
-            for label, bounds in expectations.labels.items()
-            for name, bound in bounds.items()
+            for label, bounds in labels
+            for name, bound in _items(bounds)
         ),
-        *((f"slices.{n}", one.metric or "", one) for n, one in enumerate(expectations.slices)),
-        *((f"robustness.{name}", "", one) for name, one in expectations.robustness.items()),
+        *(
+            (f"slices.{place}", one.get("metric") if isinstance(one, dict) else None, one)
+            for place, one in enumerate(slices if isinstance(slices, list) else [])
+        ),
+        *((f"robustness.{name}", "", one) for name, one in _items(values.get("robustness"))),
+        ("calibration", "", values.get("calibration")),
     ]
+    shares = None if known is None else {*known.metrics, *LabelFigure.__args__, "", None}  # type: ignore[attr-defined]
     for place, metric, bound in named:
-        if metric not in _UNBOUNDED:
-            yield place, {"min": bound.min, "max": bound.max}
-    if expectations.calibration is not None:
-        yield "calibration", {"max_error": expectations.calibration.max_error}
+        if metric not in _UNBOUNDED and (shares is None or metric in shares):
+            yield place, {name: own for name, own in _items(bound) if type(own) is float}
 
 
-def _above_one(place: str, bounds: Mapping[str, float | None], where: str) -> Iterator[Fault]:
+def _items(value: Any) -> Iterable[tuple[str, Any]]:
+    return value.items() if isinstance(value, dict) else ()
+
+
+def _above_one(place: str, bounds: Mapping[str, float], where: str) -> Iterator[Fault]:
     """Percentages where shares are meant."""
     for name, bound in bounds.items():
-        if bound is not None and bound > 1:
+        if name in ("min", "max", "max_error") and 1 < bound < math.inf:
             meant = f"{bound / 100:g}" if 2 <= bound <= 100 else "a number from 0 to 1"
             what = f"{bound:g} is above 1, which this figure never is"
             yield Fault(what, f"{where}: {place}.{name}", f"write {name}: {meant}")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from tunesmith.evaluation._figures import interval_bars
-from tunesmith.evaluation._intervals import difference_interval, wilson_rate
+from tunesmith.evaluation._intervals import difference_interval, rate_estimate
 from tunesmith.evaluation._measure import resampled_sums
 from tunesmith.evaluation._outcomes import row_statistics
 from tunesmith.evaluation._parts import parts_of
@@ -76,9 +76,10 @@ class Group:
         """What `as_dict` described."""
         rates = ("selection_rate", "true_positive_rate", "false_positive_rate")
         read = {
-            name: {label: Estimate(**one) for label, one in saved[name].items()} for name in rates
+            name: {label: Estimate.from_dict(one) for label, one in saved[name].items()}
+            for name in rates
         }
-        return cls(**{**saved, **read, "accuracy": Estimate(**saved["accuracy"])})
+        return cls(**{**saved, **read, "accuracy": Estimate.from_dict(saved["accuracy"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Gap:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Gap:
         """What `as_dict` described."""
-        return cls(**{**saved, "difference": Estimate(**saved["difference"])})
+        return cls(**{**saved, "difference": Estimate.from_dict(saved["difference"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ class Fairness:
         if gap is None:
             return ()
         size = gap.difference
-        points = f"{100 * size.value:.1f} points ({100 * size.low:.1f} to {100 * size.high:.1f})"
+        ends = f"{100 * size.low:.1f} to {100 * size.high:.1f}" if size.has_interval else "–"
+        points = f"{100 * size.value:.1f} points ({ends})"
         chance = f"by chance up to {100 * gap.by_chance:.1f}"
         between = f"{points.replace('-', '−')} between {gap.highest!r} and {gap.lowest!r}"
         return (f"accuracy by {self.column!r}: {between}; {chance}",)
@@ -297,7 +299,7 @@ def _groups(
     def of(rate: str, group: int) -> dict[str, Estimate]:
         above, below = (part[0, group].tolist() for part in rates[rate])
         return {
-            label: wilson_rate(a, b, confidence)
+            label: rate_estimate(a, b, confidence)
             for label, a, b in zip(labels, above, below, strict=True)
             if b
         }
@@ -306,7 +308,7 @@ def _groups(
         Group(
             name,
             int(own.rows[0, place]),
-            wilson_rate(float(own.exact[0, place]), float(own.rows[0, place]), confidence),
+            rate_estimate(float(own.exact[0, place]), float(own.rows[0, place]), confidence),
             of("selection_rate", place),
             of("true_positive_rate", place),
             of("false_positive_rate", place),
@@ -346,8 +348,7 @@ def _gaps(
                     "" if rate == "accuracy" else labels[label],
                     names[high],
                     names[low],
-                    difference_interval(value, difference, confidence)
-                    or Estimate(value, value, value),
+                    difference_interval(value, difference, confidence) or Estimate.alone(value),
                     float(np.quantile(spread, 0.95)),
                 )
             )

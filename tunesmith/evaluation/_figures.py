@@ -49,9 +49,14 @@ def interval_bars(
 ) -> tuple[tuple[Bar, ...], tuple[float, float]]:
     """One bar for each estimate on a common axis, and the axis' ends.
 
+    An estimate without an interval is a mark alone.
+
     Args:
         axis: its ends; where None it spans the estimates that come close to the best.
     """
+    estimates = [
+        one if one.has_interval else Estimate(one.value, one.value, one.value) for one in estimates
+    ]
     if axis is None:
         best = max(estimate.value for estimate in estimates)
         near = [estimate for estimate in estimates if estimate.value >= best - CLOSE]

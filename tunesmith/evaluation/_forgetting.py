@@ -88,9 +88,9 @@ class Forgetting:
         highest that the child may have: of two rows one is soon lost by chance.
         """
         changes = [
-            LabelChange(label, own.support, own.recall, self.after.labels[label].recall)
+            LabelChange(label, own.support, own.recall, after)
             for label, own in self.before.labels.items()
-            if own.support
+            if own.recall is not None and (after := self.after.labels[label].recall) is not None
         ]
         return tuple(sorted(changes, key=lambda one: one.after.high - one.before.low))
 
@@ -132,7 +132,7 @@ class Forgetting:
                 **saved,
                 "before": metrics_from_dict(saved["before"]),
                 "after": metrics_from_dict(saved["after"]),
-                "change": Estimate(**saved["change"]),
+                "change": Estimate.from_dict(saved["change"]),
             }
         )
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from tunesmith.types import Estimate
+from collections.abc import Mapping
+
+from tunesmith.checks import counted
+from tunesmith.types import Estimate, LabelMetrics
 
 __all__ = [
     "LOSSES",
+    "broken_promise",
     "comparison",
     "figure",
     "forgetting_sentence",
     "headline",
     "is_better",
+    "known_rows",
     "metric_name",
     "span",
+    "weakest_first",
 ]
 
 LOSSES = frozenset({"brier", "coverage_error", "ece", "hamming_loss", "log_loss", "ranking_loss"})
@@ -48,9 +54,21 @@ def figure(metric: str, value: float, *, unit: bool = True) -> str:
 
 
 def span(metric: str, estimate: Estimate) -> str:
-    """An interval, "93.2–94.9"; with "to" where an end is negative."""
+    """An interval, "93.2–94.9"; with "to" where an end is negative; "–" where there is none."""
+    if not estimate.has_interval:
+        return "–"
     low, high = (figure(metric, end, unit=False) for end in (estimate.low, estimate.high))
     return f"{low} to {high}".replace("-", "−") if estimate.low < 0 else f"{low}–{high}"
+
+
+def weakest_first(labels: Mapping[str, LabelMetrics]) -> list[tuple[str, LabelMetrics]]:
+    """Labels by their F1; those without a row, of which nothing is known, at the end."""
+
+    def key(item: tuple[str, LabelMetrics]) -> tuple[bool, float]:
+        own = item[1]
+        return not own.support, 0.0 if own.f1 is None else own.f1.value
+
+    return sorted(labels.items(), key=key)
 
 
 def headline(
@@ -62,12 +80,12 @@ def headline(
     advantage: Estimate | None,
     advantage_over: str,
     num_known: int = 0,
+    num_near: int = 0,
 ) -> str:
     """What `Report.headline` says; that a model is no better than a cheap one comes first."""
-    rows = f"{num_rows:,} unseen rows"
-    if num_known:
-        verb = "was" if num_known == 1 else "were"
-        rows = f"{num_rows:,} rows, TOO GOOD: {num_known:,} of them {verb} trained on"
+    rows = counted(num_rows, "unseen row", "unseen rows")
+    if num_known or num_near:
+        rows = f"{counted(num_rows, 'row', 'rows')}, TOO GOOD: {known_rows(num_known, num_near)}"
     known = (
         f"{figure(metric, estimate.value)} {metric_name(metric)} "
         f"({span(metric, estimate)}) on {rows}"
@@ -80,6 +98,27 @@ def headline(
     return f"{name}: {compared}; {known}"
 
 
+def known_rows(num_known: int, num_near: int) -> str:
+    """ "3 of them were trained on, and 1 more differs hardly from rows that were trained on"."""
+    told = []
+    if num_known:
+        told.append(f"{num_known:,} of them {'was' if num_known == 1 else 'were'} trained on")
+    if num_near:
+        which = f"{num_near:,} {'more' if num_known else 'of them'}"
+        verb = "differs" if num_near == 1 else "differ"
+        told.append(f"{which} {verb} hardly from rows that were trained on")
+    return ", and ".join(told)
+
+
+def broken_promise(option: str, what: str, asked: float, reached: Estimate) -> str:
+    """What was promised, what came of it on the test rows, and whether chance may explain it."""
+    ends = f"({span('', reached)})" if reached.has_interval else "(no interval can be had)"
+    why = "clearly less than promised" if reached.high < asked else "which may be chance"
+    return (
+        f"{option} was NOT kept on the test rows: {figure('', reached.value)} {ends} {what}, {why}"
+    )
+
+
 def is_better(metric: str, difference: Estimate) -> bool:
     """Whether a difference is a gain even at the end of its interval that promises least."""
     return difference.high < 0 if metric in LOSSES else difference.low > 0
@@ -90,8 +129,9 @@ def forgetting_sentence(
 ) -> str:
     """What `Forgetting.sentence` says."""
     known = (
-        f"on the {num_rows:,} test rows of its parent: {figure(metric, after)} "
-        f"{metric_name(metric)} now, {figure(metric, before)} with the parent"
+        f"on the {counted(num_rows, 'test row', 'test rows')} of its parent: "
+        f"{figure(metric, after)} {metric_name(metric)} now, "
+        f"{figure(metric, before)} with the parent"
     )
     if change.low <= 0 <= change.high:
         return f"{known}; not clearly different ({_unclear(metric, change)})"
@@ -111,7 +151,8 @@ def comparison(metric: str, advantage: Estimate, other: str) -> str:
 def _unclear(metric: str, gain: Estimate) -> str:
     """A difference that may be none: "+0.4 points, −0.6 to 1.4"."""
     unit = "" if metric in NO_SHARES else " points"
-    size = f"{figure(metric, gain.value, unit=False)}{unit}, {span(metric, gain)}"
+    ends = span(metric, gain) if gain.has_interval else "no interval can be had"
+    size = f"{figure(metric, gain.value, unit=False)}{unit}, {ends}"
     return f"{'+' if gain.value > 0 else ''}{size}".replace("-", "−")
 
 

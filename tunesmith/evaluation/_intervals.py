@@ -24,6 +24,7 @@ __all__ = [
     "mean_interval",
     "percentile_interval",
     "rare_label_factor",
+    "rate_estimate",
     "wider",
     "wilson_f1",
     "wilson_rate",
@@ -86,6 +87,12 @@ def wilson_rate(hits: float, trials: float, confidence: float) -> Estimate:
     return Estimate(rate, min(low, rate), max(high, rate))
 
 
+def rate_estimate(hits: float, trials: float, confidence: float) -> Estimate:
+    """The same for readers: from one trial no interval is claimed, and from none there is none."""
+    found = wilson_rate(hits, trials, confidence)
+    return found if trials > 1 + _EDGE else Estimate.alone(found.value)
+
+
 def wilson_f1(
     hits: float, support: float, predicted: float, confidence: float, share: float = 1.0
 ) -> Estimate:
@@ -98,11 +105,13 @@ def wilson_f1(
     Args:
         share: as `effective_share` gives it.
     """
-    jaccard = wilson_rate(share * hits, share * (support + predicted - hits), confidence)
+    jaccard = rate_estimate(share * hits, share * (support + predicted - hits), confidence)
 
     def f1(rate: float) -> float:
         return 2 * rate / (1 + rate)
 
+    if not jaccard.has_interval:
+        return Estimate.alone(f1(jaccard.value))
     return Estimate(f1(jaccard.value), f1(jaccard.low), f1(jaccard.high))
 
 
@@ -205,7 +214,10 @@ def percentile_interval(value: float, samples: NDArray[np.float64], confidence: 
     """The middle `confidence` share of the samples, widened where needed to hold the value.
 
     For figures that have no scale of their own and are hardly biased, such as mean sizes of sets.
+    Samples that do not differ say nothing of how sure it is: there is no interval then.
     """
+    if np.ptp(samples) <= _EDGE:
+        return Estimate.alone(value)
     tail = (1 - confidence) / 2
     low, high = np.quantile(samples, [tail, 1 - tail])
     return Estimate(value, min(float(low), value), max(float(high), value))
@@ -266,8 +278,9 @@ def mean_interval(
     apart = float(np.nan_to_num(np.nanvar(label_samples, axis=1)).sum()) / len(labels) ** 2
     together = float(np.nanvar(samples))
     common = sqrt(min(2.0, together / apart)) if apart and together else 1.0
-    below = sqrt(sum((own.value - own.low) ** 2 for own in labels)) / len(labels)
-    above = sqrt(sum((own.high - own.value) ** 2 for own in labels)) / len(labels)
+    # A label of a single row may be anything.
+    below = sqrt(sum((own.value - max(0.0, own.low)) ** 2 for own in labels)) / len(labels)
+    above = sqrt(sum((min(1.0, own.high) - own.value) ** 2 for own in labels)) / len(labels)
     return Estimate(
         value, max(0.0, value - common * below), min(1.0, max(value, value + common * above))
     )

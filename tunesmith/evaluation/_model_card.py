@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tunesmith.checks import counted
 from tunesmith.evaluation._card_parts import CardSection, CardTable, ModelCard
-from tunesmith.evaluation._headline import figure, metric_name, span
+from tunesmith.evaluation._headline import figure, metric_name, span, weakest_first
 from tunesmith.evaluation._report import Report
-from tunesmith.types import LabelMetrics
+from tunesmith.types import Estimate, LabelMetrics
 
 __all__ = ["CardFacts", "Cost", "model_card"]
 
@@ -193,7 +194,7 @@ def _limit_points(report: Report, facts: CardFacts) -> Iterator[str]:
     weak = sorted(
         (own.f1.value, label)
         for label, own in report.metrics.labels.items()
-        if own.f1.value < _WEAK_F1 and own.support >= _FEW_TEST
+        if own.support >= _FEW_TEST and own.f1 is not None and own.f1.value < _WEAK_F1
     )
     if weak:
         shown = ", ".join(f"{label} ({figure('f1', f1)} F1)" for f1, label in weak[:_MOST_NAMED])
@@ -269,7 +270,8 @@ def _evaluation(report: Report) -> CardSection:
         for name in names
     ]
     about = (
-        f"On {report.metrics.num_examples:,} test rows that nothing was fitted to or chosen by "
+        f"On {counted(report.metrics.num_examples, 'test row', 'test rows')} that nothing was "
+        "fitted to or chosen by "
         f"({report.split_source}); in brackets {100 * report.metrics.confidence:g} % intervals. "
         f"The model of this card is “{report.chosen}”."
     )
@@ -279,7 +281,7 @@ def _evaluation(report: Report) -> CardSection:
 
 
 def _labels(report: Report, facts: CardFacts) -> CardSection:
-    weakest = sorted(report.metrics.labels.items(), key=lambda item: item[1].f1.value)
+    weakest = weakest_first(report.metrics.labels)
     rows = tuple(_label_row(label, own, facts) for label, own in weakest[:_MOST_LABELS])
     more = len(weakest) > _MOST_LABELS
     about = (
@@ -295,13 +297,16 @@ def _label_row(label: str, own: LabelMetrics, facts: CardFacts) -> tuple[str, ..
     return (label, "–" if known is None else f"{known:,}", f"{own.support:,}", *figures)
 
 
-def _cell(metric: str, estimate: Any) -> str:
+def _cell(metric: str, estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
     return f"{figure(metric, estimate.value)} ({span(metric, estimate)})"
 
 
 def _examined(report: Report) -> Iterator[CardSection]:
     """What other parts of the report say in a sentence each."""
     told = [sentence for section in report.sections for sentence in section.sentences()]
+    told += report.broken_promises
     if report.forgetting is not None:
         told.append(report.forgetting.sentence())
     if told:

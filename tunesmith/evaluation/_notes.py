@@ -24,18 +24,22 @@ def notes_of(
     values: Mapping[str, Estimate],
     labels: Mapping[str, LabelMetrics],
     num_rows: int,
+    num_groups: int | None = None,
 ) -> tuple[str, ...]:
     """Few rows, labels with few rows, and figures that the rows do not define.
 
     Args:
         values, labels: the figures that there are.
+        num_groups: groups that the rows come in; None where rows stand alone.
     """
     notes: list[str] = []
-    if num_rows < FEW_ROWS:
-        accuracy = values["accuracy"]
+    accuracy = values["accuracy"]
+    if num_rows == 1 or num_groups == 1:
+        what = "1 test row" if num_rows == 1 else f"all {num_rows:,} test rows are of one group"
+        notes.append(f"{what}: no interval can be had, so nothing is known of how sure a figure is")
+    elif num_rows < FEW_ROWS:
         width = 100 * (accuracy.high - accuracy.low)
-        count = f"{num_rows} test row" + ("" if num_rows == 1 else "s")
-        notes.append(f"{count}: intervals are wide, accuracy's {width:.0f} points")
+        notes.append(f"{num_rows} test rows: intervals are wide, accuracy's {width:.0f} points")
     few = [label for label, own in labels.items() if 0 < own.support < FEW_OF_A_LABEL]
     absent = [label for label, own in labels.items() if not own.support]
     if few:
@@ -44,7 +48,17 @@ def notes_of(
             f"{_named(few)}"
         )
     if absent:
-        notes.append(f"{_counted(absent)} no row here: {_named(absent)}")
+        taken = [label for label in absent if is_multi_label(task) or labels[label].precision]
+        notes.append(
+            f"{_counted(absent)} no row here, and so no recall: {_named(absent)}"
+            + _counts_as_zero("macro recall and F1 count", taken, absent)
+        )
+    never = [label for label, own in labels.items() if own.support and own.precision is None]
+    if never:
+        notes.append(
+            f"{_counted(never)} no answer, and so no precision: {_named(never)}"
+            + _counts_as_zero("macro precision counts", never, never)
+        )
     return (*notes, *_undefined(task, values, labels))
 
 
@@ -67,6 +81,15 @@ def _undefined(
         only = next(label for label, own in labels.items() if own.support)
         notes.append(f"Matthews' correlation is not defined: all rows have the label {only!r}")
     return notes
+
+
+def _counts_as_zero(averages: str, taken: Sequence[str], of: Sequence[str]) -> str:
+    """What scikit-learn makes of them in its macro averages, and so do we."""
+    if not taken:
+        return ""
+    all_of_them = "it" if len(of) == 1 else "them"
+    which = all_of_them if len(taken) == len(of) else _named(taken)
+    return f"; {averages} {which} as 0, as scikit-learn does"
 
 
 def _counted(labels: Sequence[str]) -> str:

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from tunesmith import tasks
 from tunesmith.evaluation import _figures
-from tunesmith.evaluation._headline import LOSSES, figure, is_better, metric_name, span
+from tunesmith.evaluation._headline import (
+    LOSSES,
+    figure,
+    is_better,
+    metric_name,
+    span,
+    weakest_first,
+)
 from tunesmith.evaluation._notes import FEW_OF_A_LABEL
 from tunesmith.pages import Templates
 from tunesmith.types import Estimate, Target
@@ -163,7 +170,13 @@ def _figures_list(report: Report) -> list[tuple[str, Estimate]]:
 
 def _notes(report: Report) -> list[str]:
     """All that was said, of the run, of the figures and of the data, each thing once."""
-    said = [*report.notes, *report.metrics.notes, *map(str, report.data.get("notes", ()))]
+    promises = report.broken_promises
+    said = [
+        *report.notes,
+        *promises,
+        *report.metrics.notes,
+        *map(str, report.data.get("notes", ())),
+    ]
     return list(dict.fromkeys(said))
 
 
@@ -214,8 +227,10 @@ def _kept(forgetting: Forgetting) -> dict[str, Any]:
 
 def _label_rows(report: Report) -> list[dict[str, Any]]:
     """Every label with its figures and bar, the lowest F1 first."""
-    found = sorted(report.metrics.labels.items(), key=lambda item: item[1].f1.value)
-    bars, _ = _figures.interval_bars([figures.f1 for _, figures in found], axis=(0.0, 1.0))
+    found = weakest_first(report.metrics.labels)
+    bars, _ = _figures.interval_bars(
+        [own.f1 or Estimate.alone(0.0) for _, own in found], axis=(0.0, 1.0)
+    )
     return [
         {"label": label, "figures": figures, "bar": bar}
         for (label, figures), bar in zip(found, bars, strict=True)

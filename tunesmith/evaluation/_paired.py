@@ -86,9 +86,11 @@ def _difference(
     metric: str, a: Measured, b: Measured, num_rows: int, confidence: float
 ) -> Estimate:
     difference = a.values[metric] - b.values[metric]
+    if num_rows < 2:
+        return Estimate.alone(difference)
     found = difference_interval(difference, a.samples[metric] - b.samples[metric], confidence)
     if metric in _UNBOUNDED:
-        return found or Estimate(difference, difference, difference)
+        return found or Estimate.alone(difference)
     lowest, highest = (-2.0, 2.0) if metric == "mcc" else (-1.0, 1.0)
     if found is None:
         open_end = wilson_rate(0, num_rows, confidence).high

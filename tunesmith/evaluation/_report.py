@@ -14,20 +14,26 @@ from numpy.typing import NDArray
 
 from tunesmith import tasks
 from tunesmith.errors import BundleError
+from tunesmith.evaluation._conformal import ConformalSection
 from tunesmith.evaluation._evaluate import Mistake
 from tunesmith.evaluation._forgetting import Forgetting
 from tunesmith.evaluation._headline import headline, is_better
 from tunesmith.evaluation._saved import metrics_from_dict
 from tunesmith.evaluation._section import Section
 from tunesmith.evaluation._sections import sections_from_dict
+from tunesmith.evaluation._selective import SelectiveSection
 from tunesmith.types import Estimate, Metrics
 
 __all__ = ["Candidate", "Report"]
 
-SCHEMA_VERSION = 2
-"""2 adds to 1: `kind`, `better`, more figures, `roc_auc` and `pr_auc` of labels, their notes."""
+SCHEMA_VERSION = 3
+"""2 adds to 1: `kind`, `better`, more figures, `roc_auc` and `pr_auc` of labels, their notes.
 
-_READ = (1, 2)
+3: what was 0 before is null where the rows do not define it (a label's precision, recall and F1),
+and so are the ends of an interval where none can be had.
+"""
+
+_READ = (1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,16 @@ class Report:
         """The metric that the headline gives: the first of the task's default metrics."""
         return tasks.from_dict(self.task).default_metrics[0]
 
+    @property
+    def broken_promises(self) -> tuple[str, ...]:
+        """Precisions and coverages that validation rows vouched for and test rows did not keep."""
+        promising = [
+            section
+            for section in self.sections
+            if isinstance(section, SelectiveSection | ConformalSection)
+        ]
+        return tuple(told for section in promising for told in section.broken())
+
     def headline(self) -> str:
         """One honest sentence: the lead metric, its interval, and what was gained on a baseline."""
         return headline(
@@ -128,6 +144,7 @@ class Report:
             estimate=self.metrics[self.lead_metric],
             num_rows=self.metrics.num_examples,
             num_known=int(self.data.get("trained_rows", 0)),
+            num_near=int(self.data.get("nearly_trained_rows", 0)),
             advantage=self.advantage,
             advantage_over=self.advantage_over,
         )
@@ -202,7 +219,7 @@ def _from_dict(saved: Mapping[str, Any]) -> Report:
     )
     values["metrics"] = metrics_from_dict(saved["metrics"])
     if saved["advantage"] is not None:
-        values["advantage"] = Estimate(**saved["advantage"])
+        values["advantage"] = Estimate.from_dict(saved["advantage"])
     values["notes"] = tuple(saved["notes"])
     values["history"] = tuple(saved["history"])
     values["contenders"] = tuple(saved.get("contenders", ()))

@@ -19,7 +19,7 @@ from tunesmith.checks import redacted
 from tunesmith.evaluation._answers import answers_of
 from tunesmith.evaluation._figures import interval_bars
 from tunesmith.evaluation._headline import figure, span
-from tunesmith.evaluation._intervals import wilson_rate
+from tunesmith.evaluation._intervals import rate_estimate
 from tunesmith.evaluation._outcomes import decide, is_multi_label
 from tunesmith.evaluation._perturbations import PERTURBATIONS, Perturbation
 from tunesmith.tasks import Task
@@ -90,7 +90,10 @@ class InvarianceTest:
     def from_dict(cls, saved: Mapping[str, Any]) -> InvarianceTest:
         """What `as_dict` described."""
         broken = [{name: _tuple(value) for name, value in one.items()} for one in saved["broken"]]
-        own = {"kept": Estimate(**saved["kept"]), "broken": tuple(Broken(**one) for one in broken)}
+        own = {
+            "kept": Estimate.from_dict(saved["kept"]),
+            "broken": tuple(Broken(**one) for one in broken),
+        }
         return cls(**{**saved, **own})
 
 
@@ -224,7 +227,7 @@ def _judge(
     worst = [place for place in np.argsort(-lost, kind="stable").tolist() if not same[place]]
     return InvarianceTest(
         name,
-        wilson_rate(float(same.sum()), len(same), confidence),
+        rate_estimate(float(same.sum()), len(same), confidence),
         len(same),
         float(moved.mean()),
         tuple(

@@ -40,17 +40,19 @@ def _object(required: dict[str, Any], others: Any = False) -> dict[str, Any]:
 
 _DEFINITIONS: dict[str, Any] = {
     "estimate": {
-        "description": "A figure and the ends of its interval.",
-        **_object({"value": _NUMBER, "low": _NUMBER, "high": _NUMBER}),
+        "description": "A figure and the ends of its interval; null where no interval can be had, "
+        "as from one row or one group.",
+        **_object({"value": _NUMBER, "low": _or_null(_NUMBER), "high": _or_null(_NUMBER)}),
     },
     "label": {
-        "description": "Figures of one label; roc_auc and pr_auc are null where all rows have it, "
-        "or none.",
+        "description": "Figures of one label, null where the rows do not define them: precision "
+        "where no row was given it, recall where none has it, f1 where neither; roc_auc and pr_auc "
+        "where all rows have it, or none.",
         **_object(
             {
-                "precision": _ref("estimate"),
-                "recall": _ref("estimate"),
-                "f1": _ref("estimate"),
+                "precision": _or_null(_ref("estimate")),
+                "recall": _or_null(_ref("estimate")),
+                "f1": _or_null(_ref("estimate")),
                 "support": _COUNT,
                 "roc_auc": _or_null(_ref("estimate")),
                 "pr_auc": _or_null(_ref("estimate")),

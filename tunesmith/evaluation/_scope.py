@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.checks import counted
 from tunesmith.evaluation._headline import figure
-from tunesmith.evaluation._intervals import percentile_interval, wilson_rate
+from tunesmith.evaluation._intervals import percentile_interval, rate_estimate, wilson_rate
 from tunesmith.evaluation._measure import resampled_weights
 from tunesmith.evaluation._outcomes import is_multi_label
 from tunesmith.tasks import Scope, ScopeScore, Task, scope_scores
@@ -77,7 +78,7 @@ def _auroc_estimate(
             float(counts @ (up_to[below] + up_to[not_above])) / (2 * len(own) * len(ranked))
         )
     found = percentile_interval(value, np.array(samples), confidence)
-    if found.low < found.high:
+    if found.has_interval:
         return found
     # All pairs told apart: no more is known than of so many trials that all went well.
     open_end = wilson_rate(0, min(len(own), len(ranked)), confidence).high
@@ -140,7 +141,7 @@ class ScopeSection:
         everything = self.outside[-1]
         sentence = (
             f"out of scope: AUROC {figure('', everything.auroc[self.score].value)} on "
-            f"{everything.num_rows:,} texts of other kinds; of the test rows "
+            f"{counted(everything.num_rows, 'text', 'texts')} of other kinds; of the test rows "
             f"{figure('', self.accepted.value)} count as in scope"
         )
         return (sentence,)
@@ -155,13 +156,15 @@ class ScopeSection:
             Outside(
                 own["kind"],
                 own["num_rows"],
-                {name: Estimate(**value) for name, value in own["auroc"].items()},
-                Estimate(**own["accepted"]),
+                {name: Estimate.from_dict(value) for name, value in own["auroc"].items()},
+                Estimate.from_dict(own["accepted"]),
             )
             for own in saved["outside"]
         )
         values = {name: value for name, value in saved.items() if name != "auroc"}
-        return cls(**{**values, "outside": outside, "accepted": Estimate(**saved["accepted"])})
+        return cls(
+            **{**values, "outside": outside, "accepted": Estimate.from_dict(saved["accepted"])}
+        )
 
 
 _NAMES = {"energy": "energy", "probability": "highest probability"}
@@ -203,7 +206,7 @@ def scope_section(
     def accepted(own: dict[ScopeScore, NDArray[np.float64]]) -> Estimate:
         values = own[scope.score]
         hits = float((values >= scope.threshold).sum())
-        return wilson_rate(hits, len(values), confidence)
+        return rate_estimate(hits, len(values), confidence)
 
     return ScopeSection(
         score=scope.score,

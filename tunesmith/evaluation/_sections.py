@@ -8,6 +8,7 @@ from typing import Any
 from tunesmith.evaluation._calibration import CalibrationSection
 from tunesmith.evaluation._conformal import ConformalSection
 from tunesmith.evaluation._errors import Errors
+from tunesmith.evaluation._explanations import Explanations
 from tunesmith.evaluation._fairness import Fairness
 from tunesmith.evaluation._robustness import Robustness
 from tunesmith.evaluation._scope import ScopeSection
@@ -20,6 +21,7 @@ __all__ = ["READERS", "sections_from_dict"]
 
 READERS: dict[str, Callable[[Mapping[str, Any]], Section]] = {
     "errors": Errors.from_dict,
+    "explanations": Explanations.from_dict,
     "fairness": Fairness.from_dict,
     "robustness": Robustness.from_dict,
     "slices": Slices.from_dict,

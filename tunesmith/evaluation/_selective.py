@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tunesmith.evaluation._charts import chart, share_axis
-from tunesmith.evaluation._headline import figure
-from tunesmith.evaluation._intervals import percentile_interval, wilson_rate
+from tunesmith.evaluation._headline import broken_promise, figure
+from tunesmith.evaluation._intervals import percentile_interval, rate_estimate
 from tunesmith.evaluation._measure import resampled_weights
 from tunesmith.evaluation._outcomes import check_arrays
 from tunesmith.tasks import Selective, Task
@@ -112,6 +112,11 @@ class Promised:
     coverage: Estimate
     reached: Estimate
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether as many answers were right as promised, or none was given."""
+        return not self.coverage.value or self.reached.value >= self.precision
+
 
 @dataclass(frozen=True, slots=True)
 class SelectiveSection:
@@ -152,10 +157,19 @@ class SelectiveSection:
             "chart": drawn,
             "answered": self.answered,
             "promised": self.promised,
+            "broken": self.broken(),
             "aurc": self.aurc,
             "random": self.random,
             "confidence": f"{100 * self.confidence:g}",
         }
+
+    def broken(self) -> tuple[str, ...]:
+        """The promises that these rows did not keep, in words."""
+        return tuple(
+            broken_promise(f"--precision {own.precision:g}", "right", own.precision, own.reached)
+            for own in self.promised
+            if not own.is_kept
+        )
 
     def sentences(self) -> tuple[str, ...]:
         useful = [own for own in self.promised if own.threshold > 0 and own.coverage.value > 0]
@@ -199,19 +213,19 @@ class SelectiveSection:
     def from_dict(cls, saved: Mapping[str, Any]) -> Self:
         """What `as_dict` described."""
         return cls(
-            Estimate(**saved["aurc"]),
+            Estimate.from_dict(saved["aurc"]),
             saved["random"],
             tuple((float(x), float(y)) for x, y in saved["curve"]),
             tuple(
-                Answered(own["coverage"], own["threshold"], Estimate(**own["accuracy"]))
+                Answered(own["coverage"], own["threshold"], Estimate.from_dict(own["accuracy"]))
                 for own in saved["answered"]
             ),
             tuple(
                 Promised(
                     own["precision"],
                     own["threshold"],
-                    Estimate(**own["coverage"]),
-                    Estimate(**own["reached"]),
+                    Estimate.from_dict(own["coverage"]),
+                    Estimate.from_dict(own["reached"]),
                 )
                 for own in saved["promised"]
             ),
@@ -277,7 +291,7 @@ def _answered(
 ) -> Answered:
     count = max(1, round(share * len(wrong)))
     right = float(count - wrong[:count].sum())
-    return Answered(share, float(ranked[count - 1]), wilson_rate(right, count, confidence))
+    return Answered(share, float(ranked[count - 1]), rate_estimate(right, count, confidence))
 
 
 def _promised(
@@ -292,6 +306,6 @@ def _promised(
     return Promised(
         level,
         threshold,
-        wilson_rate(count, len(wrong), confidence),
-        wilson_rate(float(count - wrong[given].sum()), count, confidence),
+        rate_estimate(count, len(wrong), confidence),
+        rate_estimate(float(count - wrong[given].sum()), count, confidence),
     )

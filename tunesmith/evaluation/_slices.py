@@ -19,7 +19,16 @@ from tunesmith.evaluation._parts import Parts, bins_of, parts_of
 from tunesmith.tasks import Task
 from tunesmith.types import Dataset, Estimate
 
-__all__ = ["Slice", "Slices", "judge_slices", "length_parts", "row_texts", "usual_parts"]
+__all__ = [
+    "USUAL_SLICES",
+    "Slice",
+    "Slices",
+    "judge_slices",
+    "length_parts",
+    "row_texts",
+    "slice_metric",
+    "usual_parts",
+]
 
 FEWEST_ROWS = 10
 """Smaller slices say too little of how good a model is."""
@@ -35,6 +44,8 @@ _TITLES = {
     "language": "By language",
     "length": "By length in characters",
 }
+USUAL_SLICES = tuple(sorted(_TITLES))
+"""What the rows of every file are sliced by, as far as they differ in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,9 @@ class Slice:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Slice:
         """What `as_dict` described."""
-        figures = {name: Estimate(**saved[name]) for name in ("estimate", "rest", "difference")}
+        figures = {
+            name: Estimate.from_dict(saved[name]) for name in ("estimate", "rest", "difference")
+        }
         return cls(**{**saved, **figures})
 
 
@@ -201,8 +214,12 @@ def judge_slices(
         sparse.hstack(members, format="csc"),
         groups=groups, confidence=confidence, resamples=resamples, seed=seed,
     )  # fmt: skip
-    metric = "micro_f1" if is_multi_label(task) else "accuracy"
-    return Slices(_adjusted(kept, judged, metric), num_too_small)
+    return Slices(_adjusted(kept, judged, slice_metric(task)), num_too_small)
+
+
+def slice_metric(task: Task) -> str:
+    """The figure that slices are given in."""
+    return "micro_f1" if is_multi_label(task) else "accuracy"
 
 
 def row_texts(dataset: Dataset) -> list[str]:

@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-from tunesmith.data import did_you_mean
-from tunesmith.errors import ConfigError, Fault
-from tunesmith.evaluation._expectations import EVERY, Bound, Expectations
-from tunesmith.evaluation._measure import AREAS
-from tunesmith.evaluation._outcomes import metrics_of
+from tunesmith.checks import counted
+from tunesmith.errors import ConfigError
+from tunesmith.evaluation._expectations import Bound, Expectations
+from tunesmith.evaluation._expected_names import EVERY, KnownNames, name_faults
 from tunesmith.evaluation._section import Section
 from tunesmith.tasks import Task
 from tunesmith.types import Estimate, Metrics
@@ -88,18 +87,23 @@ def hold_against(
     metrics: Metrics,
     sections: Sequence[Section],
     *,
+    columns: Sequence[str] = (),
     where: str = "expectations",
 ) -> Verdict:
     """Compares figures and sections with what was expected.
 
     Args:
+        columns: by which the rows were sliced; those that the section has slices of, where empty.
         where: what the expectations' file is called in errors.
 
     Raises:
-        ConfigError: a metric or label is named that the task does not have; all of them at once.
+        ConfigError: a name is used that there is not; all of them at once.
     """
-    check_names(expectations, task, where)
     known = {section.name: section.as_dict() for section in sections}
+    sliced = [entry["name"] for entry in known.get("slices", {}).get("slices", ())]
+    names = KnownNames.of(task, columns or sliced)
+    if faults := list(name_faults(expectations.model_dump(), names, where)):
+        raise ConfigError.of(faults)
     return Verdict(
         (
             *_metrics(expectations, metrics),
@@ -109,28 +113,6 @@ def hold_against(
             *_calibration(expectations, known.get("calibration")),
         )
     )
-
-
-def check_names(expectations: Expectations, task: Task, where: str) -> None:
-    """Refuses metrics and labels that the task does not have.
-
-    Raises:
-        ConfigError: all of them at once, each with the name that may have been meant.
-    """
-    faults: list[Fault] = []
-    choices = (
-        ("metric", [*metrics_of(task), *AREAS], list(expectations.metrics)),
-        ("label", [*task.labels, EVERY], list(expectations.labels)),
-    )
-    for part, names, wanted in choices:
-        for name in wanted:
-            if name not in names:
-                mend = did_you_mean(name, names) or f"there are {', '.join(names[:30])}"
-                faults.append(
-                    Fault(f"the model has no such {part}", f"{where}: {part}s.{name}", mend)
-                )
-    if faults:
-        raise ConfigError.of(faults)
 
 
 def _metrics(expectations: Expectations, metrics: Metrics) -> Iterator[Outcome]:
@@ -147,7 +129,7 @@ def _labels(expectations: Expectations, metrics: Metrics) -> Iterator[Outcome]:
                 continue  # no row to tell by: the report names such labels
             for figure, bound in bounds.items():
                 estimate: Estimate | None = getattr(figures, figure)
-                unknown = not figures.support and figure in ("recall", "f1")
+                unknown = not figures.support and figure == "f1"
                 values = None if estimate is None or unknown else estimate.as_dict()
                 yield _outcome("labels", f"{own} {figure}", bound, values)
 
@@ -166,11 +148,11 @@ def _slices(expectations: Expectations, section: Mapping[str, Any] | None) -> It
             and entry["num_rows"] >= bound.min_rows
         ]
         if not looked_at:
-            found = f"no such slice has {bound.min_rows} rows"
+            found = f"no such slice has {counted(bound.min_rows, 'row', 'rows')}"
             yield Outcome("slices", what, bound.words(), found, None, kept=False)
         for entry in looked_at:
             name = f"{entry['name']} = {entry['value']}, {entry['metric']}"
-            rows = f" on {entry['num_rows']:,} rows"
+            rows = f" on {counted(entry['num_rows'], 'row', 'rows')}"
             yield _outcome("slices", name, bound, entry["estimate"], rows)
 
 
@@ -182,11 +164,10 @@ def _robustness(expectations: Expectations, section: Mapping[str, Any] | None) -
         checks = {entry["name"]: entry for entry in section["checks"]}
         for name in checks if test == EVERY else (test,):
             if name not in checks:
-                mend = did_you_mean(name, checks) or f"there are {', '.join(checks)}"
-                found = f"there is no such test ({mend})"
+                found = "fits too few of these rows to tell"
                 yield Outcome("robustness", name, bound.words(), found, None, kept=False)
                 continue
-            rows = f" on {checks[name]['num_rows']:,} rows"
+            rows = f" on {counted(checks[name]['num_rows'], 'row', 'rows')}"
             yield _outcome("robustness", name, bound, checks[name]["kept"], rows)
 
 
@@ -214,10 +195,12 @@ def _missing(section: str, name: str, wanted: str) -> Outcome:
 
 
 def _outcome(
-    part: str, name: str, bound: Bound, estimate: Mapping[str, float] | None, rows: str = ""
+    part: str, name: str, bound: Bound, estimate: Mapping[str, float | None] | None, rows: str = ""
 ) -> Outcome:
     if estimate is None:
         return Outcome(part, name, bound.words(), "not defined on these rows", None, kept=False)
-    found = f"{estimate['value']:.3f} ({estimate['low']:.3f}–{estimate['high']:.3f}){rows}"
-    value = float(estimate[bound.of])
-    return Outcome(part, name, bound.words(), found, value, kept=bound.is_kept(estimate))
+    own = Estimate.from_dict(estimate)
+    ends = f"{own.low:.3f}–{own.high:.3f}" if own.has_interval else "no interval can be had"
+    found = f"{own.value:.3f} ({ends}){rows}"
+    value = estimate[bound.of]
+    return Outcome(part, name, bound.words(), found, value, kept=bound.is_kept(own))

@@ -87,7 +87,9 @@ class WeakSlice:
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> WeakSlice:
         """What `as_dict` described."""
-        figures = {name: Estimate(**saved[name]) for name in ("estimate", "rest", "difference")}
+        figures = {
+            name: Estimate.from_dict(saved[name]) for name in ("estimate", "rest", "difference")
+        }
         conditions = tuple(Condition(**one) for one in saved["conditions"])
         own = {**saved, **figures, "conditions": conditions, "rows": tuple(saved["rows"])}
         return cls(**own)

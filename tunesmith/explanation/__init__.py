@@ -15,6 +15,7 @@ from tunesmith.explanation._results import (
     Explanation,
     Neighbour,
     WordAttribution,
+    signed,
 )
 from tunesmith.explanation._view import GlobalView
 
@@ -46,4 +47,5 @@ __all__ = [
     "read_words",
     "render_page",
     "shades",
+    "signed",
 ]

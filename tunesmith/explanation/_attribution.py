@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
@@ -12,12 +13,27 @@ from numpy.typing import NDArray
 from tunesmith.explanation._reading import Reading
 from tunesmith.types import Inputs
 
-__all__ = ["METHODS", "Attribution", "Attributor", "Method", "Predict", "predict_each"]
+__all__ = [
+    "METHODS",
+    "METHOD_NAMES",
+    "Attribution",
+    "Attributor",
+    "Method",
+    "Predict",
+    "predict_each",
+]
 
 Method: TypeAlias = Literal["integrated-gradients", "gradient-x-input", "leave-one-out"]
 
 METHODS: tuple[Method, ...] = ("integrated-gradients", "gradient-x-input", "leave-one-out")
 """The names of the methods, the one that is taken first in the first place."""
+
+METHOD_NAMES: dict[Method, str] = {
+    "integrated-gradients": "integrated gradients",
+    "gradient-x-input": "gradient × input",
+    "leave-one-out": "leave-one-out",
+}
+"""As a reader knows them."""
 
 Predict: TypeAlias = Callable[[Sequence[Inputs]], NDArray[np.float64]]
 """n examples → their probabilities, float64 [n, labels]."""
@@ -32,13 +48,15 @@ class Attribution:
     Attributes:
         values: float64 [words].
         other: what tokens around the texts add; 0 for methods that leave them alone.
-        score: the label's log-odds, ln(p / (1 - p)).
+        score: the label's log-odds, ln(p / (1 - p)), of the probability that is shown beside it.
         baseline_score: the log-odds of what the words are compared with; None where that is not
             one example.
         steps: of the sum that integrated gradients takes for an integral.
         delta: convergence delta: the sum of all attributions less the difference of the scores,
             which is 0 for an exact integral.
         is_converged: whether `delta` is small.
+        is_before_isotonic: whether the log-odds are those before isotonic regression, which makes
+            of them the probability that is shown.
     """
 
     values: NDArray[np.float64]
@@ -48,6 +66,17 @@ class Attribution:
     steps: int | None = None
     delta: float | None = None
     is_converged: bool | None = None
+    is_before_isotonic: bool = False
+
+    @property
+    def total(self) -> float:
+        """What the words add up to."""
+        return float(self.values.sum())
+
+    @property
+    def probability(self) -> float:
+        """The probability that `score` is the log-odds of."""
+        return 1 / (1 + math.exp(-max(self.score, -700.0)))
 
 
 class Attributor(Protocol):

@@ -16,7 +16,7 @@ from tunesmith.explanation._gradients import GradientXInput, IntegratedGradients
 from tunesmith.explanation._leave_one_out import LeaveOneOut
 from tunesmith.explanation._reading import Reading, read_texts, read_words
 from tunesmith.explanation._results import ExplainedText, explanation_of
-from tunesmith.tasks import Task
+from tunesmith.tasks import Calibration, Task
 from tunesmith.types import Dataset, Inputs, LabelPrediction, LabelsPrediction, Outputs, Prediction
 
 __all__ = ["Explainer", "labels_given"]
@@ -55,6 +55,7 @@ class Explainer:
             steps: of integrated gradients; None: as many as it takes.
         """
         several = has_several(task)
+        calibration: Calibration | None = getattr(task, "calibration", None)
 
         def predict(inputs: Sequence[Inputs]) -> NDArray[np.float64]:
             scores = score(model, tokenize(tokenizer, inputs, max_length))
@@ -72,11 +73,14 @@ class Explainer:
                 lambda inputs: _read_or_split(read, inputs),
             )
         if method == "gradient-x-input":
-            attributor = GradientXInput(model, tokenizer, max_length, several=several)
+            attributor = GradientXInput(
+                model, tokenizer, max_length, several=several, calibration=calibration
+            )
         else:
             attributor = IntegratedGradients(
-                model, tokenizer, max_length, several=several, steps=steps
-            )
+                model, tokenizer, max_length,
+                several=several, calibration=calibration, steps=steps,
+            )  # fmt: skip
         return cls(task, attributor, predict, read)
 
     @classmethod

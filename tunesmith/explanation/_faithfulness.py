@@ -65,14 +65,18 @@ class Faithfulness:
             "these explanations are not clearly better than words drawn by lot: do not rely on them"
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        figures = {
-            name: getattr(self, name).as_dict()
+    def figures(self) -> dict[str, Estimate]:
+        """All estimates by name."""
+        return {
+            name: getattr(self, name)
             for name in (
                 "comprehensiveness", "sufficiency", "random_comprehensiveness",
                 "random_sufficiency", "comprehensiveness_gain", "sufficiency_gain",
             )
         }  # fmt: skip
+
+    def as_dict(self) -> dict[str, Any]:
+        figures = {name: own.as_dict() for name, own in self.figures().items()}
         own = {"method": self.method, "num_rows": self.num_rows, "draws": self.draws}
         return {**own, "bins": list(BINS), **figures}
 
@@ -161,7 +165,9 @@ def _losses(probabilities: NDArray[np.float64], draws: int) -> NDArray[np.float6
 
 
 def _mean(values: NDArray[np.float64], seed: int) -> Estimate:
-    """The mean with a 95 % percentile bootstrap over rows."""
+    """The mean with a 95 % percentile bootstrap over rows; of one row without an interval."""
+    if len(values) < 2:
+        return Estimate.alone(float(values.mean()))
     generator = np.random.default_rng(seed)
     rows = generator.integers(len(values), size=(_RESAMPLES, len(values)))
     low, high = np.quantile(values[rows].mean(axis=1), (0.025, 0.975))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tunesmith.bases import Classifier, TokenBatch, tokenize
 from tunesmith.explanation._attribution import Attribution, Method
 from tunesmith.explanation._reading import Reading
+from tunesmith.tasks import Calibration
 
 __all__ = ["GradientXInput", "IntegratedGradients", "log_odds_of"]
 
@@ -21,12 +22,22 @@ _RELATIVE, _ABSOLUTE = 0.05, 0.02
 _TOKENS_AT_ONCE = 2048
 
 
-def log_odds_of(scores: Tensor, label: int, *, several: bool) -> Tensor:
+def log_odds_of(
+    scores: Tensor, label: int, *, several: bool, calibration: Calibration | None = None
+) -> Tensor:
     """A label's log-odds, ln(p / (1 - p)), [n], of scores [n, labels].
 
     Unlike the probability they do not level off where the model is sure, and unlike the bare score
     they say how much likelier the label is than the others.
+
+    Args:
+        calibration: scores are scaled and shifted first, as for the probability that is shown. The
+            steps of isotonic regression are left out: they are flat, and have no gradient.
     """
+    if calibration is not None:
+        scores = scores * scores.new_tensor(calibration.scale)
+        if calibration.shift:
+            scores = scores + scores.new_tensor(calibration.shift)
     own = scores[:, label]
     if several:
         return own
@@ -41,13 +52,22 @@ class _OnEmbeddings:
     so every family with such a table is served alike.
     """
 
-    def __init__(self, model: Classifier, tokenizer: Any, max_length: int, several: bool) -> None:
+    def __init__(
+        self,
+        model: Classifier,
+        tokenizer: Any,
+        max_length: int,
+        several: bool,
+        calibration: Calibration | None,
+    ) -> None:
         encoder: Any = model.encoder
         self._model = model
         self._table: nn.Module = encoder.get_input_embeddings()
         self._tokenizer = tokenizer
         self._max_length = max_length
         self._several = several
+        self._calibration = calibration
+        self.is_before_isotonic = calibration is not None and bool(calibration.knots)
         self._filler = int(tokenizer.pad_token_id)
 
     def batch(self, reading: Reading) -> TokenBatch:
@@ -70,7 +90,9 @@ class _OnEmbeddings:
         wide = {name: value.expand(len(embeddings), -1) for name, value in batch.items()}
         hook = self._table.register_forward_hook(lambda *_: embeddings)
         try:
-            return log_odds_of(self._model(wide), label, several=self._several)
+            return log_odds_of(
+                self._model(wide), label, several=self._several, calibration=self._calibration
+            )
         finally:
             hook.remove()
 
@@ -106,6 +128,7 @@ class IntegratedGradients:
         max_length: int,
         *,
         several: bool,
+        calibration: Calibration | None = None,
         steps: int | None = None,
     ) -> None:
         """Computes nothing yet.
@@ -113,9 +136,10 @@ class IntegratedGradients:
         Args:
             model, tokenizer, max_length: as they were trained.
             several: whether an example may have several labels.
+            calibration: what the shown probabilities have gone through.
             steps: so many and no more; None: as many as it takes.
         """
-        self._on = _OnEmbeddings(model, tokenizer, max_length, several)
+        self._on = _OnEmbeddings(model, tokenizer, max_length, several, calibration)
         self._steps = (steps or _FIRST_STEPS, steps or _MOST_STEPS)
 
     def attribute(self, readings: Sequence[Reading], labels: Sequence[int]) -> list[Attribution]:
@@ -148,7 +172,10 @@ class IntegratedGradients:
                 break
             steps *= 2
         of_words, other = reading.sums(values)
-        return Attribution(of_words, score, other, baseline_score, steps, delta, is_converged)
+        return Attribution(
+            of_words, score, other, baseline_score, steps, delta, is_converged,
+            is_before_isotonic=self._on.is_before_isotonic,
+        )  # fmt: skip
 
 
 class GradientXInput:
@@ -161,10 +188,16 @@ class GradientXInput:
     baseline = "a vector of zeros in the place of each word, in a straight line from the text"
 
     def __init__(
-        self, model: Classifier, tokenizer: Any, max_length: int, *, several: bool
+        self,
+        model: Classifier,
+        tokenizer: Any,
+        max_length: int,
+        *,
+        several: bool,
+        calibration: Calibration | None = None,
     ) -> None:
         """Computes nothing yet; see `IntegratedGradients`."""
-        self._on = _OnEmbeddings(model, tokenizer, max_length, several)
+        self._on = _OnEmbeddings(model, tokenizer, max_length, several, calibration)
 
     def attribute(self, readings: Sequence[Reading], labels: Sequence[int]) -> list[Attribution]:
         with self._on.evaluating():
@@ -184,7 +217,9 @@ class GradientXInput:
 
         found = InputXGradient(forward).attribute(words.requires_grad_())
         of_words, other = reading.sums(_of_tokens(found))
-        return Attribution(of_words, scores[0], other)
+        return Attribution(
+            of_words, scores[0], other, is_before_isotonic=self._on.is_before_isotonic
+        )
 
 
 def _of_tokens(found: Tensor) -> Any:

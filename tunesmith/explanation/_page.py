@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 from tunesmith.explanation._drivers import LabelDrivers
 from tunesmith.explanation._masked import masked
-from tunesmith.explanation._results import ExplainedText, Explanation, WordAttribution
+from tunesmith.explanation._results import ExplainedText, Explanation, WordAttribution, signed
 from tunesmith.explanation._view import GlobalView
-from tunesmith.pages import Templates
+from tunesmith.pages import Templates, shades_of
 from tunesmith.types import Estimate, LabelPrediction, Target
 
 __all__ = ["render_page", "shades"]
@@ -22,13 +21,6 @@ MAX_EXPLANATIONS = 10
 MAX_LABELS = 100
 NUM_WORDS = 10
 BAR_WIDTH = 200
-
-_METHOD_NAMES = {
-    "integrated-gradients": "integrated gradients",
-    "gradient-x-input": "gradient × input",
-}
-_SHADES = 5
-_FAINT = 0.05
 
 
 def render_page(
@@ -74,7 +66,7 @@ def _templates() -> Templates:
     filters = {
         "interval": _interval,
         "percent": lambda share: f"{100 * share:.1f}\u202f%",
-        "signed": lambda value: f"{value:+.2f}".replace("-", "−"),
+        "signed": signed,
         "target": _target,
         "thousands": lambda value: f"{value:,}",
     }
@@ -83,13 +75,7 @@ def _templates() -> Templates:
 
 def shades(words: Sequence[WordAttribution]) -> list[int]:
     """How strongly each word is coloured: −5 (against) to 5 (for), 0 for next to nothing."""
-    most = max((abs(word.attribution) for word in words), default=0.0)
-    found = []
-    for word in words:
-        share = abs(word.attribution) / most if most else 0.0
-        shade = math.ceil(share * _SHADES) if share >= _FAINT else 0
-        found.append(shade if word.attribution > 0 else -shade)
-    return found
+    return shades_of([word.attribution for word in words])
 
 
 def _text(text: ExplainedText, num_words: int) -> dict[str, Any]:
@@ -110,7 +96,7 @@ def _text(text: ExplainedText, num_words: int) -> dict[str, Any]:
 
 
 def _explanation(text: ExplainedText, one: Explanation, num_words: int) -> dict[str, Any]:
-    own = one.attribution
+    facts = one.facts()
     top = [word for word in one.top(num_words) if word.attribution]
     most = max((abs(word.attribution) for word in top), default=0.0)
     return {
@@ -121,9 +107,7 @@ def _explanation(text: ExplainedText, one: Explanation, num_words: int) -> dict[
             for field, value in zip(text.fields, text.inputs, strict=True)
         ],
         "top": [(word.text, word.attribution, _bar(word.attribution, most)) for word in top],
-        "method": _METHOD_NAMES.get(one.method, one.method),
-        "baseline": one.baseline,
-        "attribution": own,
+        "facts": facts[:1].upper() + facts[1:],
     }
 
 
@@ -165,6 +149,8 @@ def _labels(drivers: Sequence[LabelDrivers], num_words: int) -> list[dict[str, A
 
 def _interval(estimate: Estimate) -> str:
     """Points of probability with their interval, on one line."""
+    if not estimate.has_interval:
+        return f"{100 * estimate.value:.1f} (–)".replace("-", "−")
     value, low, high = (f"{100 * x:.1f}".replace("-", "−") for x in (
         estimate.value, estimate.low, estimate.high))  # fmt: skip
     return f"{value} ({low} to {high})".replace(" ", "\u00a0")

@@ -8,11 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.explanation._attribution import Attribution, Method
+from tunesmith.explanation._attribution import METHOD_NAMES, Attribution, Method
 from tunesmith.explanation._reading import Reading
 from tunesmith.types import Prediction, Target
 
-__all__ = ["ExplainedText", "Explanation", "Neighbour", "WordAttribution", "explanation_of"]
+__all__ = [
+    "ExplainedText",
+    "Explanation",
+    "Neighbour",
+    "WordAttribution",
+    "explanation_of",
+    "signed",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,27 @@ class Explanation:
         """The words that move the score most, either way, the strongest first."""
         return sorted(self.words, key=lambda word: -abs(word.attribution))[:num_words]
 
+    def facts(self) -> str:
+        """What the figures are, what they are compared with, and what they add up to."""
+        own = self.attribution
+        parts = [f"{METHOD_NAMES[self.method]}: log-odds {signed(own.score)}"]
+        if own.is_before_isotonic:
+            parts[0] += (
+                f" ({own.probability:.1%}) before isotonic regression, which makes it "
+                f"{self.probability:.1%}"
+            )
+        compared = "" if own.baseline_score is None else f"{signed(own.baseline_score)} of "
+        parts.append(f"compared with {compared}{self.baseline}")
+        if own.delta is None:
+            parts.append("what the words add need not sum up to the difference")
+            return "; ".join(parts)
+        rough = "" if own.is_converged else ", which is large: take the figures as rough"
+        parts.append(
+            f"the words add up to {signed(own.total + own.other)}, convergence delta "
+            f"{signed(own.delta, 3)} with {own.steps} steps{rough}"
+        )
+        return "; ".join(parts)
+
     def as_dict(self) -> dict[str, Any]:
         own = self.attribution
         return {
@@ -72,10 +100,12 @@ class Explanation:
             "baseline": self.baseline,
             "log_odds": own.score,
             "baseline_log_odds": own.baseline_score,
+            "is_before_isotonic": own.is_before_isotonic,
             "steps": own.steps,
             "convergence_delta": own.delta,
             "is_converged": own.is_converged,
             "other": own.other,
+            "total": own.total,
             "words": [word.as_dict() for word in self.words],
         }
 
@@ -147,6 +177,11 @@ class ExplainedText:
             "explanations": [one.as_dict() for one in self.explanations],
             "neighbours": [one.as_dict() for one in self.neighbours],
         }
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """A figure with its sign, which is no hyphen."""
+    return f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def explanation_of(

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from tunesmith.config import EvaluationConfig
 from tunesmith.evaluation import Section
+from tunesmith.explanation import Explainer
 from tunesmith.recipes._calibrate import calibration, conformal, selective
 from tunesmith.recipes._errors import errors
+from tunesmith.recipes._explanations import explanations
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._robustness import robustness
 from tunesmith.recipes._scope import scope
@@ -40,6 +42,8 @@ class Examined:
         resamples: bootstrap samples.
         seed: of whatever is drawn.
         settings: what is to be looked into, and how far.
+        explainer: explains the model by its gradients; None where there are none to be had, and
+            words are left out instead.
     """
 
     task: Task
@@ -54,6 +58,7 @@ class Examined:
     resamples: int = 1000
     seed: int = 0
     settings: EvaluationConfig = field(default_factory=EvaluationConfig)
+    explainer: Callable[[], Explainer] | None = None
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
@@ -65,7 +70,7 @@ Examination: TypeAlias = Callable[[Examined, Listener], Section | None]
 
 EXAMINATIONS: tuple[Examination, ...] = (
     *(calibration, selective, conformal, scope),
-    *(slices, weak_slices, fairness, robustness, errors),
+    *(slices, weak_slices, fairness, robustness, errors, explanations),
 )
 """In the order of the report; one that has nothing to say gives None."""
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tunesmith.bases import score, tokenize
 from tunesmith.config import RunConfig
 from tunesmith.evaluation import Candidate
+from tunesmith.explanation import Explainer
 from tunesmith.recipes._calibrate import assure
 from tunesmith.recipes._examine import Examined
 from tunesmith.recipes._judging import Judging
@@ -113,6 +114,9 @@ def examined(model: Model, judged: Judged, data: PreparedData, config: RunConfig
         resamples=config.evaluation.resamples,
         seed=config.seed,
         settings=config.evaluation,
+        explainer=lambda: Explainer.of_model(
+            model.classifier, model.tokenizer, judged.task, model.max_length
+        ),
     )
 
 

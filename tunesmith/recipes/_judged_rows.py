@@ -28,7 +28,7 @@ from tunesmith.recipes._listener import Listener
 from tunesmith.tasks import MultiLabelClassification, Task
 from tunesmith.types import Dataset
 
-__all__ = ["JudgedRows", "read_judged_rows", "warn_of_training_rows"]
+__all__ = ["Copies", "JudgedRows", "read_judged_rows", "warn_of_training_rows"]
 
 _TEXTS_AT_ONCE = 8192
 
@@ -156,34 +156,44 @@ def _groups(
     return groups
 
 
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """How many rows have a training row's text exactly, and how many others nearly so."""
+
+    exact: int
+    near: int
+
+
 def warn_of_training_rows(
     bundle: Bundle, dataset: Dataset, listener: Listener
-) -> tuple[Dataset | None, int]:
+) -> tuple[Dataset | None, Copies]:
     """Says how many rows the bundle was trained on, or on nearly the same.
 
     Returns:
         The training rows, where the bundle's run still keeps them beside it; and how many rows are
-        among them, or nearly so.
+        among them, and nearly so.
     """
     kept = train_rows_of(bundle)
     if not kept.is_file():
-        return None, 0
+        return None, Copies(0, 0)
     facts = bundle.manifest.data
     try:
         known = read_rows(kept, facts["text"], facts["target"])
     except DataError:  # another user's, or damaged: a warning less, and no reason to fail
-        return None, 0
+        return None, Copies(0, 0)
     copies = {row for _, row in overlap(known, dataset)}
     num_near = len(_near_rows(known, dataset) - copies)
     said = []
     if copies:
-        said.append(f"{len(copies):,} of {len(dataset):,} texts were trained on")
+        was = "was" if len(copies) == 1 else "were"
+        said.append(f"{len(copies):,} of {len(dataset):,} texts {was} trained on")
     if num_near:
-        more = "more differ" if copies else f"of {len(dataset):,} texts differ"
+        differ = "differs" if num_near == 1 else "differ"
+        more = f"more {differ}" if copies else f"of {len(dataset):,} texts {differ}"
         said.append(f"{num_near:,} {more} hardly from texts that were trained on")
     if said:
         listener.warn(f"{', and '.join(said)}: the figures are too good")
-    return known, len(copies) + num_near
+    return known, Copies(len(copies), num_near)
 
 
 def _near_rows(known: Dataset, dataset: Dataset) -> set[int]:

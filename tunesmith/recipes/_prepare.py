@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.checks import counted
 from tunesmith.config import DataConfig, redact
 from tunesmith.data import (
     Columns,
@@ -98,8 +99,9 @@ def prepare_data(
         split, facts = replay.split, {**facts, "replay": replay.facts}
     _warn_of_overlap(split, listener)
     sizes = f"{len(split.train):,} train, {len(split.validation):,} validation"
-    test = f"{len(split.test or ()):,} test rows" if with_test else "the test rows are put aside"
-    listener.say(f"{len(task.labels)} labels; {sizes}, {test}")
+    num_test = counted(len(split.test or ()), "test row", "test rows")
+    test = num_test if with_test else "the test rows are put aside"
+    listener.say(f"{counted(len(task.labels), 'label', 'labels')}; {sizes}, {test}")
     if not with_test:
         split = Split(split.train, split.validation, split.train.take([]))
     source = source_name(config.test) if config.test else held_out_how(config, seed)
@@ -156,7 +158,8 @@ def prepare_rows(
         facts["findings"] = look_for_faults(read.clean.subject, config, listener)
     dataset = read.loaded.dataset
     owners, links = kinship(read.clean.subject, read.table, dataset, config, listener)
-    listener.say(f"{len(read.task.labels)} labels, {len(dataset):,} rows")
+    labels = counted(len(read.task.labels), "label", "labels")
+    listener.say(f"{labels}, {counted(len(dataset), 'row', 'rows')}")
     return PreparedRows(read.task, dataset, owners, links, facts)
 
 

@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,27 @@ from tunesmith.config import EvaluationConfig, redact
 from tunesmith.data import did_you_mean, fingerprint, source_name
 from tunesmith.errors import BundleError, DataError, Fault, OutputError
 from tunesmith.evaluation import (
-    Expectations,
+    KnownNames,
     Report,
     Verdict,
-    check_names,
     confusion_matrix,
     hold_against,
     most_confident_mistakes,
     read_expectations,
 )
 from tunesmith.recipes._examine import Examined, examine
-from tunesmith.recipes._judged_rows import JudgedRows, read_judged_rows, warn_of_training_rows
+from tunesmith.recipes._judged_rows import (
+    Copies,
+    JudgedRows,
+    read_judged_rows,
+    warn_of_training_rows,
+)
 from tunesmith.recipes._judging import Judging
 from tunesmith.recipes._listener import Listener, Recording, Silent
 from tunesmith.recipes._predictions import outputs_in_chunks
 from tunesmith.recipes._rivals import Rivals, find_rivals
+from tunesmith.recipes._slices import extra_names
+from tunesmith.recipes.explain import gradient_explainer
 from tunesmith.runtimes import Runtime, load
 from tunesmith.types import Dataset, Inputs, Metrics
 
@@ -132,11 +139,11 @@ def evaluate(
     heard = Recording(listener or Silent())
     if report is not None:
         storage.require_empty(report, mend="choose another with --report")
-    expectations = None if expect is None else read_expectations(expect)
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
-    where = str(expect) if isinstance(expect, Path) else "expectations"
-    if expectations is not None:
-        check_names(expectations, opened.task, where)
+    looked_into = _settings(opened, slices, fairness)
+    columns = extra_names(looked_into)
+    names = KnownNames.of(opened.task, columns)
+    expectations = None if expect is None else read_expectations(expect, names)
     settings = opened.manifest.config["data"]
     rows = read_judged_rows(
         opened.task, str(source), heard,
@@ -144,13 +151,15 @@ def evaluate(
         needs_group=group is not None, drop_missing=drop_missing, ignore_unseen=ignore_unseen,
         separator=label_separator or settings["label_separator"],
     )  # fmt: skip
-    known, num_known = warn_of_training_rows(opened, rows.dataset, heard)
+    _require_columns([*(slices or ()), *([] if fairness is None else [fairness])], rows)
+    known, copies = warn_of_training_rows(opened, rows.dataset, heard)
     runtime = load(opened)
-    looked_into = _settings(opened, slices, fairness, rows)
-    subject = _examined(runtime, rows, known, looked_into, heard, confidence, resamples, seed)
+    subject = _examined(
+        opened, runtime, rows, known, looked_into, heard, confidence, resamples, seed
+    )
     trained = _trained_report(opened)
     rivals = find_rivals(opened, trained, known, rows.dataset, heard) if baselines else Rivals(())
-    found = _report(opened, str(source), subject, rivals, rows, num_known, heard, started)
+    found = _report(opened, str(source), subject, rivals, rows, copies, heard, started)
     if report is not None:
         _write(found, report)
     return Evaluation(
@@ -158,12 +167,17 @@ def evaluate(
         source=redact(str(source)),
         report=found,
         trained=trained.headline() if trained is not None and trained.better is False else "",
-        verdict=None if expectations is None else _verdict(expectations, found, opened, where),
+        verdict=None
+        if expectations is None
+        else hold_against(
+            expectations, opened.task, found.metrics, found.sections, columns=columns
+        ),
         folder=report,
     )
 
 
 def _examined(
+    bundle: Bundle,
     runtime: Runtime,
     rows: JudgedRows,
     known: Dataset | None,
@@ -195,18 +209,16 @@ def _examined(
         resamples=resamples,
         seed=seed,
         settings=settings,
+        explainer=partial(gradient_explainer, bundle) if runtime.name.startswith("torch") else None,
     )
 
 
-def _settings(
-    bundle: Bundle, slices: Sequence[str] | None, fairness: str | None, rows: JudgedRows
-) -> EvaluationConfig:
-    """What is looked into: as in training, but for what is asked for.
+def _require_columns(asked: Sequence[str], rows: JudgedRows) -> None:
+    """Refuses columns that are asked for and do not exist.
 
     Raises:
-        DataError: a column that is asked for does not exist.
+        DataError: all of them at once.
     """
-    asked = [*(slices or ()), *([fairness] if fairness is not None else [])]
     faults = [
         Fault(
             f"there is no column {name!r} beside text and label",
@@ -218,6 +230,12 @@ def _settings(
     ]
     if faults:
         raise DataError.of(faults)
+
+
+def _settings(
+    bundle: Bundle, slices: Sequence[str] | None, fairness: str | None
+) -> EvaluationConfig:
+    """What is looked into: as in training, but for what is asked for."""
     trained: dict[str, Any] = bundle.manifest.config.get("evaluation", {})
     known = {
         name: value for name, value in trained.items() if name in EvaluationConfig.model_fields
@@ -235,7 +253,7 @@ def _report(
     subject: Examined,
     rivals: Rivals,
     rows: JudgedRows,
-    num_known: int,
+    copies: Copies,
     listener: Recording,
     started: float,
 ) -> Report:
@@ -263,7 +281,8 @@ def _report(
             "source": name,
             "fingerprint": fingerprint(rows.dataset),
             "unseen_labels": rows.num_unseen,
-            "trained_rows": num_known,
+            "trained_rows": copies.exact,
+            "nearly_trained_rows": copies.near,
             "trained_on": dict(manifest.data),
         },
         base=_facts(bundle),
@@ -311,7 +330,3 @@ def _trained_report(bundle: Bundle) -> Report | None:
         return Report.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, BundleError):
         return None
-
-
-def _verdict(expectations: Expectations, report: Report, bundle: Bundle, where: str) -> Verdict:
-    return hold_against(expectations, bundle.task, report.metrics, report.sections, where=where)

@@ -49,7 +49,14 @@ from tunesmith.tasks import Task
 from tunesmith.types import Dataset, LabelPrediction, Target
 from tunesmith.words import missing_dictionary
 
-__all__ = ["Explained", "ExplainedData", "explain", "explain_data", "explain_rows"]
+__all__ = [
+    "Explained",
+    "ExplainedData",
+    "explain",
+    "explain_data",
+    "explain_rows",
+    "gradient_explainer",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +303,11 @@ def explain_rows(
         faithfulness=explainer.faithfulness(texts, draws=draws, seed=seed),
         mistakes=tuple(masked(text) for text in mistakes),
     )
+
+
+def gradient_explainer(bundle: Bundle) -> Explainer:
+    """Integrated gradients of a bundle's model, which is loaded for it."""
+    return _Model.of(bundle).explainer("integrated-gradients")
 
 
 @dataclass(frozen=True, slots=True)
