@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tunesmith.optimization import Speed
-    from tunesmith.recipes import Optimized
+    from tunesmith.recipes import Distillation, Optimized
 
 
 class _Device(StrEnum):
@@ -42,6 +43,28 @@ def optimize(
         list[str] | None,
         typer.Option(metavar="NAME", help="Keep this candidate too, even where it did not pass."),
     ] = None,
+    distil: Annotated[
+        bool,
+        typer.Option("--distil", help="Teach a model of half the layers too, and keep it if good."),
+    ] = False,
+    distil_layers: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="So many layers; give it twice for two students.", min=1),
+    ] = None,
+    distil_data: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="More texts for it to learn from; labels not needed."),
+    ] = None,
+    distil_budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="About how long it may learn, such as 20m.")
+    ] = None,
+    distil_agreement: Annotated[
+        float | None,
+        typer.Option(help="Share of rows with its teacher's label, at least; 0.9.", min=0, max=1),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a distillation that was stopped.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the new bundle.")
     ] = None,
@@ -49,12 +72,19 @@ def optimize(
 ) -> None:
     """Find the fastest way to run a bundle here that keeps its answers; write it as a new bundle.
 
+    With --distil a smaller model is taught too, from the bundle's own layers and the rows of its
+    run. It is a model of its own, with a calibration of its own, and is written where its metric
+    drops by no more than --max-drop and it is faster; else the bundle's own model is.
+
     Example: tunesmith optimize runs/tickets/bundle
+
+    Example: tunesmith optimize runs/tickets/bundle --distil --max-drop 1
     """
     from rich.text import Text
 
     from tunesmith import recipes
     from tunesmith.cli._console import ConsoleListener
+    from tunesmith.cli._models_table import models_table, models_text
     from tunesmith.cli._output import errors, out, print_json
     from tunesmith.optimization import Tolerances
 
@@ -68,6 +98,10 @@ def optimize(
             latency_ms=latency_ms,
             tolerances=Tolerances(min_agreement=min_agreement, max_drop=max_drop),
             keep=tuple(keep or ()),
+            distil=_distillation(
+                distil, distil_layers, distil_data, distil_budget, distil_agreement, resume
+            ),
+            resume=resume,
             listener=listener,
         )
     finally:
@@ -75,6 +109,10 @@ def optimize(
     if as_json:
         print_json(result.as_dict())
         return
+    if result.models:
+        out.print(models_table(result))
+        for line in models_text(result):
+            out.print(Text(line), soft_wrap=True)
     out.print(_table(result))
     reference = result.speed[result.reference]
     if any(_gain(own, reference) == _SAME for own in result.speed.values()):
@@ -91,6 +129,44 @@ def optimize(
     out.print(Text(_sentence(result)), soft_wrap=True)
     out.print(Text(f"bundle  {result.bundle.path}"), soft_wrap=True)
     out.print(Text(f"serve   tunesmith serve {result.bundle.path}"), soft_wrap=True)
+
+
+def _distillation(
+    distil: bool,
+    layers: list[int] | None,
+    data: str | None,
+    budget: str | None,
+    agreement: float | None,
+    resume: bool,
+) -> Distillation | None:
+    """What students are asked for; None: none are.
+
+    Raises:
+        ConfigError: something is said of students, and none are asked for; or the time is none.
+    """
+    from tunesmith.config import parse_duration
+    from tunesmith.errors import ConfigError, Fault
+    from tunesmith.recipes import Distillation
+
+    if not distil and not layers:
+        given = {
+            "--distil-data": data, "--distil-budget": budget, "--distil-agreement": agreement,
+            "--resume": resume or None,
+        }  # fmt: skip
+        faults = [
+            Fault("goes with a distillation", name, "--distil, or --distil-layers N")
+            for name, value in given.items()
+            if value is not None
+        ]
+        if faults:
+            raise ConfigError.of(faults)
+        return None
+    try:
+        budget_s = None if budget is None else float(str(parse_duration(budget)))
+    except ValueError as error:
+        raise ConfigError(str(error), where="--distil-budget") from error
+    wanted = Distillation(tuple(layers or ()), data, budget_s)
+    return wanted if agreement is None else replace(wanted, min_agreement=agreement)
 
 
 def _table(result: Optimized) -> Table:

@@ -1,0 +1,82 @@
+"""A teacher beside its students, as `tunesmith optimize --distil` shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+
+from tunesmith.cli._output import percent
+
+if TYPE_CHECKING:
+    from tunesmith.recipes import ModelFigures, Optimized
+    from tunesmith.types import Estimate
+
+__all__ = ["models_table", "models_text"]
+
+
+def models_table(result: Optimized) -> Table:
+    """A row a model, each with its best runtime; the one that is kept in bold."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("model", no_wrap=True)
+    metric = result.models[0].metric.replace("_", "-")
+    for title in ("layers", "weights", metric, "same", "MB", "ms", "texts/s"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("runtime")
+    for own in result.models:
+        speed, parity = own.speed, own.parity
+        table.add_row(
+            own.name,
+            str(own.num_layers),
+            f"{own.num_parameters / 1e6:.1f} M",
+            percent(own.value),
+            "–" if parity is None else f"{parity.agreement:.1%}",
+            "–" if own.size_bytes is None else f"{own.size_bytes / 1e6:,.1f}",
+            "–" if speed is None else f"{speed.latency_ms:.2f}",
+            "–" if speed is None else f"{speed.texts_per_s:,.0f}",
+            _runtime(own),
+            style="bold" if own.name == result.model else None,
+        )
+    return table
+
+
+def _runtime(own: ModelFigures) -> str:
+    if own.parity is not None and not own.parity.verified:
+        return "refused"
+    return own.runtime or "not fast enough"
+
+
+def models_text(result: Optimized) -> Iterator[str]:
+    """Why students were refused, which model is kept, and why."""
+    teacher, *students = result.models
+    for own in students:
+        assert own.parity is not None
+        if own.parity.refused_for:
+            reasons = "; ".join(own.parity.refused_for)
+            yield f"{own.name} is refused: {reasons} (change {_points(own.parity.change)})"
+    kept = next(own for own in result.models if own.name == result.model)
+    if kept.parity is None:
+        slow = [own.name for own in students if own.parity is not None and own.parity.verified]
+        why = "no student passed the gate"
+        if slow:
+            why = f"{' and '.join(slow)} passed the gate, and no such student is faster here"
+        yield f"the {teacher.name} is kept: {why}"
+        return
+    times = ""
+    if kept.speed is not None and teacher.speed is not None:
+        times = f"{kept.speed.gain(teacher.speed):.1f} × as fast as its teacher's best runtime, "
+    yield (
+        f"{kept.name} is kept: {times}{kept.metric.replace('_', '-')} "
+        f"{_points(kept.parity.change)} on {kept.parity.num_rows:,} rows, the same label on "
+        f"{kept.parity.agreement:.1%}"
+    )
+
+
+def _points(change: Estimate) -> str:
+    """ "−0.40 points (−0.90 to +0.10)"."""
+    value, low, high = (
+        f"{100 * part:+.2f}".replace("-", "−") for part in (change.value, change.low, change.high)
+    )
+    return f"{value} points ({low} to {high})"
