@@ -15,7 +15,7 @@ import tiny
 from safetensors.numpy import load_file
 from tiny import labelled_rows
 
-from tunesmith import config, recipes
+from tunesmith import config, recipes, samples
 from tunesmith.bundles import Bundle, open_bundle, read_rows
 from tunesmith.errors import ConfigError, DataError, Interrupted, OutputError
 from tunesmith.optimization import Speed, Tolerances
@@ -257,6 +257,40 @@ def test_a_refitted_teacher_keeps_its_validation_rows_from_its_students(
     assert texts_of(rows.validation) == texts_of(validation)
     student = distil(2, bundle=teacher).bundle
     assert "refit_rows" not in student.manifest.data
+
+
+@pytest.mark.slow
+def test_half_of_minilm_is_faster_and_nearly_as_good(tmp_path: Path) -> None:
+    source = samples.sample("finance_sentiment")
+    settings = {
+        "data.source": str(source.path),
+        "data.drop_missing": True,
+        "data.checks": False,
+        "training.method": "probe",
+        "training.precision": "fp32",
+        "evaluation.robustness": False,
+        "evaluation.resamples": 100,
+        "output": str(tmp_path / "run"),
+    }
+    teacher = recipes.train(config.load(settings=settings)).bundle
+    result = recipes.optimize(
+        teacher,
+        output=tmp_path / "new",
+        tolerances=Tolerances(max_drop=15.0),
+        distil=Distillation((3,), min_agreement=0.7),
+        rounds=3,
+    )
+    whole, half = result.models
+    assert half.parity is not None
+    assert half.parity.verified, half.parity.refused_for
+    assert (whole.num_layers, half.num_layers) == (6, 3)
+    assert whole.speed is not None
+    assert half.speed is not None
+    assert half.speed.gain(whole.speed) > 1.2
+    assert result.model == "student-3"
+    assert result.bundle.manifest.runtimes is not None
+    assert result.chosen in result.bundle.manifest.runtimes.order
+    assert load(result.bundle).predict([source.example])
 
 
 # How they go on
