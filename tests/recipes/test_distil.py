@@ -21,8 +21,9 @@ from tunesmith.errors import ConfigError, DataError, Interrupted, OutputError
 from tunesmith.optimization import Speed, Tolerances
 from tunesmith.recipes import Distillation, Optimized
 from tunesmith.recipes._candidates import Candidates
-from tunesmith.recipes._contest import Tried, choose_model
+from tunesmith.recipes._contest import Tried, fastest_model
 from tunesmith.recipes._distil_rows import distil_rows
+from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._listener import Silent
 from tunesmith.runtimes import load
 
@@ -146,6 +147,12 @@ def test_a_bundle_that_was_moved_needs_rows(
     assert any("held out for validation" in text for text in notes.said)
 
 
+def test_rows_that_are_all_judged_on(taught: Bundle, topics: Path, notes: Notes) -> None:
+    rows = dataset_for(taught.task, str(topics), target="topic", drop_missing=True)[0].dataset
+    with pytest.raises(DataError, match="0 labelled rows are left for a student"):
+        distil_rows(taught, None, [rows], 0, notes)
+
+
 # What becomes of them
 
 
@@ -242,6 +249,13 @@ def test_several_labels_a_row(
     assert result.bundle.manifest.distillation is not None
     assert result.models[1].metric == "macro_f1"
     assert load(result.bundle).predict(["where is my parcel delivery"])
+
+
+def test_pairs_of_texts(distil: Optimize, pair_bundle: Bundle) -> None:
+    result = distil(1, bundle=pair_bundle)
+    assert [own.num_layers for own in result.models] == [2, 1]
+    assert result.bundle.manifest.distillation is not None
+    assert load(result.bundle).predict([("where is my parcel", "it is due on monday")])
 
 
 def test_a_refitted_teacher_keeps_its_validation_rows_from_its_students(
@@ -369,7 +383,7 @@ def test_a_budget_makes_fewer_passes(
 
 @pytest.fixture
 def tried(taught: Bundle) -> Iterator[Callable[..., Any]]:
-    """`choose_model` for measured speeds, by name."""
+    """`fastest_model` for measured speeds, by name."""
 
     def run(speeds: dict[str, Speed | None], latency_ms: float | None = None) -> str:
         class Known:
@@ -388,7 +402,7 @@ def tried(taught: Bundle) -> Iterator[Callable[..., Any]]:
                 "tunesmith.recipes._contest.measure_speed",
                 lambda runtimes, *_, **__: {name: speeds[name] for name in runtimes},
             )
-            return choose_model(known, Known)[0]  # type: ignore[arg-type]
+            return fastest_model(known, Known)[0]  # type: ignore[arg-type]
 
     yield run
 

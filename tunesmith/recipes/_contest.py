@@ -16,7 +16,7 @@ from tunesmith.recipes._parity import Comparison, TeacherAnswers, compare, texts
 from tunesmith.runtimes import REFERENCE, Runtime
 from tunesmith.types import Dataset, Inputs
 
-__all__ = ["Measuring", "Tried", "choose_model", "require_one"]
+__all__ = ["Measuring", "Tried", "fastest_model", "require_one"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def require_one(tried: Mapping[str, Tried], latency_ms: float | None) -> None:
     )
 
 
-def choose_model(tried: Mapping[str, Tried], measuring: Measuring) -> tuple[str, dict[str, Speed]]:
+def fastest_model(tried: Mapping[str, Tried], measuring: Measuring) -> tuple[str, dict[str, Speed]]:
     """The model to write, and the speed of each one's best runtime, measured in turn.
 
     Of students the fastest is taken, and none that is not faster than the teacher in every round:

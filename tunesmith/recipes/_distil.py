@@ -68,6 +68,7 @@ class Lesson:
     tokens: TokenizedDataset
     validation: TokenizedDataset
     taught: NDArray[np.float32]
+    criterion: Distilled
     rows_per_second: float
 
 
@@ -150,7 +151,8 @@ def make_lesson(
     rate = len(inputs) / max(time.monotonic() - started, 1e-9)
     task = teacher.task
     taught = lessons(task.objective, scores, states, task.encode(rows.train.targets or []))
-    return Lesson(teacher, config, model, rows, tokens, validation, taught, rate)
+    criterion = Distilled(task.objective, task.head.size)
+    return Lesson(teacher, config, model, rows, tokens, validation, taught, criterion, rate)
 
 
 def teach(
@@ -195,7 +197,7 @@ def teach(
         Rows(lesson.tokens, lesson.taught),
         Rows(lesson.validation, task.encode(rows.validation.targets or [])),
         objective=task.objective,
-        criterion=Distilled(task.objective, task.head.size),
+        criterion=lesson.criterion,
         judge=judge_of(task, rows.validation),
         settings=settings,
         callbacks=[listener],

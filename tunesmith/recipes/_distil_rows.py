@@ -68,12 +68,19 @@ def distil_rows(
     validation = None if chosen_by is None else _without(chosen_by, *judged)
     if validation is not None and train is not None:
         train = _without(train, validation)
-    if train is None or len(train) < _FEWEST:
+    if train is None:
         raise DataError(
             "there are no labelled rows for a student to learn from: the run's rows/ are not "
             "beside the bundle",
             where=str(file),
             mend="--distil-data FILE with texts and labels",
+        )
+    if len(train) < _FEWEST:
+        raise DataError(
+            f"{len(train)} labelled rows are left for a student to learn from, beside those that "
+            "it is judged on",
+            where=str(file),
+            mend="--distil-data FILE with further ones; or judge on others with --data",
         )
     if validation is None or not len(validation):
         train, validation = _held_out(train, seed)
@@ -109,9 +116,8 @@ def _further(bundle: Bundle, source: str) -> tuple[Dataset | None, Dataset]:
         value not in (None, "") for value in table.values(target)
     ):
         separator = bundle.manifest.config["data"]["label_separator"]
-        labelled = dataset_for(task, source, target=target, drop_missing=True, separator=separator)[
-            0
-        ].dataset
+        loaded, _ = dataset_for(task, source, target=target, drop_missing=True, separator=separator)
+        labelled = loaded.dataset
     values = [["" if v is None else str(v) for v in table.values(name)] for name in columns.text]
     known = set() if labelled is None else set(labelled.rows.tolist())
     rows = [

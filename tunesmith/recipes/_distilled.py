@@ -21,7 +21,6 @@ from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model
 from tunesmith.recipes._student_bundle import Graded, grade, write_student
 from tunesmith.storage import require_space
-from tunesmith.training.criteria import Distilled
 from tunesmith.types import Dataset
 
 __all__ = ["Distillation", "DistilledStudent", "Students", "students_of"]
@@ -147,7 +146,7 @@ def _student(
             "layers": [place + 1 for place in student.layers],
             "of_layers": len(layers_of(lesson.model.classifier)),
             "rows": dict(lesson.rows.facts),
-            "temperature": Distilled.__dataclass_fields__["temperature"].default,
+            "temperature": lesson.criterion.temperature,
             "epochs": student.best_epoch,
             "parity": parity.as_dict(),
             "tolerances": tolerances.as_dict(),

@@ -16,7 +16,7 @@ from tunesmith.bases import choose_device
 from tunesmith.bundles import Bundle, open_bundle, read_rows
 from tunesmith.errors import ConfigError, DataError
 from tunesmith.optimization import Parity, Speed, StudentParity, Tolerances
-from tunesmith.recipes._contest import Measuring, Tried, choose_model, require_one
+from tunesmith.recipes._contest import Measuring, Tried, fastest_model, require_one
 from tunesmith.recipes._distil_folder import check_distilling
 from tunesmith.recipes._distilled import Distillation, Students, students_of
 from tunesmith.recipes._labelled import dataset_for
@@ -177,7 +177,7 @@ def optimize(
     ):
         tried = _try_models(opened, students, folder, keep, measuring)
         require_one(tried, latency_ms)
-        name, speeds = choose_model(tried, measuring)
+        name, speeds = fastest_model(tried, measuring)
         best = tried[name]
         written = write_optimized(
             best.bundle, final, best.found, best.comparison, best.order, keep, device, tolerances
