@@ -61,6 +61,7 @@ def test_students_that_cannot_be_asked_for(invoke: Invoke, small: Path) -> None:
     for flags, fault in (
         (("--distil-layers", "2"), "a student of 2 layers of 2 is not smaller"),
         (("--distil", "--distil-budget", "soon"), "must be a time such as 90s"),
+        (("--distil", "--distil-budget", "0s"), "must be above 0"),
         (("--distil-data", "more.csv"), "--distil-data: goes with a distillation"),
         (("--resume",), "--resume: goes with a distillation"),
         (("--distil", "--resume"), "no distillation that ends in this bundle was stopped"),

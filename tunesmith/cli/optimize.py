@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tunesmith.optimization import Speed
-    from tunesmith.recipes import Distillation, Optimized
+    from tunesmith.recipes import Optimized
 
 
 class _Device(StrEnum):
@@ -72,20 +71,18 @@ def optimize(
 ) -> None:
     """Find the fastest way to run a bundle here that keeps its answers; write it as a new bundle.
 
-    With --distil a smaller model is taught too, from the bundle's own layers and the rows of its
-    run. It is a model of its own, with a calibration of its own, and is written where its metric
-    drops by no more than --max-drop and it is faster; else the bundle's own model is.
+    With --distil a smaller model is taught too, made of the bundle's own layers,
+    on the rows of its run. It is written where its metric drops by no more than
+    --max-drop and it is faster; else the bundle's own model is.
 
     Example: tunesmith optimize runs/tickets/bundle
 
     Example: tunesmith optimize runs/tickets/bundle --distil --max-drop 1
     """
-    from rich.text import Text
-
     from tunesmith import recipes
     from tunesmith.cli._console import ConsoleListener
-    from tunesmith.cli._models_table import models_table, models_text
-    from tunesmith.cli._output import errors, out, print_json
+    from tunesmith.cli._output import errors, print_json
+    from tunesmith.cli._students import distillation
     from tunesmith.optimization import Tolerances
 
     listener = ConsoleListener(errors)
@@ -98,7 +95,7 @@ def optimize(
             latency_ms=latency_ms,
             tolerances=Tolerances(min_agreement=min_agreement, max_drop=max_drop),
             keep=tuple(keep or ()),
-            distil=_distillation(
+            distil=distillation(
                 distil, distil_layers, distil_data, distil_budget, distil_agreement, resume
             ),
             resume=resume,
@@ -109,6 +106,16 @@ def optimize(
     if as_json:
         print_json(result.as_dict())
         return
+    _print(result)
+
+
+def _print(result: Optimized) -> None:
+    """The tables, what was refused and why, and what is kept."""
+    from rich.text import Text
+
+    from tunesmith.cli._output import out
+    from tunesmith.cli._students import models_table, models_text
+
     if result.models:
         out.print(models_table(result))
         for line in models_text(result):
@@ -129,44 +136,6 @@ def optimize(
     out.print(Text(_sentence(result)), soft_wrap=True)
     out.print(Text(f"bundle  {result.bundle.path}"), soft_wrap=True)
     out.print(Text(f"serve   tunesmith serve {result.bundle.path}"), soft_wrap=True)
-
-
-def _distillation(
-    distil: bool,
-    layers: list[int] | None,
-    data: str | None,
-    budget: str | None,
-    agreement: float | None,
-    resume: bool,
-) -> Distillation | None:
-    """What students are asked for; None: none are.
-
-    Raises:
-        ConfigError: something is said of students, and none are asked for; or the time is none.
-    """
-    from tunesmith.config import parse_duration
-    from tunesmith.errors import ConfigError, Fault
-    from tunesmith.recipes import Distillation
-
-    if not distil and not layers:
-        given = {
-            "--distil-data": data, "--distil-budget": budget, "--distil-agreement": agreement,
-            "--resume": resume or None,
-        }  # fmt: skip
-        faults = [
-            Fault("goes with a distillation", name, "--distil, or --distil-layers N")
-            for name, value in given.items()
-            if value is not None
-        ]
-        if faults:
-            raise ConfigError.of(faults)
-        return None
-    try:
-        budget_s = None if budget is None else float(str(parse_duration(budget)))
-    except ValueError as error:
-        raise ConfigError(str(error), where="--distil-budget") from error
-    wanted = Distillation(tuple(layers or ()), data, budget_s)
-    return wanted if agreement is None else replace(wanted, min_agreement=agreement)
 
 
 def _table(result: Optimized) -> Table:

@@ -44,6 +44,10 @@ class Distillation:
     budget_s: float | None = None
     min_agreement: float = 0.9
 
+    def __post_init__(self) -> None:
+        if self.budget_s is not None and not self.budget_s > 0:
+            raise ConfigError(f"must be above 0, not {self.budget_s:g}", where="--distil-budget")
+
 
 @dataclass(frozen=True, slots=True)
 class DistilledStudent:

@@ -1,20 +1,59 @@
-"""A teacher beside its students, as `tunesmith optimize --distil` shows them."""
+"""What `tunesmith optimize` is told of students, and how it shows them beside their teacher."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
 
 from tunesmith.cli._output import percent
+from tunesmith.config import parse_duration
+from tunesmith.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
-    from tunesmith.recipes import ModelFigures, Optimized
+    from tunesmith.recipes import Distillation, ModelFigures, Optimized
     from tunesmith.types import Estimate
 
-__all__ = ["models_table", "models_text"]
+__all__ = ["distillation", "models_table", "models_text"]
+
+
+def distillation(
+    distil: bool,
+    layers: Sequence[int] | None,
+    data: str | None,
+    budget: str | None,
+    agreement: float | None,
+    resume: bool,
+) -> Distillation | None:
+    """What students are asked for; None: none are.
+
+    Raises:
+        ConfigError: something is said of students, and none are asked for; or the time is none.
+    """
+    from tunesmith.recipes import Distillation
+
+    if not distil and not layers:
+        given = {
+            "--distil-data": data, "--distil-budget": budget, "--distil-agreement": agreement,
+            "--resume": resume or None,
+        }  # fmt: skip
+        faults = [
+            Fault("goes with a distillation", name, "--distil, or --distil-layers N")
+            for name, value in given.items()
+            if value is not None
+        ]
+        if faults:
+            raise ConfigError.of(faults)
+        return None
+    try:
+        budget_s = None if budget is None else float(str(parse_duration(budget)))
+    except ValueError as error:
+        raise ConfigError(str(error), where="--distil-budget") from error
+    wanted = Distillation(tuple(layers or ()), data, budget_s)
+    return wanted if agreement is None else replace(wanted, min_agreement=agreement)
 
 
 def models_table(result: Optimized) -> Table:
