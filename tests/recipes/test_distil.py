@@ -102,6 +102,7 @@ def test_students_learn_from_what_the_run_kept(taught: Bundle, notes: Notes) -> 
     assert texts_of(rows.train) == texts_of(train)
     assert texts_of(rows.validation) == texts_of(validation)
     assert not len(rows.unlabelled)
+    assert not rows.seen_by_teacher
     assert rows.facts == {"train": len(train), "validation": len(validation)}
     assert f"students learn from {len(train)} rows" in notes.said[-1]
 
@@ -144,6 +145,7 @@ def test_a_bundle_that_was_moved_needs_rows(
     rows = distil_rows(moved, topics, [held_out], 0, notes)
     assert len(rows.train) + len(rows.validation) == 120 - len(held_out)
     assert len(rows.validation) == 20
+    assert rows.seen_by_teacher
     assert any("held out for validation" in text for text in notes.said)
 
 
@@ -258,7 +260,7 @@ def test_pairs_of_texts(distil: Optimize, pair_bundle: Bundle) -> None:
     assert load(result.bundle).predict([("where is my parcel", "it is due on monday")])
 
 
-def test_a_refitted_teacher_keeps_its_validation_rows_from_its_students(
+def test_students_of_a_teacher_that_saw_all_rows_promise_nothing(
     distil: Optimize, deep: Path, topics: Path, tmp_path: Path, notes: Notes
 ) -> None:
     settings = quick_settings(topics, deep, tmp_path / "run")
@@ -269,8 +271,11 @@ def test_a_refitted_teacher_keeps_its_validation_rows_from_its_students(
     rows = distil_rows(teacher, None, [], 0, notes)
     assert not texts_of(rows.train) & texts_of(validation)
     assert texts_of(rows.validation) == texts_of(validation)
-    student = distil(2, bundle=teacher).bundle
+    assert rows.seen_by_teacher
+    student = distil(2, bundle=teacher, listener=notes).bundle
     assert "refit_rows" not in student.manifest.data
+    assert not {"calibration", "selective", "conformal", "scope"} & set(student.manifest.task)
+    assert any("student-2 cannot be calibrated" in text for text in notes.warned)
 
 
 @pytest.mark.slow

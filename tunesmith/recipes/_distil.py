@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -259,9 +259,13 @@ def _settings(lesson: Lesson, share: float, folder: Path, budget_s: float | None
             epoch_s = _TRAINING_COSTS * share * num_rows / lesson.rows_per_second
             epochs = min(epochs, max(1, int(_SPARE * budget_s / epoch_s)))
         storage.write_bytes(file, json.dumps({"epochs": epochs}).encode())
-    return fit_settings(
+    settings = fit_settings(
         "full", lesson.config, lesson.model, num_rows, epochs=epochs, time_limit_s=budget_s
     )
+    # Where there is little time, the layers as they were may do better than after a few steps. On
+    # rows that the teacher has learned from they would seem to, so that these choose no epoch.
+    seen = lesson.rows.seen_by_teacher
+    return replace(settings, keep_start=not seen, keep_last=seen)
 
 
 def _trial(lesson: Lesson) -> dict[str, Any]:

@@ -32,12 +32,16 @@ class DistilRows:
         train: with labels.
         unlabelled: texts that the teacher alone says something of; may be empty.
         validation: with labels; they choose the epoch, and calibrate the student.
+        seen_by_teacher: whether the teacher has learned from the validation rows. The student,
+            which begins with its teacher's weights, then knows them too: they choose no epoch, and
+            nothing that promises how often it is right can be fitted on them.
         facts: what the manifest says of them.
     """
 
     train: Dataset
     unlabelled: Dataset
     validation: Dataset
+    seen_by_teacher: bool
     facts: dict[str, Any]
 
 
@@ -50,8 +54,7 @@ def distil_rows(
 ) -> DistilRows:
     """Finds the rows, and leaves out of them those that the student is judged on.
 
-    The teacher's run may have kept its validation rows among the training rows (`refit`): the
-    student does not learn from those, so that what is fitted on them holds.
+    Where the teacher's run kept no validation rows, some of the others are held out.
 
     Args:
         source: further texts; where the file has the label's column, rows with a label are used
@@ -82,7 +85,9 @@ def distil_rows(
             where=str(file),
             mend="--distil-data FILE with further ones; or judge on others with --data",
         )
+    seen = "refit_rows" in bundle.manifest.data
     if validation is None or not len(validation):
+        seen = True
         train, validation = _held_out(train, seed)
         listener.say(f"{len(validation):,} of these rows are held out for validation")
     if unlabelled is None:
@@ -95,7 +100,7 @@ def distil_rows(
     found: dict[str, Any] = {"train": len(train), "validation": len(validation)}
     if source is not None:
         found |= {"unlabelled": len(unlabelled), "source": source_name(str(source))}
-    return DistilRows(train, unlabelled, validation, found)
+    return DistilRows(train, unlabelled, validation, seen, found)
 
 
 def _read(bundle: Bundle, file: Path) -> Dataset | None:

@@ -21,7 +21,7 @@ from tunesmith.recipes._choose import Choice
 from tunesmith.recipes._distil import Lesson, Student
 from tunesmith.recipes._energy import EnergyMeter
 from tunesmith.recipes._examine import examine
-from tunesmith.recipes._fine_tune import Tuned
+from tunesmith.recipes._fine_tune import Tuned, decide
 from tunesmith.recipes._judge import Judged, examined
 from tunesmith.recipes._judging import Judging
 from tunesmith.recipes._lineage import Parent, reshaped
@@ -58,10 +58,7 @@ def grade(
     listener: Listener,
 ) -> Graded:
     """Calibrates a student anew, and holds it against its teacher on rows that it has not seen."""
-    task = assure(
-        reshaped(lesson.teacher.task), lesson.rows.validation, student.validation_scores,
-        lesson.config, listener,
-    )  # fmt: skip
+    task = _decided(lesson, student, listener)
     listener.stage(f"comparing {student.name} with its teacher", 2 * len(rows))
     judging, scores = _judging(lesson, student, task, rows)
     listener.advance(2 * len(rows))
@@ -77,6 +74,19 @@ def grade(
         change=change,
     )
     return Graded(student, task, parity)
+
+
+def _decided(lesson: Lesson, student: Student, listener: Listener) -> Task:
+    """The student's task, with what can be fitted on validation rows in good faith."""
+    plain, rows = reshaped(lesson.teacher.task), lesson.rows
+    if not rows.seen_by_teacher:
+        return assure(plain, rows.validation, student.validation_scores, lesson.config, listener)
+    listener.warn(
+        f"the teacher has learned from all labelled rows, so that {student.name} cannot be "
+        "calibrated: its probabilities are its own, and it cannot be asked for a precision or a "
+        "coverage (a teacher trained with training.refit=never leaves rows for that)"
+    )
+    return decide(plain, rows.validation, student.validation_scores)
 
 
 def _judging(
