@@ -286,6 +286,7 @@ def test_half_of_minilm_is_faster_and_nearly_as_good(tmp_path: Path) -> None:
         "data.drop_missing": True,
         "data.checks": False,
         "training.method": "probe",
+        "training.refit": "never",
         "training.precision": "fp32",
         "evaluation.robustness": False,
         "evaluation.resamples": 100,

@@ -61,7 +61,7 @@ def models_table(result: Optimized) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("model", no_wrap=True)
     metric = result.models[0].metric.replace("_", "-")
-    for title in ("layers", "weights", metric, "same", "MB", "ms", "texts/s"):
+    for title in ("layers", metric, "same", "MB", "ms", "texts/s"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("runtime")
     for own in result.models:
@@ -69,7 +69,6 @@ def models_table(result: Optimized) -> Table:
         table.add_row(
             own.name,
             str(own.num_layers),
-            f"{own.num_parameters / 1e6:.1f} M",
             percent(own.value),
             "–" if parity is None else f"{parity.agreement:.1%}",
             "–" if own.size_bytes is None else f"{own.size_bytes / 1e6:,.1f}",
