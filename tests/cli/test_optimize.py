@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
 from tunesmith.bundles import open_bundle
+from tunesmith.recipes._candidates import Candidates
 
 from .conftest import Invoke
 
@@ -36,6 +38,45 @@ def test_a_bundle_is_optimised_and_used(invoke: Invoke, small: Path) -> None:
     assert predicted.code == (0 if kept else 2)
     again = invoke("optimize", small / "run", "--data", small / "topics.csv", "-o", "new")
     assert (again.code, "not empty" in again.err) == (2, True)
+
+
+def test_a_student_is_taught_and_shown(
+    invoke: Invoke, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Torch alone: what else it may run on is built in the test above.
+    monkeypatch.setattr("tunesmith.recipes._contest.build_candidates", lambda *_: Candidates())
+    result = invoke(
+        *("optimize", small / "run", "--distil", "-o", "new"),
+        *("--max-drop", "100", "--distil-agreement", "0", "--min-agreement", "0"),
+    )
+    assert result.code == 0, result.err
+    assert "student of 1 of 2 layers (1): " in result.err
+    rows = {line.split()[0]: line.split() for line in result.out.splitlines() if line.strip()}
+    assert rows["teacher"][1] == "2"
+    assert rows["student-1"][1] == "1"
+    written = open_bundle("new").manifest
+    kept = "teacher" if written.distillation is None else "student-1"
+    assert f"{kept} is kept: " in result.out
+    if written.distillation is not None:
+        assert written.parent == open_bundle(small / "run").manifest.digest
+        assert "1 of 2 layers of its teacher" in invoke("info", "new").out
+    assert not Path("new.partial").exists()
+
+
+def test_students_that_cannot_be_asked_for(invoke: Invoke, small: Path) -> None:
+    for flags, fault in (
+        (("--distil-layers", "2"), "a student of 2 layers of 2 is not smaller"),
+        (("--distil", "--distil-budget", "soon"), "must be a time such as 90s"),
+        (("--distil", "--distil-budget", "0s"), "must be above 0"),
+        (("--distil-data", "more.csv"), "--distil-data: goes with a distillation"),
+        (("--resume",), "--resume: goes with a distillation"),
+        (("--distil", "--resume"), "no distillation that ends in this bundle was stopped"),
+        (("--distil", "--distil-data", "none.csv"), "none.csv"),
+    ):
+        result = invoke("optimize", small / "run", "-o", "new", *flags)
+        assert result.code == 2, (flags, result.err)
+        assert fault in result.err
+    assert list(Path.cwd().iterdir()) == []
 
 
 def test_what_cannot_be_asked_for(invoke: Invoke, small: Path) -> None:

@@ -50,6 +50,11 @@ def optimize(
     min_agreement: float = 0.99,
     latency_ms: float | None = None,
     keep: Sequence[str] = (),
+    distil: bool | int | Sequence[int] = False,
+    distil_data: str | Path | None = None,
+    distil_budget_s: float | None = None,
+    distil_agreement: float = 0.9,
+    resume: bool = False,
     listener: Listener | None = None,
 ) -> Optimized:
     """Writes a bundle with the fastest runtime of this machine that keeps the model's answers.
@@ -61,13 +66,25 @@ def optimize(
         min_agreement: share of rows that must get the same label.
         latency_ms: 95 of 100 single texts must take no longer.
         keep: candidates to keep too, even where they did not pass.
+        distil: whether to teach a smaller model of half the layers as well; or how many layers it
+            shall have, or several students. One that passes is a child of the bundle.
+        distil_data: further texts for that, with or without labels.
+        distil_budget_s: about how long that may take.
+        distil_agreement: share of rows on which a student must give its teacher's label.
+        resume: go on with a distillation that was stopped.
         listener: hears of the progress; None: lines on standard error.
 
     Raises:
         InputError: something given cannot be used; the message says what, where and the mend.
+        Interrupted: the user stopped a distillation; `resume` goes on.
     """
     from tunesmith import recipes
     from tunesmith.optimization import Tolerances
+
+    wanted = None
+    if distil is not False and distil != ():
+        sizes = () if distil is True else (distil,) if isinstance(distil, int) else tuple(distil)
+        wanted = recipes.Distillation(sizes, distil_data, distil_budget_s, distil_agreement)
 
     return recipes.optimize(
         bundle,
@@ -77,6 +94,8 @@ def optimize(
         latency_ms=latency_ms,
         tolerances=Tolerances(min_agreement=min_agreement, max_drop=max_drop),
         keep=tuple(keep),
+        distil=wanted,
+        resume=resume,
         listener=listener or console(),
     )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         new_classifier,
     )
     from tunesmith.bases._cores import available_cores
+    from tunesmith.bases._fewer_layers import spread_layers, with_layers
     from tunesmith.bases._freezing import PartialMethod, train_only
     from tunesmith.bases._inference import (
         TokenSource,
@@ -95,8 +96,10 @@ __all__ = [
     "score_features",
     "set_threads",
     "sorted_batches",
+    "spread_layers",
     "tokenize",
     "train_only",
+    "with_layers",
 ]
 
 _HEAVY = {
@@ -111,6 +114,8 @@ _HEAVY = {
     "load_classifier": "_classifier",
     "new_classifier": "_classifier",
     "Precision": "_classifier",
+    "spread_layers": "_fewer_layers",
+    "with_layers": "_fewer_layers",
     "PartialMethod": "_freezing",
     "train_only": "_freezing",
     "available_cores": "_cores",

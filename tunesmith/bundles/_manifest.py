@@ -17,7 +17,7 @@ __all__ = ["FORMAT_VERSION", "MANIFEST", "Ancestor", "BaseFacts", "Manifest", "f
 FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 
-_ABSENT_WHERE_NONE = ("lineage", "forgetting", "runtimes")
+_ABSENT_WHERE_NONE = ("lineage", "forgetting", "distillation", "runtimes")
 
 
 class BaseFacts(BaseModel):
@@ -53,7 +53,7 @@ class Manifest(BaseModel):
     without that field, so that it stands for the whole bundle. `lineage` and `forgetting` came with
     format 2: they are left out of the file where they are None. Format 3 has in `task` what was
     fitted on validation rows, which a reader of older formats would pass over and answer otherwise,
-    and `runtimes`, which is left out in the same way.
+    and `distillation` and `runtimes`, which are left out in the same way.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,6 +71,7 @@ class Manifest(BaseModel):
     metrics: dict[str, Any]
     calibration: dict[str, Any] | None = None
     forgetting: dict[str, Any] | None = None
+    distillation: dict[str, Any] | None = None
     runtimes: Runtimes | None = None
     files: dict[str, str] = {}
     digest: str = ""

@@ -60,6 +60,7 @@ def info(
             ("reads at most", f"{manifest.base.max_length} tokens"),
             ("trained on", f"{manifest.data['source']} ({_rows(manifest.data['rows'])})"),
             *_lineage(manifest),
+            *_distilled(manifest),
             *_runtimes(manifest),
             (
                 leading.replace("_", "-"),
@@ -107,6 +108,21 @@ def _lineage(manifest: Manifest) -> list[tuple[str, str]]:
         )
         facts.append(("forgetting", text))
     return facts
+
+
+def _distilled(manifest: Manifest) -> list[tuple[str, str]]:
+    """What a student kept of its teacher."""
+    found = manifest.distillation
+    if found is None:
+        return []
+    parity = found["parity"]
+    change = f"{100 * parity['change']['value']:+.1f}".replace("-", "−")
+    text = (
+        f"{len(found['layers'])} of {found['of_layers']} layers of its teacher "
+        f"{found['teacher'][:12]}; the same label on {parity['agreement']:.1%} of "
+        f"{parity['num_rows']:,} rows, {parity['metric'].replace('_', '-')} {change} points"
+    )
+    return [("distilled", text)]
 
 
 def _runtimes(manifest: Manifest) -> list[tuple[str, str]]:

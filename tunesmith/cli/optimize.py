@@ -42,6 +42,28 @@ def optimize(
         list[str] | None,
         typer.Option(metavar="NAME", help="Keep this candidate too, even where it did not pass."),
     ] = None,
+    distil: Annotated[
+        bool,
+        typer.Option("--distil", help="Teach a model of half the layers too, and keep it if good."),
+    ] = False,
+    distil_layers: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="So many layers; give it twice for two students.", min=1),
+    ] = None,
+    distil_data: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="More texts for it to learn from; labels not needed."),
+    ] = None,
+    distil_budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="About how long it may learn, such as 20m.")
+    ] = None,
+    distil_agreement: Annotated[
+        float | None,
+        typer.Option(help="Share of rows with its teacher's label, at least; 0.9.", min=0, max=1),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a distillation that was stopped.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the new bundle.")
     ] = None,
@@ -49,13 +71,18 @@ def optimize(
 ) -> None:
     """Find the fastest way to run a bundle here that keeps its answers; write it as a new bundle.
 
-    Example: tunesmith optimize runs/tickets/bundle
-    """
-    from rich.text import Text
+    With --distil a smaller model is taught too, made of the bundle's own layers,
+    on the rows of its run. It is written where its metric drops by no more than
+    --max-drop and it is faster; else the bundle's own model is.
 
+    Example: tunesmith optimize runs/tickets/bundle
+
+    Example: tunesmith optimize runs/tickets/bundle --distil --max-drop 1
+    """
     from tunesmith import recipes
     from tunesmith.cli._console import ConsoleListener
-    from tunesmith.cli._output import errors, out, print_json
+    from tunesmith.cli._output import errors, print_json
+    from tunesmith.cli._students import distillation
     from tunesmith.optimization import Tolerances
 
     listener = ConsoleListener(errors)
@@ -68,6 +95,10 @@ def optimize(
             latency_ms=latency_ms,
             tolerances=Tolerances(min_agreement=min_agreement, max_drop=max_drop),
             keep=tuple(keep or ()),
+            distil=distillation(
+                distil, distil_layers, distil_data, distil_budget, distil_agreement, resume
+            ),
+            resume=resume,
             listener=listener,
         )
     finally:
@@ -75,6 +106,20 @@ def optimize(
     if as_json:
         print_json(result.as_dict())
         return
+    _print(result)
+
+
+def _print(result: Optimized) -> None:
+    """The tables, what was refused and why, and what is kept."""
+    from rich.text import Text
+
+    from tunesmith.cli._output import out
+    from tunesmith.cli._students import models_table, models_text
+
+    if result.models:
+        out.print(models_table(result))
+        for line in models_text(result):
+            out.print(Text(line), soft_wrap=True)
     out.print(_table(result))
     reference = result.speed[result.reference]
     if any(_gain(own, reference) == _SAME for own in result.speed.values()):

@@ -1,4 +1,4 @@
-"""Export, quantise, compare with the reference, measure, choose."""
+"""Export, quantise, compare with the reference or a teacher, measure, choose."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tunesmith.optimization._quantize import (
 )
 from tunesmith.optimization._quantize_tokens import quantize_tokens
 from tunesmith.optimization._speed import Speed, choose, measure_speed
+from tunesmith.optimization._student import StudentParity, StudentTolerances, judge_student
 
 if TYPE_CHECKING:
     from tunesmith.optimization._export import export_onnx
@@ -22,11 +23,14 @@ __all__ = [
     "EmbeddingParity",
     "Parity",
     "Speed",
+    "StudentParity",
+    "StudentTolerances",
     "Tolerances",
     "choose",
     "export_onnx",
     "judge_embeddings",
     "judge_parity",
+    "judge_student",
     "measure_speed",
     "quantize_blocks",
     "quantize_embeddings",

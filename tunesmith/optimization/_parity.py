@@ -13,7 +13,7 @@ from tunesmith.optimization._embeddings import EmbeddingParity, judge_embeddings
 from tunesmith.tasks import Task
 from tunesmith.types import Estimate, LabelPrediction, Outputs, Prediction
 
-__all__ = ["Parity", "Tolerances", "judge_parity"]
+__all__ = ["Parity", "Tolerances", "agreement", "judge_parity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def judge_parity(
     )
     gaps = np.abs(found - wanted).max(axis=1)
     figures = {
-        "agreement": _agreement(task.decode(reference), task.decode(outputs)),
+        "agreement": agreement(task.decode(reference), task.decode(outputs)),
         "largest_difference": float(gaps.max()),
         "mean_difference": float(gaps.mean()),
         "batch_difference": float(np.abs(single - found[: len(single)]).max()),
@@ -161,7 +161,8 @@ def _refusals(
     return tuple(faults)
 
 
-def _agreement(reference: Sequence[Prediction], found: Sequence[Prediction]) -> float:
+def agreement(reference: Sequence[Prediction], found: Sequence[Prediction]) -> float:
+    """Share of rows with the same label; of several labels, the mean intersection over union."""
     pairs = ((_labels(a), _labels(b)) for a, b in zip(reference, found, strict=True))
     return float(np.mean([len(a & b) / len(a | b) if a | b else 1.0 for a, b in pairs]))
 

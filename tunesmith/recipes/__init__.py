@@ -7,6 +7,7 @@ from tunesmith.recipes.doctor import Machine, examine, missing_packages
 
 # `examine` must work where the others cannot, in order to say so.
 if TYPE_CHECKING or not missing_packages("train"):
+    from tunesmith.recipes._distilled import Distillation
     from tunesmith.recipes._listener import Listener, Silent
     from tunesmith.recipes._run import Run
     from tunesmith.recipes._study import FinishedStudy, check_resumed_alone, read_search
@@ -28,7 +29,7 @@ if TYPE_CHECKING or not missing_packages("train"):
         explain_rows,
     )
     from tunesmith.recipes.fix import Fixed, fix, require_copy
-    from tunesmith.recipes.optimize import Optimized, optimize
+    from tunesmith.recipes.optimize import ModelFigures, Optimized, optimize
     from tunesmith.recipes.predict import predict
     from tunesmith.recipes.review import OpenReview, review
     from tunesmith.recipes.train import resume, train
@@ -39,6 +40,7 @@ __all__ = [
     "Checked",
     "Compared",
     "CrossValidated",
+    "Distillation",
     "Evaluation",
     "Explained",
     "ExplainedData",
@@ -46,6 +48,7 @@ __all__ = [
     "Fixed",
     "Listener",
     "Machine",
+    "ModelFigures",
     "OpenReview",
     "Optimized",
     "Run",

@@ -123,8 +123,12 @@ def package(
     *,
     card: ModelCard,
     parent: Parent | None = None,
+    distillation: dict[str, Any] | None = None,
 ) -> Bundle:
     """Writes the bundle, then checks that what was written answers as what was judged.
+
+    Args:
+        distillation: how a student came about; see `docs/bundle-format.md`.
 
     Raises:
         OutputError: the disk is full, or the folder is taken.
@@ -148,6 +152,7 @@ def package(
         versions=library_versions(),
         metrics=report.metrics.as_dict(),
         forgetting=None if report.forgetting is None else report.forgetting.summary(),
+        distillation=distillation,
     )
 
     def write_parts(temporary: Path) -> None:

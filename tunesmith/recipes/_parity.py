@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,9 +16,10 @@ from tunesmith.optimization import Parity, Speed, Tolerances, judge_parity, meas
 from tunesmith.recipes._candidates import Candidate, Candidates
 from tunesmith.recipes._listener import Listener
 from tunesmith.runtimes import REFERENCE, Runtime
+from tunesmith.tasks import Task
 from tunesmith.types import Dataset, Inputs, Outputs
 
-__all__ = ["ROWS_CHECKED", "Comparison", "compare"]
+__all__ = ["ROWS_CHECKED", "Comparison", "TeacherAnswers", "compare", "texts_to_measure"]
 
 ROWS_CHECKED = 64
 """So many answers of a candidate are kept, for the written bundle to give again."""
@@ -28,11 +29,24 @@ _BATCH_TEXTS = 32
 _NUM_BATCHES = 4
 
 
+@dataclass(frozen=True, slots=True)
+class TeacherAnswers:
+    """What the teacher of a student says of the rows; no runtime of the student may fall far below.
+
+    Attributes:
+        probabilities: float64 [n, labels], of torch in float32.
+    """
+
+    task: Task
+    probabilities: NDArray[np.float64]
+
+
 @dataclass(slots=True)
 class Comparison:
     """What was found of each candidate that runs; see `Optimized`.
 
     Attributes:
+        answers: the reference's probabilities of the n rows, float64 [n, labels].
         checked: name → probabilities of the first rows, which the written bundle must give again.
     """
 
@@ -41,6 +55,7 @@ class Comparison:
     speed: dict[str, Speed]
     reasons: dict[str, str]
     sizes: dict[str, int]
+    answers: NDArray[np.float64]
     checked: dict[str, NDArray[np.float64]]
 
 
@@ -52,13 +67,21 @@ def compare(
     device: Literal["cpu", "gpu"],
     rounds: int,
     listener: Listener,
+    *,
+    teacher: TeacherAnswers | None = None,
 ) -> Comparison:
-    """Answers and speed of all candidates, and of the reference."""
+    """Answers and speed of all candidates, and of the reference.
+
+    Args:
+        teacher: where the bundle is a student's: `max_drop` is from its teacher too, so that what
+            distilling and quantising cost is not counted apart.
+    """
     inputs = list(rows.inputs)
     reference = Candidate(REFERENCE, "torch", "fp32").open(bundle, None, device)
     listener.stage("comparing answers", len(inputs) * (len(found.built) + 1))
     wanted = _mixed(reference, inputs, listener)
-    result = Comparison(inputs, {}, {}, dict(found.reasons), {}, {})
+    answers = np.asarray(bundle.task.probabilities(wanted))
+    result = Comparison(inputs, {}, {}, dict(found.reasons), {}, answers, {})
     loaded: dict[str, Runtime] = {REFERENCE: reference}
     for own in found.built:
         try:
@@ -69,7 +92,10 @@ def compare(
             result.reasons[own.name] = error.faults[0].what
             continue
         loaded[own.name] = runtime
-        result.parity[own.name] = _parity(bundle, rows, wanted, outputs, alone, tolerances)
+        parity = _parity(bundle, rows, wanted, outputs, alone, tolerances)
+        if teacher is not None:
+            parity = _held_to(teacher, parity, bundle, rows, outputs, tolerances)
+        result.parity[own.name] = parity
         if own.file is not None:
             result.sizes[own.name] = own.file.stat().st_size
     for name, runtime in loaded.items():
@@ -78,8 +104,7 @@ def compare(
     listener.stage("measuring", rounds)
     result.speed = measure_speed(
         {name: runtime.outputs for name, runtime in loaded.items()},
-        inputs[:: max(1, len(inputs) // _SINGLES)][:_SINGLES],
-        _batches(reference, inputs),
+        *texts_to_measure(reference, inputs),
         rounds=rounds,
         on_round=lambda: listener.advance(1),
     )
@@ -124,6 +149,39 @@ def _parity(
         metric=metric,
     )
     return judge_parity(task, wanted, outputs, alone, tolerances, metric=metric, change=change)
+
+
+def _held_to(
+    teacher: TeacherAnswers,
+    parity: Parity,
+    bundle: Bundle,
+    rows: Dataset,
+    outputs: Outputs,
+    tolerances: Tolerances,
+) -> Parity:
+    """The same parity, refused where the metric falls too far below that of the teacher."""
+    task = bundle.task
+    change = paired_difference(
+        task,
+        task.encode(rows.targets or []),
+        np.asarray(task.probabilities(outputs)),
+        teacher.probabilities,
+        metric=task.default_metrics[0],
+        task_b=teacher.task,
+    )
+    drop = -100 * change.value
+    if drop <= tolerances.max_drop:
+        return parity
+    fault = f"drops by {drop:.2f} points from the teacher, more than {tolerances.max_drop:g}"
+    return replace(parity, refused_for=(*parity.refused_for, fault))
+
+
+def texts_to_measure(
+    runtime: Runtime, inputs: Sequence[Inputs]
+) -> tuple[Sequence[Inputs], list[list[Inputs]]]:
+    """Texts that come alone, and batches of texts, for `measure_speed`."""
+    singles = inputs[:: max(1, len(inputs) // _SINGLES)][:_SINGLES]
+    return singles, _batches(runtime, inputs)
 
 
 def _batches(runtime: Runtime, inputs: Sequence[Inputs]) -> list[list[Inputs]]:

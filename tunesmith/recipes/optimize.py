@@ -3,41 +3,73 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from tunesmith.bases import available_cores, choose_device
-from tunesmith.bundles import FORMAT_VERSION, Bundle, Runtimes, open_bundle, read_rows, write_bundle
-from tunesmith.errors import BundleError, ConfigError, DataError
-from tunesmith.optimization import (
-    Parity,
-    Speed,
-    Tolerances,
-    choose,
-)
-from tunesmith.recipes._candidates import Candidate, Candidates, build_candidates
+from tunesmith.bases import choose_device
+from tunesmith.bundles import Bundle, open_bundle, read_rows
+from tunesmith.errors import ConfigError, DataError
+from tunesmith.optimization import Parity, Speed, StudentParity, Tolerances
+from tunesmith.recipes._contest import Measuring, Tried, fastest_model, require_one
+from tunesmith.recipes._distil_folder import check_distilling
+from tunesmith.recipes._distilled import Distillation, Students, students_of
 from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._lineage import train_rows_of
 from tunesmith.recipes._listener import Listener, Silent
-from tunesmith.recipes._parity import ROWS_CHECKED, Comparison, compare
+from tunesmith.recipes._optimized_bundle import write_optimized
+from tunesmith.recipes._parity import TeacherAnswers
 from tunesmith.recipes._sampling import stratified_sample
-from tunesmith.runtimes import REFERENCE, load
+from tunesmith.runtimes import REFERENCE
 from tunesmith.storage import make_private, require_empty, require_space
-from tunesmith.types import Dataset, Inputs
+from tunesmith.types import Dataset, Estimate, Inputs
 
-__all__ = ["Optimized", "optimize"]
+__all__ = ["ModelFigures", "Optimized", "optimize"]
+
+TEACHER = "teacher"
+"""What the model that was given is called beside its students."""
 
 _CALIBRATION_ROWS = 256
-_TOLERANCE = 1e-4
 _FEW_ROWS = 200
 _DEFAULT = Tolerances()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """A teacher, or one of its students, with its best runtime.
+
+    Attributes:
+        name: "teacher", or such as "student-3".
+        num_parameters: with the embeddings.
+        runtime, size_bytes, speed: its best runtime, the bytes of that one's graph (of the weights
+            in float32 where it has none), and how fast it is, measured beside the others; None
+            where a student was refused, or nothing of it is fast enough.
+        metric, value: the leading one, on the rows that answers are compared on.
+        parity: how a student compares with its teacher; None for the teacher.
+    """
+
+    name: str
+    num_layers: int
+    num_parameters: int
+    metric: str
+    value: Estimate
+    runtime: str | None
+    size_bytes: int | None
+    speed: Speed | None
+    parity: StudentParity | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            **{own.name: getattr(self, own.name) for own in fields(self)},
+            "value": self.value.as_dict(),
+            "speed": None if self.speed is None else self.speed.as_dict(),
+            "parity": None if self.parity is None else self.parity.as_dict(),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +77,16 @@ class Optimized:
     """The new bundle, and what was found on the way.
 
     Attributes:
-        bundle: holds the model as it was, and the runtimes that are kept.
+        bundle: holds the model as it was, or the student that was chosen, and the runtimes that are
+            kept.
         chosen: the first of them.
         parity: name → how its answers compare with the reference's.
         speed: name → how fast it is; the reference is among them.
         reasons: name → why a candidate could not be tried.
         sizes: name → bytes of its graph.
         reference: what the others are compared with.
+        model: which model the bundle holds: "teacher" is the one that was given.
+        models: the teacher and its students; empty where no student was asked for.
     """
 
     bundle: Bundle
@@ -61,6 +96,8 @@ class Optimized:
     reasons: Mapping[str, str]
     sizes: Mapping[str, int]
     reference: str = REFERENCE
+    model: str = TEACHER
+    models: tuple[ModelFigures, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -71,6 +108,11 @@ class Optimized:
             "speed": {name: own.as_dict() for name, own in self.speed.items()},
             "reasons": dict(self.reasons),
             "size_bytes": dict(self.sizes),
+            **(
+                {"model": self.model, "models": [own.as_dict() for own in self.models]}
+                if self.models
+                else {}
+            ),
         }
 
 
@@ -83,6 +125,8 @@ def optimize(
     latency_ms: float | None = None,
     tolerances: Tolerances = _DEFAULT,
     keep: Sequence[str] = (),
+    distil: Distillation | None = None,
+    resume: bool = False,
     max_rows: int = 2000,
     rounds: int = 5,
     seed: int = 42,
@@ -99,39 +143,104 @@ def optimize(
         tolerances: how far answers may be from those of torch in float32.
         keep: further candidates to keep, even such that did not pass; these are not served unless
             that is asked for by name.
+        distil: smaller models to teach as well; one that passes its gate, and is faster, is written
+            in the place of the model that was given.
+        resume: go on with a distillation that was stopped.
         max_rows: how many rows are compared at most.
         rounds: how often each candidate's speed is measured.
         seed: of the choice of rows.
 
     Raises:
         BundleError: the bundle is missing or was changed.
-        ConfigError: there is no GPU, no candidate of a name in `keep`, or none within `latency_ms`.
-        DataError: there are no rows to compare answers on.
+        ConfigError: there is no GPU, no candidate of a name in `keep`, none within `latency_ms`, or
+            no such student.
+        DataError: there are no rows to compare answers on, or for a student to learn from.
         OutputError: the output is taken, or the disk is full.
+        Interrupted: the user stopped it while a student learned; `resume` goes on.
+        TrainingError: a student's loss is not a number any more.
     """
     listener = listener or Silent()
     opened = bundle if isinstance(bundle, Bundle) else open_bundle(bundle)
     final = output or _beside(opened)
     require_empty(final)
+    check_distilling(final, distils=distil is not None, resume=resume)
     if device == "gpu" and choose_device().type == "cpu":
         raise ConfigError("there is no GPU on this machine", where="--for gpu")
     rows, calibration = _rows(opened, data, max_rows, seed, listener)
     require_space(final, 8 * sum(file.stat().st_size for file in opened.model_path.iterdir()))
-    with _work_folder(final) as folder:
-        found = build_candidates(opened, folder, calibration, device, listener)
-        _check_keep(keep, found)
-        comparison = compare(opened, found, rows, tolerances, device, rounds, listener)
-        order = _order(comparison, latency_ms)
-        kept = _kept(order, keep, found)
-        runtimes = _manifest(opened, found, comparison, order, kept, device, tolerances)
-        written = _write(opened, final, runtimes, kept, comparison)
+    measuring = Measuring(rows, calibration, tolerances, device, latency_ms, rounds, listener)
+    with (
+        _work_folder(final) as folder,
+        students_of(
+            opened, final, folder, distil, rows, tolerances.max_drop, listener, resume=resume
+        ) as students,
+    ):
+        tried = _try_models(opened, students, folder, keep, measuring)
+        require_one(tried, latency_ms)
+        name, speeds = fastest_model(tried, measuring)
+        best = tried[name]
+        written = write_optimized(
+            best.bundle, final, best.found, best.comparison, best.order, keep, device, tolerances
+        )
     return Optimized(
         bundle=written,
-        chosen=order[0],
-        parity=comparison.parity,
-        speed=comparison.speed,
-        reasons=comparison.reasons,
-        sizes=comparison.sizes,
+        chosen=best.order[0],
+        parity=best.comparison.parity,
+        speed=best.comparison.speed,
+        reasons=best.comparison.reasons,
+        sizes=best.comparison.sizes,
+        model=name,
+        models=() if students is None else _figures(students, tried, speeds),
+    )
+
+
+def _try_models(
+    bundle: Bundle,
+    students: Students | None,
+    folder: Path,
+    keep: Sequence[str],
+    measuring: Measuring,
+) -> dict[str, Tried]:
+    """The bundle's model, and the students of it that passed their gate, each with its runtimes."""
+    listener = measuring.listener
+    passed = [own for own in students.all if own.bundle is not None] if students else []
+    if passed:
+        listener.say(f"{TEACHER}: runtimes of the model that was given")
+    tried = {TEACHER: measuring.try_all(bundle, folder / TEACHER, keep=keep)}
+    answers = TeacherAnswers(bundle.task, tried[TEACHER].comparison.answers)
+    for own in passed:
+        assert own.bundle is not None
+        listener.say(f"{own.name}: runtimes of the student of {own.num_layers} layers")
+        tried[own.name] = measuring.try_all(own.bundle, folder / own.name, teacher=answers)
+    return tried
+
+
+def _figures(
+    students: Students, tried: Mapping[str, Tried], speeds: Mapping[str, Speed]
+) -> tuple[ModelFigures, ...]:
+    """The teacher and all students, those that were refused too."""
+
+    def figures(
+        name: str, layers: int, weights: int, value: Estimate, parity: StudentParity | None
+    ) -> ModelFigures:
+        own = tried.get(name)
+        runtime = own.order[0] if own is not None and own.order else None
+        size, speed = None, None
+        if own is not None and runtime is not None:
+            size = own.comparison.sizes.get(runtime, 4 * weights)
+            speed = speeds.get(name, own.comparison.speed[runtime])
+        return ModelFigures(
+            name, layers, weights, students.all[0].parity.metric, value, runtime, size, speed,
+            parity,
+        )  # fmt: skip
+
+    first = students.all[0].parity.teacher
+    return (
+        figures(TEACHER, students.num_layers, students.num_parameters, first, None),
+        *(
+            figures(own.name, own.num_layers, own.num_parameters, own.parity.student, own.parity)
+            for own in students.all
+        ),
     )
 
 
@@ -198,125 +307,3 @@ def _training_rows(bundle: Bundle, seed: int) -> Dataset | None:
     except DataError:  # not there, or another user's: other rows will do
         return None
     return rows.take(stratified_sample(rows, _CALIBRATION_ROWS, seed))
-
-
-def _order(comparison: Comparison, latency_ms: float | None) -> list[str]:
-    """What passed the gate, the best first.
-
-    Raises:
-        ConfigError: nothing is within the latency that is asked for.
-    """
-    passed = {
-        name: speed
-        for name, speed in comparison.speed.items()
-        if name == REFERENCE or comparison.parity[name].verified
-    }
-    order = choose(passed, REFERENCE, latency_ms)
-    if not order:
-        quickest = min(passed, key=lambda name: passed[name].latency_p95_ms)
-        raise ConfigError(
-            f"nothing that gives the model's answers is within {latency_ms:g} ms: the quickest, "
-            f"{quickest}, takes {passed[quickest].latency_p95_ms:.1f} ms",
-            where="--latency-ms",
-            mend="allow more, or train on a smaller base",
-        )
-    return order
-
-
-def _check_keep(keep: Sequence[str], found: Candidates) -> None:
-    names = [own.name for own in found.built]
-    unknown = [name for name in keep if name not in names]
-    if unknown:
-        reason = found.reasons.get(unknown[0])
-        raise ConfigError(
-            f"there is no candidate {unknown[0]!r}" + (f": {reason}" if reason else ""),
-            where="--keep",
-            mend=f"there are {', '.join(names)}",
-        )
-
-
-def _kept(order: Sequence[str], keep: Sequence[str], found: Candidates) -> list[Candidate]:
-    """The best, the best that needs neither torch nor an extra, and those that are asked for."""
-    built = {own.name: own for own in found.built}
-    portable = [name for name in order if name in built and built[name].kind == "onnx"]
-    wanted = [name for name in (*order[:1], *portable[:1], *keep) if name in built]
-    return [built[name] for name in dict.fromkeys(wanted)]
-
-
-def _manifest(
-    bundle: Bundle,
-    found: Candidates,
-    comparison: Comparison,
-    order: Sequence[str],
-    kept: Sequence[Candidate],
-    device: Literal["cpu", "gpu"],
-    tolerances: Tolerances,
-) -> Runtimes:
-    def figures(name: str) -> dict[str, Any]:
-        return {
-            "parity": comparison.parity[name].as_dict(),
-            "speed": comparison.speed[name].as_dict(),
-        }
-
-    names = [own.name for own in kept]
-    return Runtimes(
-        source=bundle.manifest.digest,
-        device=device,
-        machine=f"{platform.system()} {platform.machine()}, {available_cores()} cores",
-        order=tuple(name for name in order if name in names or name == REFERENCE),
-        kept={
-            own.name: own.facts(verified=comparison.parity[own.name].verified, **figures(own.name))
-            for own in kept
-        },
-        tried={
-            **{name: figures(name) for name in comparison.parity if name not in names},
-            **{name: {"reason": reason} for name, reason in comparison.reasons.items()},
-        },
-        reference=comparison.speed[REFERENCE].as_dict(),
-        tolerances=tolerances.as_dict(),
-        tokenizer=found.tokenizer,
-    )
-
-
-def _write(
-    bundle: Bundle,
-    final: Path,
-    runtimes: Runtimes,
-    kept: Sequence[Candidate],
-    comparison: Comparison,
-) -> Bundle:
-    """Writes the new bundle, and checks that what was written answers as what was compared."""
-    manifest = bundle.manifest.model_copy(
-        update={
-            "format_version": FORMAT_VERSION,
-            "runtimes": runtimes,
-            "files": {},
-            "digest": "",
-        }
-    )
-
-    def write_parts(temporary: Path) -> None:
-        for name in bundle.manifest.files:
-            if not name.startswith("runtimes/"):
-                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(bundle.path / name, temporary / name)
-        for own in kept:
-            if own.file is not None:
-                place = temporary / "runtimes" / own.file.parent.name / own.file.name
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(own.file, place)
-
-    def check(whole: Bundle) -> None:
-        for own in kept:
-            runtime = load(whole, own.name, allow_unverified=True)
-            inputs = comparison.inputs[:ROWS_CHECKED]
-            found = whole.task.probabilities(runtime.outputs(inputs))
-            gap = float(np.abs(found - comparison.checked[own.name]).max())
-            if not gap <= _TOLERANCE:
-                raise BundleError(
-                    f"the written {own.name} gives other probabilities (by {gap:.2g})",
-                    where=str(whole.path),
-                    mend="this is a fault of Tunesmith or of a library: please report it",
-                )
-
-    return write_bundle(final, manifest, write_parts, check=check)

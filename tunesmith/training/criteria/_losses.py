@@ -12,7 +12,14 @@ from torch.nn import functional
 
 from tunesmith.tasks import Objective
 
-__all__ = ["divergences", "focal_losses", "mean_loss", "robust_losses", "row_losses"]
+__all__ = [
+    "divergences",
+    "focal_losses",
+    "mean_loss",
+    "robust_losses",
+    "row_losses",
+    "teacher_losses",
+]
 
 
 def row_losses(
@@ -94,6 +101,30 @@ def divergences(objective: Objective, scores: Tensor, others: Tensor) -> Tensor:
         one, other = (torch.log_softmax(own, dim=1) for own in (scores, others))
         apart = (one.exp() - other.exp()) * (one - other)
     return 0.5 * apart.sum(dim=1)
+
+
+def teacher_losses(
+    objective: Objective, scores: Tensor, teacher: Tensor, *, temperature: float
+) -> Tensor:
+    """T² · KL(teacher ‖ scores) of each row's answers at temperature T, float32 [n].
+
+    The answers to the labels that are not right show how alike labels are; T² keeps the gradient's
+    size whatever T is (Hinton et al. 2015, arXiv:1503.02531). With several labels a row each label
+    is a question of its own, and their divergences are summed.
+
+    Args:
+        scores, teacher: float32 [n, labels].
+        temperature: divides both; 1 gives the probabilities as they are.
+    """
+    if objective == "binary-cross-entropy":
+        own, wanted = scores / temperature, torch.sigmoid(teacher / temperature)
+        cross = functional.binary_cross_entropy_with_logits(own, wanted, reduction="none")
+        entropy = functional.binary_cross_entropy_with_logits(
+            teacher / temperature, wanted, reduction="none"
+        )
+        return temperature**2 * (cross - entropy).sum(dim=1)
+    own, theirs = (torch.log_softmax(one / temperature, dim=1) for one in (scores, teacher))
+    return temperature**2 * (theirs.exp() * (theirs - own)).sum(dim=1)
 
 
 def mean_loss(objective: Objective, scores: Tensor, targets: Tensor) -> Tensor:
