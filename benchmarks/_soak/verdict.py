@@ -1,0 +1,128 @@
+"""What the samples of a soak say: is memory flat, is nothing left behind, was all answered."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+NUM_BLOCKS = 9
+SETTLED = 0.25
+"""The first quarter is left out: caches and allocators fill."""
+GROWTH_MB_H = 5.0
+"""What memory may grow by in an hour, at most, for it to be called flat."""
+
+
+def slope(samples: list[dict[str, Any]], name: str) -> tuple[float, float, float]:
+    """Growth an hour with its 95 % interval, over the last three quarters.
+
+    Samples in a row are alike, and a line through all of them would be far too sure. So the line
+    goes through the means of nine blocks (of 5 minutes in an hour: one round of all deployments),
+    and the interval is Student's with seven degrees of freedom.
+    """
+    end = samples[-1]["at_s"]
+    own = [row for row in samples if row["at_s"] >= SETTLED * end]
+    at = np.array([row["at_s"] for row in own]) / 3600
+    values = np.array([row[name] for row in own], dtype=float)
+    edges = np.linspace(at[0], at[-1] + 1e-9, NUM_BLOCKS + 1)
+    block = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, NUM_BLOCKS - 1)
+    used = [number for number in range(NUM_BLOCKS) if (block == number).any()]
+    if len(used) < 3:
+        return math.nan, -math.inf, math.inf
+    x = [at[block == number].mean() for number in used]
+    y = [values[block == number].mean() for number in used]
+    line = stats.linregress(x, y)
+    half = stats.t.ppf(0.975, len(used) - 2) * line.stderr
+    return float(line.slope), float(line.slope - half), float(line.slope + half)
+
+
+def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of a run, and whether they are what they should be."""
+    samples = [row for row in rows if row["event"] == "sample"]
+    quiet = {row["when"]: row for row in rows if row["event"] == "quiet"}
+    counts = next(row["counts"] for row in rows if row["event"] == "counts")
+    wrong = [row for row in rows if row["event"] == "wrong"]
+    swaps = Counter(row["ok"] for row in rows if row["event"] == "swap")
+    growth = {name: slope(samples, name) for name in ("rss_mb", "pss_mb", "descriptors")}
+    left = {
+        name: quiet["after"][name] - quiet["before"][name]
+        for name in ("descriptors", "sockets", "threads")
+    }
+    return {
+        "event": "verdict",
+        "seconds": samples[-1]["at_s"],
+        "requests": sum(row["num"] for row in counts),
+        "growth_an_hour": growth,
+        "left_behind": left,
+        "wrong_by_protocol": dict(Counter(row["protocol"] for row in wrong)),
+        "server_faults": sum((row["status"] or 0) >= 500 for row in wrong),
+        "swaps": {"right": swaps[True], "wrong": swaps[False]},
+        "cores_used": (samples[-1]["cpu_s"] - samples[0]["cpu_s"]) / samples[-1]["at_s"],
+        "flat": bool(growth["rss_mb"][0] <= GROWTH_MB_H),
+        "no_descriptors_left": left["descriptors"] <= 0,
+        "all_answered": not wrong and not swaps[False],
+    }
+
+
+def tell(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """The verdict as lines for people."""
+    samples = [row for row in rows if row["event"] == "sample"]
+    counts = next(row["counts"] for row in rows if row["event"] == "counts")
+    settled = next(row for row in samples if row["at_s"] >= SETTLED * samples[-1]["at_s"])
+    minutes = found["seconds"] / 60
+    swaps, cores, requests = found["swaps"]["right"], found["cores_used"], found["requests"]
+    lines = [
+        f"{requests:,} requests, {swaps} deployments, {minutes:.0f} min, {cores:.2f} cores",
+        "",
+        "| | at start | a quarter on | at end | growth an hour (95 %) |",
+        "|---|---|---|---|---|",
+    ]
+    for name, said in (("rss_mb", "RSS, MB"), ("pss_mb", "PSS, MB"), ("descriptors", "open")):
+        own, low, high = found["growth_an_hour"][name]
+        lines.append(
+            f"| {said} | {samples[0][name]:.0f} | {settled[name]:.0f} | {samples[-1][name]:.0f} "
+            f"| {own:+.1f} ({low:+.1f} to {high:+.1f}) |"
+        )
+    for name, more in found["left_behind"].items():
+        lines.append(f"- {name} after all clients left, against before they came: {more:+d}")
+    lines += ["", "| protocol | answers | of these not as expected |", "|---|---|---|"]
+    for family in dict.fromkeys(row["protocol"] for row in counts):
+        own = Counter[str]()
+        for row in counts:
+            if row["protocol"] == family:
+                own[row["outcome"]] += row["num"]
+        bad = own.pop("unexpected", 0)
+        said = ", ".join(f"{outcome}: {num:,}" for outcome, num in own.most_common())
+        lines.append(f"| {family} | {said} | {bad} |")
+    for name in ("flat", "no_descriptors_left", "all_answered"):
+        lines.append(f"- {name.replace('_', ' ')}: {'yes' if found[name] else 'NO'}")
+    return "\n".join(lines)
+
+
+def draw(rows: list[dict[str, Any]], file: Path) -> None:
+    """Memory, descriptors and threads over time; deployments as ticks."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    samples = [row for row in rows if row["event"] == "sample"]
+    minutes = [row["at_s"] / 60 for row in samples]
+    figure, (memory, number) = pyplot.subplots(2, 1, figsize=(7, 4.5), sharex=True)
+    for name, said in (("rss_mb", "RSS"), ("pss_mb", "PSS")):
+        memory.plot(minutes, [row[name] for row in samples], label=said, linewidth=1)
+    for row in rows:
+        if row["event"] == "swap":
+            memory.axvline(row["at_s"] / 60, color="0.9", linewidth=0.8, zorder=0)
+    memory.set(ylabel="MB", ylim=(0, None))
+    memory.legend(loc="lower right", frameon=False)
+    for name in ("descriptors", "sockets", "threads"):
+        number.plot(minutes, [row[name] for row in samples], label=name, linewidth=1)
+    number.set(ylabel="open", xlabel="minutes", ylim=(0, None))
+    number.legend(loc="lower right", frameon=False, ncols=3)
+    figure.tight_layout()
+    figure.savefig(file)
