@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,44 @@ GROWTH_MB_H = 5.0
 """What memory may grow by in an hour, at most, for it to be called flat."""
 
 
+RECOVERY_S = 150.0
+"""After it was stopped from outside: what waited is worked off, and the next swap frees memory."""
+_STILL_CORES = 0.004
+
+
+def stops(samples: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    """When the server stood still, begin and end: all of it was stopped (SIGSTOP), or the machine.
+
+    A shared machine does that to a long run, for the sake of other people's measurements. Whoever
+    asks meanwhile waits in vain, which says nothing of the server.
+    """
+    found: list[tuple[float, float]] = []
+    for before, after in pairwise(samples):
+        seconds = after["at_s"] - before["at_s"]
+        if (after["cpu_s"] - before["cpu_s"]) / seconds <= _STILL_CORES:
+            begin = found.pop()[0] if found and found[-1][1] == before["at_s"] else before["at_s"]
+            found.append((begin, after["at_s"]))
+    return found
+
+
+def disturbed(at_s: float, stopped: list[tuple[float, float]]) -> bool:
+    """Whether a moment lies in a stop or in the recovery from it."""
+    return any(begin - 15 <= at_s <= end + RECOVERY_S for begin, end in stopped)
+
+
 def slope(samples: list[dict[str, Any]], name: str) -> tuple[float, float, float]:
     """Growth an hour with its 95 % interval, over the last three quarters.
 
     Samples in a row are alike, and a line through all of them would be far too sure. So the line
     goes through the means of nine blocks (of 5 minutes in an hour: one round of all deployments),
-    and the interval is Student's with seven degrees of freedom.
+    and the interval is Student's. Samples of stops and of the recovery from them are left out.
     """
+    stopped = stops(samples)
     end = samples[-1]["at_s"]
-    own = [row for row in samples if row["at_s"] >= SETTLED * end]
+    settled = [row for row in samples if row["at_s"] >= SETTLED * end]
+    own = [row for row in settled if not disturbed(row["at_s"], stopped)]
+    if not own:
+        return math.nan, -math.inf, math.inf
     at = np.array([row["at_s"] for row in own]) / 3600
     values = np.array([row[name] for row in own], dtype=float)
     edges = np.linspace(at[0], at[-1] + 1e-9, NUM_BLOCKS + 1)
@@ -45,8 +75,12 @@ def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
     samples = [row for row in rows if row["event"] == "sample"]
     quiet = {row["when"]: row for row in rows if row["event"] == "quiet"}
     counts = next(row["counts"] for row in rows if row["event"] == "counts")
-    wrong = [row for row in rows if row["event"] == "wrong"]
-    swaps = Counter(row["ok"] for row in rows if row["event"] == "swap")
+    stopped = stops(samples)
+    every = [row for row in rows if row["event"] == "wrong"]
+    wrong = [row for row in every if not disturbed(row["at_s"], stopped)]
+    swaps = Counter(
+        row["ok"] or disturbed(row["at_s"], stopped) for row in rows if row["event"] == "swap"
+    )
     growth = {name: slope(samples, name) for name in ("rss_mb", "pss_mb", "descriptors")}
     left = {
         name: quiet["after"][name] - quiet["before"][name]
@@ -58,6 +92,8 @@ def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "requests": sum(row["num"] for row in counts),
         "growth_an_hour": growth,
         "left_behind": left,
+        "stopped_s": sum(end - begin for begin, end in stopped),
+        "wrong_while_stopped": len(every) - len(wrong),
         "wrong_by_protocol": dict(Counter(row["protocol"] for row in wrong)),
         "server_faults": sum((row["status"] or 0) >= 500 for row in wrong),
         "swaps": {"right": swaps[True], "wrong": swaps[False]},
@@ -89,22 +125,29 @@ def tell(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         )
     for name, more in found["left_behind"].items():
         lines.append(f"- {name} after all clients left, against before they came: {more:+d}")
-    lines += ["", "| protocol | answers | of these not as expected |", "|---|---|---|"]
+    if found["stopped_s"]:
+        lines.append(
+            f"- stopped from outside for {found['stopped_s']:.0f} s; then, or within "
+            f"{RECOVERY_S:.0f} s after, {found['wrong_while_stopped']:,} requests failed, which "
+            "are not counted below"
+        )
+    wrong = found["wrong_by_protocol"]
+    lines += ["", "| protocol | answers | not as expected |", "|---|---|---|"]
     for family in dict.fromkeys(row["protocol"] for row in counts):
         own = Counter[str]()
         for row in counts:
             if row["protocol"] == family:
                 own[row["outcome"]] += row["num"]
-        bad = own.pop("unexpected", 0)
+        own.pop("unexpected", None)
         said = ", ".join(f"{outcome}: {num:,}" for outcome, num in own.most_common())
-        lines.append(f"| {family} | {said} | {bad} |")
+        lines.append(f"| {family} | {said} | {wrong.get(family, 0)} |")
     for name in ("flat", "no_descriptors_left", "all_answered"):
         lines.append(f"- {name.replace('_', ' ')}: {'yes' if found[name] else 'NO'}")
     return "\n".join(lines)
 
 
 def draw(rows: list[dict[str, Any]], file: Path) -> None:
-    """Memory, descriptors and threads over time; deployments as ticks."""
+    """Memory, descriptors and threads over time; deployments as lines, stops in grey."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -120,6 +163,9 @@ def draw(rows: list[dict[str, Any]], file: Path) -> None:
             memory.axvline(row["at_s"] / 60, color="0.9", linewidth=0.8, zorder=0)
     memory.set(ylabel="MB", ylim=(0, None))
     memory.legend(loc="lower right", frameon=False)
+    for begin, end in stops(samples):
+        for plot in (memory, number):
+            plot.axvspan(begin / 60, end / 60, color="0.8", linewidth=0)
     for name in ("descriptors", "sockets", "threads"):
         number.plot(minutes, [row[name] for row in samples], label=name, linewidth=1)
     number.set(ylabel="open", xlabel="minutes", ylim=(0, None))
