@@ -228,7 +228,7 @@ def batches(bundle: Bundle, texts: list[str]) -> list[Any]:
     assert bundle.manifest.runtimes is not None
     facts = bundle.manifest.runtimes.tokenizer
     assert facts is not None
-    plain = PlainTokenizer.load(bundle.model_path, **facts.model_dump())
+    plain = PlainTokenizer.load(bundle, facts)
     tokens = tokenize(plain, [(text,) for text in texts], 64)
 
     def each() -> Iterator[Any]:

@@ -40,20 +40,22 @@ class GraphRuntime(TokenizingRuntime):
         tokenizer: TokenizerFacts,
         graph: Graph,
     ) -> None:
-        """Reads the tokenizer.
+        """Reads the tokenizer; the bundle's files are verified as they are read.
 
         Args:
             name: what the runtime is called, such as "onnx-int8".
             graph: the loaded graph.
 
         Raises:
+            BundleError: a file was changed since the bundle was opened.
             BaseModelError: there is no tokenizer.json that can be read.
         """
         self._one_at_a_time = facts.one_at_a_time
         self._graph = graph
-        self._sizes = {"scores": bundle.task.head.size, "states": bundle.hidden_size}
-        plain = PlainTokenizer.load(bundle.model_path, **tokenizer.model_dump())
-        size = bundle.hidden_size if facts.embeds else None
+        hidden_size = bundle.hidden_size
+        self._sizes = {"scores": bundle.task.head.size, "states": hidden_size}
+        plain = PlainTokenizer.load(bundle, tokenizer)
+        size = hidden_size if facts.embeds else None
         super().__init__(bundle, name, plain, self._run_graph, embedding_size=size)
 
     def _run_graph(self, tokens: TokenizedDataset) -> Outputs:

@@ -60,8 +60,8 @@ def load(
         )
     found = opened.manifest.runtimes
     listed = facts.file in opened.manifest.files
-    file = opened.path / facts.file if facts.file and listed else None
-    return open_runtime(opened, name, facts, file, found.tokenizer if found else None)
+    graph = opened.read(facts.file) if facts.file and listed else None
+    return open_runtime(opened, name, facts, graph, found.tokenizer if found else None)
 
 
 def _kept(bundle: Bundle) -> dict[str, RuntimeFacts]:
@@ -115,7 +115,7 @@ def open_runtime(
     bundle: Bundle,
     name: str,
     facts: RuntimeFacts,
-    file: Path | None,
+    graph: Path | bytes | None,
     tokenizer: TokenizerFacts | None,
     *,
     device: Literal["cpu", "gpu"] | None = None,
@@ -123,7 +123,7 @@ def open_runtime(
     """Loads a runtime of a bundle from a graph that may lie elsewhere.
 
     Args:
-        file: the graph; None for torch.
+        graph: its file, or what that holds; None for torch.
         tokenizer: None for torch.
         device: for torch; None: the GPU where there is one.
 
@@ -138,7 +138,7 @@ def open_runtime(
         precision: Literal["fp32", "bf16"] = "bf16" if facts.precision == "bf16" else "fp32"
         embeds = facts.embeds or name == REFERENCE
         return TorchRuntime(bundle, precision, device=device, embeds=embeds)
-    if file is None or tokenizer is None:
+    if graph is None or tokenizer is None:
         raise BundleError(f"the runtime {name!r} is not whole", where=str(bundle.path))
     from tunesmith.runtimes._graph_runtime import GraphRuntime
 
@@ -146,4 +146,5 @@ def open_runtime(
         from tunesmith.runtimes.onnx_runtime import load_graph
     else:
         from tunesmith.runtimes.openvino_runtime import load_graph
-    return GraphRuntime(bundle, name, facts, tokenizer, load_graph(file))
+    where = str(graph) if isinstance(graph, Path) else f"{bundle.path / facts.file}"
+    return GraphRuntime(bundle, name, facts, tokenizer, load_graph(graph, where))

@@ -20,23 +20,32 @@ __all__ = ["load_graph"]
 _MANY_TOKENS = 1024
 
 
-def load_graph(file: Path) -> Graph:
+def load_graph(graph: Path | bytes, where: str) -> Graph:
     """Loads a graph with as many threads as there are cores to use.
+
+    Args:
+        graph: its file, or what that holds.
+        where: it lies, for the message.
 
     Raises:
         BundleError: ONNX Runtime cannot load it.
     """
     try:
         session = ort.InferenceSession(
-            str(file), _options(available_cores()), providers=["CPUExecutionProvider"]
+            graph if isinstance(graph, bytes) else str(graph),
+            _options(available_cores()),
+            providers=["CPUExecutionProvider"],
         )
     # The library raises classes of its own for each status, all below Exception alone.
     except Exception as error:
         raise BundleError(
             f"ONNX Runtime {ort.__version__} cannot load it ({str(error).splitlines()[0][:300]})",
-            where=str(file),
+            where=where,
             mend="run `tunesmith optimize` again with the ONNX Runtime that serves",
         ) from error
+    # The library keeps the bytes for a fallback to other providers, which there are none of here.
+    session.disable_fallback()
+    session._model_bytes = None
     names = [one.name for one in session.get_inputs()]
     wanted = [one.name for one in session.get_outputs()]
     shrinking = ort.RunOptions()

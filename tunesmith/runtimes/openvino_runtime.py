@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -28,8 +29,12 @@ def _core() -> openvino.Core:
     return openvino.Core()
 
 
-def load_graph(file: Path) -> Graph:
+def load_graph(graph: Path | bytes, where: str) -> Graph:
     """Loads a graph with as many threads as there are cores to use.
+
+    Args:
+        graph: its file, or what that holds.
+        where: it lies, for the message.
 
     Raises:
         BundleError: OpenVINO cannot load it.
@@ -41,11 +46,12 @@ def load_graph(file: Path) -> Graph:
         "INFERENCE_PRECISION_HINT": "f32",
     }
     try:
-        compiled = _core().compile_model(str(file), "CPU", settings)
+        model = _core().read_model(io.BytesIO(graph) if isinstance(graph, bytes) else str(graph))
+        compiled = _core().compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise BundleError(
             f"OpenVINO cannot load it ({str(error).strip().splitlines()[-1][:300]})",
-            where=str(file),
+            where=where,
             mend="run `tunesmith optimize` again with the OpenVINO that serves",
         ) from error
     names = [one.any_name for one in compiled.inputs]
