@@ -77,7 +77,10 @@ def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
     counts = next(row["counts"] for row in rows if row["event"] == "counts")
     stopped = stops(samples)
     every = [row for row in rows if row["event"] == "wrong"]
-    wrong = [row for row in every if not disturbed(row["at_s"], stopped)]
+    calm = [row for row in every if not disturbed(row["at_s"], stopped)]
+    # 503 with Retry-After is what a server should say that is asked more than the machine can do.
+    wrong = [row for row in calm if row["status"] != 503]
+    refused = [row for row in calm if row["status"] == 503]
     swaps = Counter(
         row["ok"] or disturbed(row["at_s"], stopped) for row in rows if row["event"] == "swap"
     )
@@ -93,9 +96,10 @@ def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "growth_an_hour": growth,
         "left_behind": left,
         "stopped_s": sum(end - begin for begin, end in stopped),
-        "wrong_while_stopped": len(every) - len(wrong),
+        "wrong_while_stopped": len(every) - len(calm),
+        "refused_by_protocol": dict(Counter(row["protocol"] for row in refused)),
         "wrong_by_protocol": dict(Counter(row["protocol"] for row in wrong)),
-        "server_faults": sum((row["status"] or 0) >= 500 for row in wrong),
+        "server_faults": sum((row["status"] or 0) >= 500 for row in every if row["status"] != 503),
         "swaps": {"right": swaps[True], "wrong": swaps[False]},
         "cores_used": (samples[-1]["cpu_s"] - samples[0]["cpu_s"]) / samples[-1]["at_s"],
         "flat": bool(growth["rss_mb"][0] <= GROWTH_MB_H),
@@ -131,8 +135,9 @@ def tell(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
             f"{RECOVERY_S:.0f} s after, {found['wrong_while_stopped']:,} requests failed, which "
             "are not counted below"
         )
-    wrong = found["wrong_by_protocol"]
-    lines += ["", "| protocol | answers | not as expected |", "|---|---|---|"]
+    lines.append(f"- 5xx other than 503 overloaded, in all: {found['server_faults']}")
+    wrong, refused = found["wrong_by_protocol"], found["refused_by_protocol"]
+    lines += ["", "| protocol | answers | 503 overloaded | not as expected |", "|---|---|---|---|"]
     for family in dict.fromkeys(row["protocol"] for row in counts):
         own = Counter[str]()
         for row in counts:
@@ -140,7 +145,8 @@ def tell(found: dict[str, Any], rows: list[dict[str, Any]]) -> str:
                 own[row["outcome"]] += row["num"]
         own.pop("unexpected", None)
         said = ", ".join(f"{outcome}: {num:,}" for outcome, num in own.most_common())
-        lines.append(f"| {family} | {said} | {wrong.get(family, 0)} |")
+        bad = f"{refused.get(family, 0):,} | {wrong.get(family, 0):,}"
+        lines.append(f"| {family} | {said} | {bad} |")
     for name in ("flat", "no_descriptors_left", "all_answered"):
         lines.append(f"- {name.replace('_', ' ')}: {'yes' if found[name] else 'NO'}")
     return "\n".join(lines)
