@@ -146,5 +146,5 @@ def open_runtime(
         from tunesmith.runtimes.onnx_runtime import load_graph
     else:
         from tunesmith.runtimes.openvino_runtime import load_graph
-    where = str(graph) if isinstance(graph, Path) else f"{bundle.path / facts.file}"
+    where = str(graph) if isinstance(graph, Path) else f"{bundle.path}/{facts.file}"
     return GraphRuntime(bundle, name, facts, tokenizer, load_graph(graph, where))
