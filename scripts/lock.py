@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ["hatchling", "editables"]
 # Named by the embedded model's package for its loader, which Tunesmith does not use.
 LEFT_OUT = {"sentence-transformers"}
+# What `docker build --build-arg EXTRAS=…` may add to the server: each a file of its own.
+SERVING_EXTRAS = ("grpc", "otel", "sign")
 # Installed first and on its own, since its build depends on the machine (scripts/install.py).
 TORCH = "torch"
 
@@ -49,7 +51,11 @@ def write(name: str, pins: dict[str, str], user: str = "scripts/install.py") -> 
 def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     core, extras = project["dependencies"], project["optional-dependencies"]
-    write("serve", closure([*core, *extras["serve"]]), "deploy/docker/Dockerfile")
+    serve = closure([*core, *extras["serve"]])
+    write("serve", serve, "deploy/docker/Dockerfile")
+    for extra in SERVING_EXTRAS:
+        added = {k: v for k, v in closure(extras[extra]).items() if k not in serve}
+        write(f"serve-{extra}", added, f"deploy/docker/Dockerfile, with EXTRAS={extra},")
     runtime = closure([*core, *extras["train"], *extras["serve"], *BUILD])
     del runtime[TORCH]
     write("runtime", runtime)

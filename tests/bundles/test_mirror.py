@@ -126,7 +126,7 @@ def test_what_no_trusted_key_signed_is_not_copied(
     public, _ = make_signing_key(tmp_path / "release.pem")
     found = mirror(bucket, tmp_path, trusted=TrustedKeys.read(public))
     copied: list[str] = []
-    monkeypatch.setattr(MirroredRegistry, "_copy", lambda self, path, final: copied.append(path))
+    monkeypatch.setattr(MirroredRegistry, "_copy", lambda self, path, *_: copied.append(path))
     assert found.names() == []
     assert copied == []
     monkeypatch.undo()
@@ -148,7 +148,7 @@ def test_a_signature_that_comes_later_reaches_the_copy(
     trusted = TrustedKeys.read(public)
     assert mirror(url, tmp_path).names() == ["tickets"], "nobody asked for a signature then"
     copied: list[str] = []
-    monkeypatch.setattr(MirroredRegistry, "_copy", lambda self, path, final: copied.append(path))
+    monkeypatch.setattr(MirroredRegistry, "_copy", lambda self, path, *_: copied.append(path))
     found = MirroredRegistry(url, tmp_path / "cache", looks_every_s=60, trusted=trusted)
     assert found.names() == []
     bundle = open_bundle(registry.bundle_path("tickets", version))
@@ -188,9 +188,9 @@ def test_a_version_that_fails_is_tried_ever_more_seldom(
     tried: list[float] = []
     real = MirroredRegistry._copy
 
-    def copy_and_note(self: MirroredRegistry, path: str, final: Path) -> None:
+    def copy_and_note(self: MirroredRegistry, path: str, final: Path, most: int) -> int:
         tried.append(now[0] - 1000)
-        real(self, path, final)
+        return real(self, path, final, most)
 
     monkeypatch.setattr(MirroredRegistry, "_copy", copy_and_note)
     with caplog.at_level(logging.ERROR, "tunesmith.serving"):
@@ -207,12 +207,57 @@ def test_what_the_disk_cannot_hold_is_not_begun(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     copied: list[str] = []
-    monkeypatch.setattr(MirroredRegistry, "_copy", lambda self, path, final: copied.append(path))
+    monkeypatch.setattr(MirroredRegistry, "_copy", lambda self, path, *_: copied.append(path))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: (10_000, 9_000, 1_000))
     with caplog.at_level(logging.ERROR, "tunesmith.serving"):
         assert mirror(bucket, tmp_path).names() == []
     assert copied == []
     assert "the disk is too full" in caplog.text
+
+
+def test_a_version_that_is_too_large_is_not_copied(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    copied: list[str] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(MirroredRegistry, "_copy", lambda self, path, *_: copied.append(path))
+        with caplog.at_level(logging.ERROR, "tunesmith.serving"):
+            assert mirror(bucket, tmp_path, max_version_bytes=1_000).names() == []
+    assert copied == []
+    assert "and a version may have 0.0 GB → serve --registry-max GB" in caplog.text
+    assert mirror(bucket, tmp_path).names() == ["tickets"]
+
+
+def test_no_more_is_copied_than_a_version_may_have(
+    origin: tuple[Registry, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A bucket may say what it likes of sizes."""
+    registry, version = origin
+    place = registry.bundle_path("tickets", version)
+    weights = place / "model/model.safetensors"
+    most = sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) + 10
+    with weights.open("ab") as opened:
+        opened.truncate(weights.stat().st_size + 50_000_000)
+    system = fsspec.filesystem("file")
+    monkeypatch.setattr(type(system), "size", lambda self, path: 1)
+    found = mirror(f"file://{registry.folder}", tmp_path, max_version_bytes=most)
+    written: list[int] = []
+    real = MirroredRegistry._copy
+
+    def copy_and_note(self: MirroredRegistry, path: str, final: Path, most: int) -> int:
+        num = real(self, path, final, most)
+        written.append(final.stat().st_size)
+        return num
+
+    monkeypatch.setattr(MirroredRegistry, "_copy", copy_and_note)
+    with caplog.at_level(logging.ERROR, "tunesmith.serving"):
+        assert found.names() == []
+    assert "has more than it says, in model/model.safetensors" in caplog.text
+    assert sum(written) <= most + 4 * 1024 * 1024
+    assert list((tmp_path / "cache").glob("tickets/versions/*")) == []
 
 
 def test_copies_lie_in_a_private_folder_of_the_users_cache(

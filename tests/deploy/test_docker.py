@@ -68,6 +68,29 @@ def test_nothing_is_fetched_but_locked_packages() -> None:
             assert "--constraint" in command or "--no-deps" in command, command
 
 
+@pytest.mark.parametrize("extras", ["", "sign", "sign grpc otel", "nonsense"])
+def test_extras_are_installed_by_their_locks(extras: str, tmp_path: Path) -> None:
+    """The step itself, by a shell, with a `pip` that writes down what it is asked for."""
+    (step,) = (step.words for step in steps() if step.name == "RUN" and "serve" in step.words)
+    (tmp_path / "bin").mkdir()
+    for name in ("pip", "python"):
+        (tmp_path / "bin" / name).write_text(
+            f'#!/bin/sh\necho {name} "$@" >> {tmp_path}/asked\n'
+            'for last; do :; done; case "$last" in *.lock) test -f "$last";; esac\n'
+        )
+        (tmp_path / "bin" / name).chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", "-c", step],
+        cwd=ROOT,
+        env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "EXTRAS": extras},
+        capture_output=True,
+        text=True,
+    )
+    asked = re.findall(r"--requirement requirements/(\S+)\.lock", (tmp_path / "asked").read_text())
+    assert asked == ["serve", *(f"serve-{extra}" for extra in extras.split())]
+    assert (done.returncode == 0) == (extras != "nonsense"), done.stderr
+
+
 def test_the_server_is_a_user_with_a_number_and_needs_no_shell() -> None:
     (user,) = words("server", "USER")
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)

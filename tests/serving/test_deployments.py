@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -294,5 +295,35 @@ def test_what_is_not_served_is_refused(versions: Versions) -> None:
                 with pytest.raises(Refused) as caught:
                     deployments.find(name, version)
                 assert caught.value.code == "not_found"
+
+    asyncio.run(session())
+
+
+def test_a_version_that_answers_no_more_is_freed(
+    versions: Versions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: dict[str, weakref.ref[Runtime]] = {}
+    real = versions.load
+
+    def load_and_note(bundle: Bundle) -> Runtime:
+        runtime = real(bundle)
+        loaded[bundle.version] = weakref.ref(runtime)
+        return runtime
+
+    versions.load = load_and_note  # type: ignore[method-assign]
+    first, second = versions.add("first"), versions.add("second")
+    versions.registry.deploy("tickets", first)
+
+    async def session() -> None:
+        async with following(versions) as deployments:
+            await deployments.find("tickets").predict(["a text"])
+            change = versions.registry.deploy("tickets", second).change
+            assert await tried(versions, change) == ""
+            for _ in range(2_000):
+                if loaded[first]() is None:
+                    break
+                await asyncio.sleep(0.005)
+            assert loaded[first]() is None
+            assert loaded[second]() is not None
 
     asyncio.run(session())

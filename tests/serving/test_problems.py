@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from tunesmith.serving import Limits
+from tunesmith.serving.security import Access
 
 from .hash_runtime import PAIRS, HashRuntime
 
@@ -233,3 +234,40 @@ def test_probabilities_that_are_no_numbers_are_a_fault(
     outputs.scores[:] = float("nan")
     monkeypatch.setattr(runtime, "run", lambda rows: outputs)
     assert problem(client.post("/v1/predict", json={"texts": ["a"]})) == (500, "internal")
+
+
+GUARDED = [
+    ("/predict", {"error", "error_type"}, "TeiError"),
+    ("/v2/models/Tickets/infer", {"error"}, "OpenInferenceError"),
+    ("/v1/embeddings", {"error"}, "OpenAiError"),
+]
+
+
+@pytest.mark.parametrize(("path", "names", "_model"), GUARDED)
+def test_guards_refuse_in_the_json_of_the_protocol_that_is_asked(
+    serve: Serve, runtime: HashRuntime, path: str, names: set[str], _model: str
+) -> None:
+    client = serve(runtime, Limits(max_body_bytes=100))
+    answer = client.post(path, content=b"x" * 101, headers=JSON)
+    assert answer.status_code == 413
+    content = answer.json()
+    assert set(content) == names
+    if path == "/v1/embeddings":
+        assert content["error"]["code"] == "body_too_large"
+        assert content["error"]["type"]
+    else:
+        assert "100 bytes" in content["error"]
+
+
+@pytest.mark.parametrize(("path", "names", "model"), GUARDED)
+def test_keys_are_asked_for_in_that_json_too(
+    serve: Serve, runtime: HashRuntime, path: str, names: set[str], model: str
+) -> None:
+    client = serve(runtime, access=Access())
+    answer = client.post(path, content=b"{}", headers=JSON)
+    assert (answer.status_code, set(answer.json())) == (401, names)
+    template = path.replace("Tickets", "{name}")
+    document = client.app.openapi()  # type: ignore[attr-defined]
+    schema = document["paths"][template]["post"]["responses"]["401"]["content"]["application/json"]
+    assert schema["schema"]["$ref"].endswith(f"/{model}")
+    assert model in document["components"]["schemas"]

@@ -18,6 +18,7 @@ from tunesmith.errors import ConfigError, MissingDependencyError, OutputError
 from tunesmith.serving import Limits, Security, serve
 from tunesmith.serving.rpc import RpcAddress, RpcListener
 from tunesmith.serving.security import PASSWORD_VARIABLE, Access, KeyFile, Quota, Tls, TlsFiles
+from tunesmith.serving.tracing import open_tracer
 
 from .hash_runtime import LABELS, MANY_LABELS, PAIRS, HashRuntime, make_app
 
@@ -39,6 +40,7 @@ def listening(
     access: Access | None = None,
     tls: Tls | None = None,
     port: int = 0,
+    tracer: Any = None,
 ) -> Iterator[tuple[Any, str]]:
     """The app, and where gRPC is spoken, on an event loop in a thread, as the server has it."""
     app = make_app(runtime, limits, access=access)
@@ -50,6 +52,7 @@ def listening(
         limits=catalogue.limits,
         metrics=app.state.metrics,
         tls=tls,
+        tracer=tracer,
     )
     told: list[Any] = []
     ready, stop = threading.Event(), threading.Event()
@@ -443,3 +446,62 @@ def test_what_grpc_cannot_have_is_found_before_the_bundle_is_opened(
             serve("/no/such/bundle", port=48_123, security=security)
         assert raised.value.exit_code == 2
     Security(grpc_port=0, admin_port=0).check("127.0.0.1", 0)  # 0: any that is free
+
+
+def test_calls_are_traced_as_requests_are() -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is not installed")
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    tracer, shut_down = open_tracer(exporter)
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    runtime = HashRuntime()
+    with listening(runtime, tracer=tracer) as (_, address):
+        request = protocol.ModelInferRequest(model_name="Tickets", inputs=[tensor("my secret")])
+        answers = protocol.ModelInferResponse
+        ask(address, INFER, request, answers, traceparent=parent, x_request_id="mine-1")
+        ask(address, HEALTH, b"", bytes)
+        with pytest.raises(grpc.RpcError):
+            infer(address, tensor(" "))
+        with pytest.raises(grpc.RpcError):
+            ask(address, "/my.secret/Method", b"", bytes)
+        runtime.fault = RuntimeError("a secret")
+        with pytest.raises(grpc.RpcError):
+            infer(address, tensor("b"))
+    shut_down()
+    queue, inference, answered, refused, unknown, failed = exporter.get_finished_spans()
+    assert (queue.name, inference.name) == ("queue", "inference")
+    assert answered.name == "inference.GRPCInferenceService/ModelInfer"
+    assert answered.kind.name == "SERVER"
+    assert format(answered.context.trace_id, "032x") == parent.split("-")[1]
+    assert format(answered.parent.span_id, "016x") == parent.split("-")[2]
+    assert {queue.parent.span_id, inference.parent.span_id} == {answered.context.span_id}
+    found = dict(answered.attributes)
+    assert found.pop("tunesmith.queue_ms") >= 0
+    assert found.pop("tunesmith.inference_ms") > 0
+    assert found == {
+        "rpc.system.name": "grpc",
+        "rpc.method": "inference.GRPCInferenceService/ModelInfer",
+        "rpc.response.status_code": "OK",
+        "tunesmith.request_id": "mine-1",
+        "tunesmith.model": "Tickets",
+        "tunesmith.version": "0123456789ab",
+        "tunesmith.num_texts": 1,
+        "tunesmith.num_tokens": 2,
+        "tunesmith.num_cached": 0,
+    }
+    own = [
+        (
+            span.attributes["rpc.response.status_code"],
+            span.attributes["error.type"],
+            span.status.status_code.name,
+        )
+        for span in (refused, unknown, failed)
+    ]
+    assert own == [
+        ("INVALID_ARGUMENT", "empty_text", "UNSET"),
+        ("UNIMPLEMENTED", "method_not_allowed", "ERROR"),
+        ("INTERNAL", "internal", "ERROR"),
+    ]
+    assert (unknown.name, unknown.attributes["rpc.method"]) == ("grpc", "_OTHER")
+    assert "secret" not in "".join(span.to_json() for span in exporter.get_finished_spans())

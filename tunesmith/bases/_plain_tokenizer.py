@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from tunesmith.bundles import Bundle, TokenizerFacts
 from tunesmith.errors import BaseModelError
 
 __all__ = ["PlainTokenizer"]
 
-_FILE = "tokenizer.json"
+_FILE = "model/tokenizer.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +32,27 @@ class PlainTokenizer:
     unk_token_id: None = None
 
     @classmethod
-    def load(
-        cls, folder: Path, *, pad_id: int, token_types: bool, split_special_tokens: bool
-    ) -> PlainTokenizer:
-        """Reads the folder's tokenizer.json.
+    def load(cls, bundle: Bundle, facts: TokenizerFacts) -> PlainTokenizer:
+        """Reads a bundle's tokenizer.json, verified as it is read.
 
         Args:
-            pad_id, token_types, split_special_tokens: as the tokenizer of transformers has them.
+            facts: what the tokenizer of transformers has, and the file does not.
 
         Raises:
             BaseModelError: there is none, or it cannot be read.
+            BundleError: it was changed since the bundle was opened.
         """
         from tokenizers import Tokenizer
 
-        file = folder / _FILE
+        where, mend = str(bundle.path / _FILE), "a runtime without torch needs tokenizer.json"
+        if _FILE not in bundle.manifest.files:
+            raise BaseModelError("there is no such file", where=where, mend=mend)
+        content = bundle.read(_FILE)
         try:
-            backend = Tokenizer.from_buffer(file.read_bytes())
+            backend = Tokenizer.from_buffer(content)
         # The library raises bare exceptions, whatever is wrong with the file.
         except Exception as error:
-            raise BaseModelError(
-                f"its tokenizer cannot be opened ({str(error)[:200]})",
-                where=str(file),
-                mend="a runtime without torch needs tokenizer.json",
-            ) from error
-        names = ("input_ids", *(["token_type_ids"] if token_types else []), "attention_mask")
-        return cls(backend, pad_id, names, split_special_tokens)
+            what = f"its tokenizer cannot be opened ({str(error)[:200]})"
+            raise BaseModelError(what, where=where, mend=mend) from error
+        names = ("input_ids", *(["token_type_ids"] if facts.token_types else []), "attention_mask")
+        return cls(backend, facts.pad_id, names, facts.split_special_tokens)

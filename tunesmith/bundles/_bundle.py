@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from tunesmith import storage
 from tunesmith.bundles._golden import GOLDEN, Golden
@@ -21,6 +23,9 @@ __all__ = ["HELD_OUT", "Bundle", "is_bundle", "open_bundle", "write_bundle"]
 
 HELD_OUT = "reference/held_out.parquet"
 """The test rows that a bundle keeps, so that its children can be judged on them."""
+
+_CHANGED = "was changed or damaged after it was written"
+_RESTORE = "restore the bundle from a copy, or train it again"
 
 CARD = "README.md"
 """The model card, where a hub looks for it."""
@@ -55,11 +60,32 @@ class Bundle:
         Raises:
             BundleError: the head cannot be read.
         """
+        name = self.head_path.relative_to(self.path).as_posix()
         try:
-            with safe_open(self.head_path, "numpy") as head:
-                return int(head.get_slice("weight").get_shape()[1])
-        except (OSError, SafetensorError, IndexError) as error:
+            return int(load(self.read(name))["weight"].shape[1])
+        except (SafetensorError, IndexError, KeyError) as error:
             raise BundleError(f"cannot be read: {error}", where=str(self.head_path)) from error
+
+    def read(self, name: str) -> bytes:
+        """What a file holds: the bytes that its digest was taken of, and no others.
+
+        Files were verified when the bundle was opened, and may have been changed since. What is
+        loaded from these bytes is what was verified, whatever becomes of the file.
+
+        Args:
+            name: as the manifest lists it.
+
+        Raises:
+            BundleError: the file cannot be read, is not listed, or was changed.
+        """
+        file = self.path / name
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise BundleError(f"cannot be read: {error.strerror}", where=str(file)) from error
+        if hashlib.sha256(content).hexdigest() != self.manifest.files.get(name):
+            raise BundleError(f"{name}: {_CHANGED}", where=str(self.path), mend=_RESTORE)
+        return content
 
     @property
     def adapter_path(self) -> Path | None:
@@ -89,7 +115,9 @@ class Bundle:
         Raises:
             BundleError: the file is not what it should be.
         """
-        return Golden.read(self.path / GOLDEN) if GOLDEN in self.manifest.files else None
+        if GOLDEN not in self.manifest.files:
+            return None
+        return Golden.read(self.read(GOLDEN), where=str(self.path / GOLDEN))
 
     def card(self) -> str:
         """The model card, Markdown with metadata in YAML.
@@ -189,7 +217,7 @@ def _verify(bundle: Bundle) -> None:
     faults = [f"{name}: is missing" for name in listed if name not in found]
     faults += [f"{name}: does not belong to the bundle" for name in found if name not in listed]
     faults += [
-        f"{name}: was changed or damaged after it was written"
+        f"{name}: {_CHANGED}"
         for name, file in found.items()
         if name in listed and not _is_whole(file, listed[name])
     ]
@@ -197,7 +225,7 @@ def _verify(bundle: Bundle) -> None:
         raise BundleError(
             "; ".join(faults),
             where=str(bundle.path),
-            mend="restore the bundle from a copy, or train it again",
+            mend=_RESTORE,
         )
 
 

@@ -56,18 +56,22 @@ class Golden:
         file.write_text(json.dumps(values, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
-    def read(cls, file: Path) -> Golden:
+    def read(cls, content: bytes, *, where: str) -> Golden:
         """What `write` wrote.
+
+        Args:
+            content: of the file.
+            where: it lies, for the message.
 
         Raises:
             BundleError: it is something else.
         """
         try:
-            values = json.loads(file.read_text(encoding="utf-8"))
+            values = json.loads(content)
             scores = np.array(values["scores"], dtype=np.float32)
             return cls([tuple(one) for one in values["inputs"]], scores)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BundleError(f"cannot be read: {error}", where=str(file)) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"cannot be read: {error}", where=where) from error
 
     def check(self, task: Task, ask: Callable[[Sequence[Inputs]], Outputs], name: str) -> None:
         """Asks a loaded model, and compares.

@@ -35,6 +35,8 @@ _LOOKS_EVERY_S = 5.0
 _LONGEST_WAIT_S = 600.0
 _MAX_RECORD_BYTES = 64 * 1024
 _MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+_MAX_VERSION_BYTES = 20_000_000_000
+_CHUNK_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class MirroredRegistry(Registry):
         *,
         trusted: TrustedKeys | None = None,
         looks_every_s: float = _LOOKS_EVERY_S,
+        max_version_bytes: int = _MAX_VERSION_BYTES,
     ) -> None:
         """Opens the file system; nothing is copied yet.
 
@@ -73,6 +76,8 @@ class MirroredRegistry(Registry):
             cache: where copies lie; None: a folder for this URL in the user's cache.
             trusted: keys of which one must have signed a version, before its files are copied.
             looks_every_s: how often the bucket is looked at, at most.
+            max_version_bytes: a version whose files are larger together is not copied, whatever
+                the bucket says of their sizes.
 
         Raises:
             InputError: it is no URL of a file system that fsspec knows.
@@ -88,6 +93,7 @@ class MirroredRegistry(Registry):
         self.url = url
         self._trusted = trusted
         self._looks_every_s = looks_every_s
+        self._max_version_bytes = max_version_bytes
         self._looked: float | None = None
         self._system, self._root = system, root
         self._whole: set[tuple[str, str]] = set()
@@ -204,9 +210,14 @@ class MirroredRegistry(Registry):
             self._trusted.check(temporary, manifest)
         places = {file: _contained(temporary, file) for file in manifest.files}
         sizes = [self._system.size(f"{self._root}/{there}/{file}") or 0 for file in places]
+        left_bytes = self._max_version_bytes
+        if sum(sizes) > left_bytes:
+            raise self._too_large(there, f"has {sum(sizes) / 1e9:,.1f} GB")
         storage.require_space(temporary, sum(sizes))
         for file, place in places.items():
-            self._copy(f"{there}/{file}", place)
+            left_bytes -= self._copy(f"{there}/{file}", place, left_bytes)
+            if left_bytes < 0:
+                raise self._too_large(there, f"has more than it says, in {file}")
             if file_digest(place) != manifest.files[file]:
                 raise BundleError(
                     "was changed or damaged after it was written",
@@ -232,16 +243,29 @@ class MirroredRegistry(Registry):
             raise
         self._failures.pop((name, version), None)
 
+    def _too_large(self, there: str, what: str) -> BundleError:
+        most = f"{self._max_version_bytes / 1e9:,.1f} GB"
+        return BundleError(
+            f"{what}, and a version may have {most}",
+            where=f"{self.url}/{there}",
+            mend="serve --registry-max GB",
+        )
+
     def _read(self, path: str, most: int) -> bytes:
-        whole = f"{self._root}/{path}"
-        if self._system.size(whole) > most:
+        content: bytes = self._system.cat_file(f"{self._root}/{path}", end=most + 1)
+        if len(content) > most:
             raise BundleError("is too large to be that", where=f"{self.url}/{path}")
-        content: bytes = self._system.cat_file(whole)
         return content
 
-    def _copy(self, path: str, final: Path) -> None:
+    def _copy(self, path: str, final: Path, most: int) -> int:
+        """Copies an object, and not much more of it than `most` bytes; gives how many."""
         final.parent.mkdir(parents=True, exist_ok=True)
-        self._system.get_file(f"{self._root}/{path}", str(final))
+        num = 0
+        with self._system.open(f"{self._root}/{path}", "rb") as source, final.open("wb") as target:
+            while num <= most and (chunk := source.read(_CHUNK_BYTES)):
+                target.write(chunk)
+                num += len(chunk)
+        return num
 
 
 def _contained(folder: Path, file: str) -> Path:

@@ -33,6 +33,10 @@ def serve(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where copies out of a bucket lie."),
     ] = None,
+    registry_max: Annotated[
+        float | None,
+        typer.Option(metavar="GB", help="Copy no version that is larger; else 20.", min=0.001),
+    ] = None,
     host: Host = "127.0.0.1",
     port: Port = 8080,
     keys: Annotated[
@@ -153,7 +157,7 @@ def serve(
         log_file=log_file,
         log_texts=log_texts,
     )
-    source = bundle or _registry(registry or "", registry_cache, trusted_keys)
+    source = bundle or _registry(registry or "", registry_cache, registry_max, trusted_keys)
     serve_source(
         source,
         host,
@@ -169,15 +173,19 @@ def serve(
     )
 
 
-def _registry(place: str, cache: Path | None, trusted_keys: Path | None) -> Registry:
+def _registry(
+    place: str, cache: Path | None, max_gb: float | None, trusted_keys: Path | None
+) -> Registry:
     from tunesmith.bundles import MirroredRegistry, Registry, TrustedKeys, is_url
     from tunesmith.errors import InputError
 
     if is_url(place):
         trusted = None if trusted_keys is None else TrustedKeys.read(trusted_keys)
-        return MirroredRegistry(place, cache, trusted=trusted)
-    if cache is not None:
-        raise InputError("a folder is followed where it is", where="--registry-cache")
+        limit = {} if max_gb is None else {"max_version_bytes": round(max_gb * 1e9)}
+        return MirroredRegistry(place, cache, trusted=trusted, **limit)
+    for option, value in (("--registry-cache", cache), ("--registry-max", max_gb)):
+        if value is not None:
+            raise InputError("a folder is followed where it is", where=option)
     return Registry(place)
 
 

@@ -160,7 +160,7 @@ def tokenizer_facts(bundle: Bundle, inputs: Sequence[Inputs]) -> TokenizerFacts:
         token_types="token_type_ids" in tokenizer.model_input_names,
         split_special_tokens=bool(getattr(tokenizer, "split_special_tokens", False)),
     )
-    plain = PlainTokenizer.load(bundle.model_path, **facts.model_dump())
+    plain = PlainTokenizer.load(bundle, facts)
     width = len(bundle.task.fields)
     odd = [(text,) * width for text in _ODD_TEXTS]
     if width == 2:
@@ -236,7 +236,7 @@ def _graph_file(folder: Path, name: str) -> Path:
 
 def _arrays(bundle: Bundle, facts: TokenizerFacts, inputs: Sequence[Inputs]) -> list[Any]:
     """Each row by itself, so that no padding widens the ranges."""
-    plain = PlainTokenizer.load(bundle.model_path, **facts.model_dump())
+    plain = PlainTokenizer.load(bundle, facts)
     tokens = tokenize(plain, inputs, bundle.manifest.base.max_length)
     rows = [tokens.arrays(np.array([place])) for place in range(len(tokens))]
     return [{**row, "attention_mask": np.ones_like(row["input_ids"])} for row in rows]

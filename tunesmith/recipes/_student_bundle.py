@@ -150,9 +150,10 @@ def write_student(
     )  # fmt: skip
     sections = examine(examined(student.model, judged, data, lesson.config), heard)
     seconds = student.seconds + time.monotonic() - started
+    choice = Choice(tuned, (), lesson.config)
     report = make_report(
-        lesson.config, base, data, student.model, Choice(tuned, ()), judged, heard.warnings,
-        seconds, parent=parent, sections=sections,
+        lesson.config, base, data, student.model, choice, judged, heard.warnings, seconds,
+        parent=parent, sections=sections,
     )  # fmt: skip
     report = replace(report, method="distil")
     return package(

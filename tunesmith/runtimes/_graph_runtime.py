@@ -45,23 +45,24 @@ class GraphRuntime(TokenizingRuntime):
         tokenizer: TokenizerFacts,
         open_graph: Callable[[int], Graph],
     ) -> None:
-        """Reads the tokenizer, and loads the graph.
+        """Reads the tokenizer, verified, and loads the graph.
 
         Args:
             name: what the runtime is called, such as "onnx-int8".
             open_graph: loads the graph for so many calls side by side, which share the cores.
 
         Raises:
+            BundleError: a file was changed since the bundle was opened, or is no graph.
             BaseModelError: there is no tokenizer.json that can be read.
-            BundleError: the graph cannot be loaded.
         """
         self._one_at_a_time = facts.one_at_a_time
         self._open_graph = open_graph
         self._graph = open_graph(1)
         self._lanes: Graph | None = None
-        self._sizes = {"scores": bundle.task.head.size, "states": bundle.hidden_size}
-        plain = PlainTokenizer.load(bundle.model_path, **tokenizer.model_dump())
-        size = bundle.hidden_size if facts.embeds else None
+        hidden_size = bundle.hidden_size
+        self._sizes = {"scores": bundle.task.head.size, "states": hidden_size}
+        plain = PlainTokenizer.load(bundle, tokenizer)
+        size = hidden_size if facts.embeds else None
         super().__init__(bundle, name, plain, self._run_graph, embedding_size=size)
 
     def open_lanes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -61,8 +62,8 @@ def load(
         )
     found = opened.manifest.runtimes
     listed = facts.file in opened.manifest.files
-    file = opened.path / facts.file if facts.file and listed else None
-    return open_runtime(opened, name, facts, file, found.tokenizer if found else None)
+    graph = partial(opened.read, facts.file) if facts.file and listed else None
+    return open_runtime(opened, name, facts, graph, found.tokenizer if found else None)
 
 
 def _kept(bundle: Bundle) -> dict[str, RuntimeFacts]:
@@ -116,7 +117,7 @@ def open_runtime(
     bundle: Bundle,
     name: str,
     facts: RuntimeFacts,
-    file: Path | None,
+    graph: Path | Callable[[], bytes] | None,
     tokenizer: TokenizerFacts | None,
     *,
     device: Literal["cpu", "gpu"] | None = None,
@@ -124,7 +125,7 @@ def open_runtime(
     """Loads a runtime of a bundle from a graph that may lie elsewhere.
 
     Args:
-        file: the graph; None for torch.
+        graph: its file, or what reads it, verified; None for torch.
         tokenizer: None for torch.
         device: for torch; None: the GPU where there is one.
 
@@ -139,12 +140,18 @@ def open_runtime(
         precision: Literal["fp32", "bf16"] = "bf16" if facts.precision == "bf16" else "fp32"
         embeds = facts.embeds or name == REFERENCE
         return TorchRuntime(bundle, precision, device=device, embeds=embeds)
-    if file is None or tokenizer is None:
+    if graph is None or tokenizer is None:
         raise BundleError(f"the runtime {name!r} is not whole", where=str(bundle.path))
-    from tunesmith.runtimes._graph_runtime import GraphRuntime
+    from tunesmith.runtimes._graph_runtime import Graph, GraphRuntime
 
     if facts.kind == "onnx":
         from tunesmith.runtimes.onnx_runtime import load_graph
     else:
         from tunesmith.runtimes.openvino_runtime import load_graph
-    return GraphRuntime(bundle, name, facts, tokenizer, partial(load_graph, file))
+    source = graph
+    where = str(graph) if isinstance(graph, Path) else f"{bundle.path}/{facts.file}"
+
+    def open_graph(lanes: int) -> Graph:
+        return load_graph(source if isinstance(source, Path) else source(), where, lanes)
+
+    return GraphRuntime(bundle, name, facts, tokenizer, open_graph)

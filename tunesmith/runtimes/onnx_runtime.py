@@ -20,10 +20,12 @@ __all__ = ["load_graph"]
 _MANY_TOKENS = 1024
 
 
-def load_graph(file: Path, lanes: int = 1) -> Graph:
+def load_graph(graph: Path | bytes, where: str, lanes: int = 1) -> Graph:
     """Loads a graph whose calls use as many threads as there are cores for each.
 
     Args:
+        graph: its file, or what that holds.
+        where: it lies, for the message.
         lanes: how many calls may go side by side; they share one copy of the weights.
 
     Raises:
@@ -31,14 +33,21 @@ def load_graph(file: Path, lanes: int = 1) -> Graph:
     """
     options = _options(max(1, available_cores() // lanes), alone=lanes == 1)
     try:
-        session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(
+            graph if isinstance(graph, bytes) else str(graph),
+            options,
+            providers=["CPUExecutionProvider"],
+        )
     # The library raises classes of its own for each status, all below Exception alone.
     except Exception as error:
         raise BundleError(
             f"ONNX Runtime {ort.__version__} cannot load it ({str(error).splitlines()[0][:300]})",
-            where=str(file),
+            where=where,
             mend="run `tunesmith optimize` again with the ONNX Runtime that serves",
         ) from error
+    # The library keeps the bytes for a fallback to other providers, which there are none of here.
+    session.disable_fallback()
+    session._model_bytes = None
     names = [one.name for one in session.get_inputs()]
     wanted = [one.name for one in session.get_outputs()]
     shrinking = ort.RunOptions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -29,10 +30,12 @@ def _core() -> openvino.Core:
     return openvino.Core()
 
 
-def load_graph(file: Path, lanes: int = 1) -> Graph:
+def load_graph(graph: Path | bytes, where: str, lanes: int = 1) -> Graph:
     """Loads a graph whose calls use as many threads as there are cores for each.
 
     Args:
+        graph: its file, or what that holds.
+        where: it lies, for the message.
         lanes: how many calls may go side by side; they share one copy of the weights.
 
     Raises:
@@ -46,11 +49,12 @@ def load_graph(file: Path, lanes: int = 1) -> Graph:
         "INFERENCE_PRECISION_HINT": "f32",
     }
     try:
-        compiled = _core().compile_model(str(file), "CPU", settings)
+        model = _core().read_model(io.BytesIO(graph) if isinstance(graph, bytes) else str(graph))
+        compiled = _core().compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise BundleError(
             f"OpenVINO cannot load it ({str(error).strip().splitlines()[-1][:300]})",
-            where=str(file),
+            where=where,
             mend="run `tunesmith optimize` again with the OpenVINO that serves",
         ) from error
     names = [one.any_name for one in compiled.inputs]

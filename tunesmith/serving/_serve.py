@@ -142,7 +142,7 @@ def serve(
                 )
 
         admin = _admin(app, security, guards, admin_urls.append)
-        rpc = _rpc(app, security, host, guards, tls)
+        rpc = _rpc(app, security, host, guards, tls, tracer)
         run(
             app,
             host=host,
@@ -198,7 +198,12 @@ def _admin(
 
 
 def _rpc(
-    app: FastAPI, security: Security, host: str, guards: Guards, tls: Tls | None
+    app: FastAPI,
+    security: Security,
+    host: str,
+    guards: Guards,
+    tls: Tls | None,
+    tracer: Tracer | None,
 ) -> RpcListener | None:
     if security.grpc_port is None:
         return None
@@ -209,6 +214,7 @@ def _rpc(
         limits=guards.limits,
         metrics=app.state.metrics,
         tls=tls,
+        tracer=tracer,
     )
 
 

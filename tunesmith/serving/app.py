@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from tunesmith.bundles import Bundle, Registry, TrustedKeys
 from tunesmith.runtimes import Runtime
@@ -28,7 +29,7 @@ from tunesmith.serving.middleware import (
     OriginGuard,
     RequestContext,
 )
-from tunesmith.serving.problems import add_handlers
+from tunesmith.serving.problems import Spellings, add_handlers
 from tunesmith.serving.protocols import explain, native, open_inference, openai, tei
 from tunesmith.serving.security import (
     Access,
@@ -197,16 +198,18 @@ def _guarded(
     scope_of: ScopeOf,
 ) -> None:
     """Puts the routes into the app, and the guards in front of all of them."""
-    paths = {"/openapi.json"}
+    routes: list[BaseRoute] = []
     for router in routers:
         app.include_router(router)
-        paths |= {getattr(route, "path", "") for route in router.routes}
+        routes += router.routes
+    paths = {"/openapi.json", *(getattr(route, "path", "") for route in routes)}
+    spellings = Spellings(routes)
     add_handlers(app)
     limits = guards.limits
     # The last one added is the first that a request meets.
     app.add_middleware(BodyCap, max_bytes=limits.max_body_bytes, timeout_s=limits.timeout_s)
     if guards.access is not None:
-        document_access(app, scope_of)
+        document_access(app, scope_of, spellings)
         app.add_middleware(AccessGuard, access=guards.access, scope_of=scope_of)
     app.add_middleware(OriginGuard)
     app.add_middleware(HostGuard, allowed=guards.allowed_hosts)
@@ -215,6 +218,7 @@ def _guarded(
         RequestContext,
         metrics=metrics,
         routes=paths,
+        spellings=spellings,
         timeout_s=limits.request_timeout_s,
         log_texts=guards.log_texts,
     )

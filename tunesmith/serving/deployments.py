@@ -17,6 +17,7 @@ from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
 from tunesmith.serving._cache import ResultCache
 from tunesmith.serving._cores import Cores
+from tunesmith.serving._memory import give_back
 from tunesmith.serving.catalogue import Served, bundle_details, unknown
 from tunesmith.serving.data_plane import Answers, DataPlane
 from tunesmith.serving.limits import Limits
@@ -200,7 +201,7 @@ class Deployments:
         logger.info("event=deployed model=%s version=%s", name, wanted.production)
         for version, served in ({} if before is None else before.loaded).items():
             if version not in route.loaded:
-                self._start_beside(served.plane.retire())
+                self._start_beside(_retired(served))
 
     async def _note(self, name: str, route: _Route | None, tried: int, fault: str) -> None:
         serving = None if route is None else route.traffic
@@ -284,6 +285,13 @@ class Deployments:
         task = asyncio.create_task(work, context=contextvars.Context())
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
+
+
+async def _retired(served: Served) -> None:
+    """Stops a version that answers no more, once it has answered what it had, and frees it."""
+    await served.plane.retire()
+    del served  # the last that holds the model
+    await asyncio.to_thread(give_back)
 
 
 def _reason(error: Exception) -> str:

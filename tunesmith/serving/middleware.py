@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunesmith.serving.access_log import log_request
 from tunesmith.serving.metrics import ServingMetrics
-from tunesmith.serving.problems import problem, refusal, state_of
+from tunesmith.serving.problems import Spellings, problem, refusal, state_of
 from tunesmith.serving.refusals import Refused
 from tunesmith.serving.usage import Usage, current_usage, usage_of
 
@@ -72,11 +72,13 @@ class RequestContext:
         *,
         metrics: ServingMetrics,
         routes: Collection[str],
+        spellings: Spellings | None = None,
         timeout_s: float | None = None,
         log_texts: bool = False,
     ) -> None:
         self.app = app
         self._metrics = metrics
+        self._spellings = spellings
         self._routes = frozenset(routes)
         self._timeout_s = timeout_s
         self._log_texts = log_texts
@@ -88,6 +90,7 @@ class RequestContext:
         state = state_of(scope)
         state["request_id"] = _request_id(Headers(scope=scope))
         state["method"] = scope["method"]
+        state["spellings"] = self._spellings
         response = _Response(send, scope)
         if self._log_texts and scope["path"] != _NEVER_LOGGED:
             receive = _kept(state, receive)

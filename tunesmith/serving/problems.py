@@ -1,16 +1,17 @@
-"""Refusals as HTTP answers: one JSON shape for every status, and the only place that maps codes."""
+"""Refusals as HTTP answers: a JSON shape for every protocol, and the only place that maps codes."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from tunesmith.serving.refusals import Code, Overloaded, Refused
@@ -18,6 +19,7 @@ from tunesmith.serving.refusals import Code, Overloaded, Refused
 __all__ = [
     "Problem",
     "Respelled",
+    "Spellings",
     "add_handlers",
     "problem",
     "refusal",
@@ -83,7 +85,7 @@ class ProblemDetail(BaseModel):
 
 
 class Problem(BaseModel):
-    """The one shape of every error."""
+    """The shape of every error, but for protocols that have one of their own."""
 
     error: ProblemDetail
 
@@ -105,6 +107,10 @@ def problem(
     """The answer to a request that is refused, noted for the log and the metrics."""
     state = state_of(scope)
     state["code"] = code
+    spellings: Spellings | None = state.get("spellings")
+    respelled = None if spellings is None else spellings.of(scope["path"])
+    if respelled is not None:
+        return JSONResponse(respelled.spell(code, _cut(message)), _STATUSES[code], headers)
     error = {"code": code, "message": _cut(message), "request_id": state.get("request_id", "")}
     return JSONResponse({"error": error}, _STATUSES[code], headers)
 
@@ -125,46 +131,51 @@ def _wait(error: Refused) -> dict[str, str] | None:
 class Respelled:
     """Refusals in the JSON of another protocol, for the clients that read that.
 
-    Only what the protocol's own routes refuse is respelled; the guards before them answer as ever.
+    Attributes:
+        spell: a code and its message as the protocol's JSON.
+        model: that JSON, for the OpenAPI document.
     """
 
     def __init__(
         self, spell: Callable[[Code, str], Mapping[str, Any]], model: type[BaseModel]
     ) -> None:
-        """Args:
-        spell: a code and its message as the protocol's JSON.
-        model: that JSON, for the OpenAPI document.
-        """
-        self._spell = spell
-        self._model = model
+        self.spell = spell
+        self.model = model
 
     @property
     def route_class(self) -> type[APIRoute]:
-        """For the protocol's `APIRouter`."""
-        spell = self._spell
+        """For the protocol's `APIRouter`; `Spellings` finds it by that."""
 
         class Route(APIRoute):
-            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-                handle = super().get_route_handler()
-
-                async def respelled(request: Request) -> Response:
-                    try:
-                        return await handle(request)
-                    except Refused as error:
-                        state_of(request.scope)["code"] = error.code
-                        content = spell(error.code, _cut(error.message))
-                        return JSONResponse(content, _STATUSES[error.code], _wait(error))
-
-                return respelled
+            respelled = self
 
         return Route
 
     def responses(self, *statuses: int) -> dict[int | str, dict[str, Any]]:
         """As the function of this name, with the protocol's JSON."""
         return {
-            status: {**entry, "model": self._model}
-            for status, entry in responses(*statuses).items()
+            status: {**entry, "model": self.model} for status, entry in responses(*statuses).items()
         }
+
+
+class Spellings:
+    """Which routes refuse in the JSON of another protocol, whoever it is that refuses."""
+
+    def __init__(self, routes: Iterable[BaseRoute]) -> None:
+        self._found = [
+            (route.path_regex, route.respelled)
+            for route in routes
+            if isinstance(route, APIRoute) and isinstance(route, _HasSpelling)
+        ]
+
+    def of(self, path: str) -> Respelled | None:
+        """By a path, or by a route's template; guards refuse before there is a route."""
+        return next((own for regex, own in self._found if regex.match(path)), None)
+
+
+@runtime_checkable
+class _HasSpelling(Protocol):
+    respelled: Respelled
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter, time_ns
@@ -24,9 +24,9 @@ from tunesmith.serving.usage import Usage, usage_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Tracer
 
-__all__ = ["TraceRequests", "open_tracer", "traced", "why_not_traced"]
+__all__ = ["ServerSpan", "TraceRequests", "open_tracer", "traced", "why_not_traced"]
 
 _VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PATH = "/v1/traces"
@@ -130,71 +130,74 @@ class _Clock:
         return self.epoch_ns + round((counter - self.counter) * 1e9)
 
 
-class TraceRequests:
-    """Outermost: a server span for each request, a child of the client's where it sends one.
+class ServerSpan:
+    """The span of one request, of whatever protocol: begun with it, a child of the client's."""
 
-    The client's is read from the header traceparent (W3C Trace Context). Queue and inference are
-    spans beneath, made once the request is over, from the times that the data plane took.
-    """
+    def __init__(
+        self,
+        tracer: Tracer,
+        name: str,
+        headers: Mapping[str, str],
+        attributes: Mapping[str, str],
+    ) -> None:
+        """Begins now.
 
-    def __init__(self, app: ASGIApp, *, tracer: Tracer) -> None:
+        Args:
+            tracer: makes the span, and those beneath it.
+            name: of the span; `end` may know a better one.
+            headers: of the request, by lower-case names; the client's span is that of traceparent
+                (W3C Trace Context), if it is there.
+            attributes: what is known already.
+        """
+        from opentelemetry.trace import SpanKind
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        self.app = app
+        parent = TraceContextTextMapPropagator().extract(dict(headers))
         self._tracer = tracer
-        self._propagator = TraceContextTextMapPropagator()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _UNTRACED:
-            await self.app(scope, receive, send)
-            return
-        from opentelemetry.trace import SpanKind
-
-        method = scope["method"] if scope["method"] in _KNOWN_METHODS else "_OTHER"
-        parent = self._propagator.extract(dict(Headers(scope=scope)))
-        clock = _Clock(perf_counter(), time_ns())
-        span = self._tracer.start_span(
-            method, parent, SpanKind.SERVER, {"http.request.method": method}, None, clock.epoch_ns
+        self._clock = _Clock(perf_counter(), time_ns())
+        self._span = tracer.start_span(
+            name, parent, SpanKind.SERVER, dict(attributes), None, self._clock.epoch_ns
         )
-        statuses: list[int] = []
 
-        async def noted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noted)
-        finally:
-            self._end(span, method, scope, statuses, clock)
-
-    def _end(
-        self, span: Span, method: str, scope: Scope, statuses: list[int], clock: _Clock
+    def end(
+        self,
+        usage: Usage,
+        attributes: Mapping[str, str | int],
+        *,
+        name: str | None = None,
+        request_id: str | None,
+        code: str | None,
+        failed: bool,
     ) -> None:
+        """Ends now; queue and inference become spans beneath, from the times of the data plane.
+
+        Args:
+            usage: what the request cost.
+            attributes: what is known by now.
+            name: of the span, in place of the first one.
+            request_id: as in the log.
+            code: of a refusal or fault.
+            failed: whether it was the server's fault.
+        """
         from opentelemetry.trace import StatusCode
 
-        usage, state = usage_of(scope), state_of(scope)
-        route = state.get("route", "unknown")
-        if route != "unknown":
-            span.update_name(f"{method} {route}")
-            span.set_attribute("http.route", route)
-        span.set_attribute("url.scheme", scope.get("scheme", "http"))
-        if "request_id" in state:
-            span.set_attribute("tunesmith.request_id", state["request_id"])
-        if statuses:
-            span.set_attribute("http.response.status_code", statuses[0])
-        if state.get("code"):
-            span.set_attribute("error.type", state["code"])
-        if not statuses or statuses[0] >= 500:
-            span.set_status(StatusCode.ERROR)
+        if name is not None:
+            self._span.update_name(name)
+        self._span.set_attributes(dict(attributes))
+        if request_id is not None:
+            self._span.set_attribute("tunesmith.request_id", request_id)
+        if code is not None:
+            self._span.set_attribute("error.type", code)
+        if failed:
+            self._span.set_status(StatusCode.ERROR)
         if usage.texts:
-            self._add_stages(span, usage, clock)
-        span.end(clock.ns(perf_counter()))
+            self._add_stages(usage)
+        self._span.end(self._clock.ns(perf_counter()))
 
-    def _add_stages(self, span: Span, usage: Usage, clock: _Clock) -> None:
+    def _add_stages(self, usage: Usage) -> None:
         from opentelemetry.trace import set_span_in_context
 
-        span.set_attributes(
+        self._span.set_attributes(
             {
                 "tunesmith.model": usage.model,
                 "tunesmith.version": usage.version,
@@ -207,9 +210,54 @@ class TraceRequests:
         )
         if not usage.inference_s:
             return  # all of it came from the cache
-        context = set_span_in_context(span)
+        context, clock = set_span_in_context(self._span), self._clock
         begins = usage.started
         goes = min(begins + usage.queue_s, usage.ended)
         for name, start, end in (("queue", begins, goes), ("inference", goes, usage.ended)):
             child = self._tracer.start_span(name, context, start_time=clock.ns(start))
             child.end(clock.ns(end))
+
+
+class TraceRequests:
+    """Outermost: a `ServerSpan` for each request over HTTP."""
+
+    def __init__(self, app: ASGIApp, *, tracer: Tracer) -> None:
+        self.app = app
+        self._tracer = tracer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _UNTRACED:
+            await self.app(scope, receive, send)
+            return
+        method = scope["method"] if scope["method"] in _KNOWN_METHODS else "_OTHER"
+        headers = dict(Headers(scope=scope))
+        span = ServerSpan(self._tracer, method, headers, {"http.request.method": method})
+        statuses: list[int] = []
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            _end(span, method, scope, statuses)
+
+
+def _end(span: ServerSpan, method: str, scope: Scope, statuses: list[int]) -> None:
+    state = state_of(scope)
+    route = state.get("route", "unknown")
+    attributes: dict[str, str | int] = {"url.scheme": scope.get("scheme", "http")}
+    if route != "unknown":
+        attributes["http.route"] = route
+    if statuses:
+        attributes["http.response.status_code"] = statuses[0]
+    span.end(
+        usage_of(scope),
+        attributes,
+        name=None if route == "unknown" else f"{method} {route}",
+        request_id=state.get("request_id"),
+        code=state.get("code") or None,
+        failed=not statuses or statuses[0] >= 500,
+    )

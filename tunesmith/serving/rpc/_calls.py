@@ -1,4 +1,4 @@
-"""What stands in front of every gRPC method: keys, quotas, time, figures, and opaque faults."""
+"""What stands in front of every gRPC method: keys, quotas, time, figures, traces, opaque faults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
 import grpc
@@ -20,7 +20,11 @@ from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.problems import status_of
 from tunesmith.serving.refusals import Code, Overloaded, Refused
 from tunesmith.serving.security import Access, Key
+from tunesmith.serving.tracing import ServerSpan
 from tunesmith.serving.usage import Usage, current_usage
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 __all__ = ["Calls", "Method"]
 
@@ -41,6 +45,15 @@ _STATUSES: Mapping[Code, grpc.StatusCode] = {
     "too_many_failures": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "unauthorized": grpc.StatusCode.UNAUTHENTICATED,
 }
+# Which are a fault of the server, by OpenTelemetry's conventions for gRPC.
+_FAULTS = frozenset(
+    {
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
 
 Handle: TypeAlias = Callable[[Any], Awaitable[Any]]
 _Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
@@ -73,11 +86,13 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
         access: Access | None,
         limits: Limits,
         metrics: ServingMetrics,
+        tracer: Tracer | None,
     ) -> None:
         self._methods = methods
         self._access = access
         self._limits = limits
         self._metrics = metrics
+        self._tracer = tracer
 
     def service(self, details: Any) -> Any:
         """The handler of a call; gRPC's name for it."""
@@ -97,6 +112,7 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
         given = tuple(context.invocation_metadata() or ())
         state: dict[str, Any] = {"request_id": _request_id(dict(given).get("x-request-id"))}
         usage, started = Usage(), perf_counter()
+        span = self._span(name, method, given)
         token = current_usage.set(usage)
         state["code"] = "client_gone"  # or its deadline is over: then this task is cancelled
         try:
@@ -118,6 +134,8 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
         finally:
             current_usage.reset(token)
             self._note(name, state, usage, perf_counter() - started)
+            if span is not None:
+                _end(span, state, usage)
         if isinstance(answer, Refused):
             await _abort(context, answer, state["request_id"])
         return answer
@@ -175,12 +193,37 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
             raise Refused("unauthorized", "this key is not known, has expired or was revoked")
         return found
 
+    def _span(self, name: str, method: Method, given: _Metadata) -> ServerSpan | None:
+        """None for what machines ask again and again, as over HTTP: what needs no key."""
+        if self._tracer is None or method.open:
+            return None
+        own = "_OTHER" if name == "unknown" else name.removeprefix("/")
+        headers = {key: value for key, value in given if isinstance(value, str)}
+        attributes = {"rpc.system.name": "grpc", "rpc.method": own}
+        return ServerSpan(self._tracer, "grpc" if own == "_OTHER" else own, headers, attributes)
+
     def _note(self, name: str, state: dict[str, Any], usage: Usage, seconds: float) -> None:
         code: Code | None = state.get("code")
         status = 200 if code is None else status_of(code)
         self._metrics.count_request(name, status, seconds, code, usage.texts)
         scope = {"method": "POST", "state": {**state, "usage": usage}}
         log_request(scope, route=name, status=status, size=0, seconds=seconds)
+
+
+def _end(span: ServerSpan, state: dict[str, Any], usage: Usage) -> None:
+    code: Code | None = state["code"]
+    status = grpc.StatusCode.OK if code is None else _status(code)
+    span.end(
+        usage,
+        {"rpc.response.status_code": status.name},
+        request_id=state["request_id"],
+        code=code,
+        failed=status in _FAULTS,
+    )
+
+
+def _status(code: Code) -> grpc.StatusCode:
+    return _STATUSES.get(code, grpc.StatusCode.INVALID_ARGUMENT)
 
 
 async def _nothing_here(_: Any) -> Any:
@@ -191,8 +234,7 @@ async def _abort(context: _Context, error: Refused, request_id: str) -> None:
     more = [("x-request-id", request_id), ("tunesmith-code", error.code)]
     if isinstance(error, Overloaded):
         more.append(("retry-after", str(error.retry_after_s)))
-    status = _STATUSES.get(error.code, grpc.StatusCode.INVALID_ARGUMENT)
-    await context.abort(status, error.message[:500], tuple(more))
+    await context.abort(_status(error.code), error.message[:500], tuple(more))
 
 
 def _request_id(given: Any) -> str:

@@ -15,6 +15,7 @@ from tunesmith.serving.security import Access, Tls
 
 if TYPE_CHECKING:
     import grpc
+    from opentelemetry.trace import Tracer
 
 __all__ = ["RpcAddress", "RpcListener", "require_grpc"]
 
@@ -68,6 +69,7 @@ class RpcListener:
         limits: Limits,
         metrics: ServingMetrics,
         tls: Tls | None,
+        tracer: Tracer | None = None,
     ) -> None:
         """Does nothing yet.
 
@@ -78,6 +80,7 @@ class RpcListener:
             limits: the caps on requests.
             metrics: where they are counted.
             tls: the certificate; None: plain HTTP/2.
+            tracer: makes a span of each call; None: there are no traces.
         """
         self._address = address
         self._catalogue = catalogue
@@ -85,6 +88,7 @@ class RpcListener:
         self._limits = limits
         self._metrics = metrics
         self._tls = tls
+        self._tracer = tracer
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> str:
@@ -103,6 +107,7 @@ class RpcListener:
             access=self._access,
             limits=self._limits,
             metrics=self._metrics,
+            tracer=self._tracer,
         )
         server = grpc.aio.server(
             handlers=[calls],
