@@ -207,3 +207,13 @@ def test_any_override_is_taken_or_refused(text: str) -> None:
         assert isinstance(load(None, [text]), RunConfig)
     except ConfigError as error:
         assert error.faults
+
+
+def test_the_file_of_defaults_holds_every_setting_at_its_default() -> None:
+    file = Path(__file__).parents[1] / "configs" / "default.yaml"
+    written, usual = yaml.safe_load(file.read_text(encoding="utf-8")), RunConfig()
+    assert load(file) == usual
+    for section, settings in usual.model_dump().items():
+        assert section in written, section
+        if isinstance(settings, dict):
+            assert written[section].keys() == settings.keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tiny import labelled_rows
 from tunesmith import recipes
 from tunesmith.errors import ConfigError, Interrupted
 from tunesmith.recipes import Run
+from tunesmith.recipes._plan import _plan, _Time, _Way
 
 from .conftest import Notes, Train, write_rows
 from .test_resume import stopping
@@ -136,9 +138,38 @@ def test_r_drop_of_the_budget_is_r_drop(train: Train) -> None:
 def test_no_r_drop_where_it_does_not_fit(train: Train, settings: dict[str, object]) -> None:
     common = {"training.method": "full", "training.epochs": 1, "training.budget_s": "1h"}
     run = train({**common, **settings})
-    assert run.report.config["training"]["r_drop"] == 0.0
+    assert not run.report.config["training"]["r_drop"]
 
 
 def test_r_drop_without_dropout_is_refused(train: Train) -> None:
     with pytest.raises(ConfigError, match=r"training\.r_drop.*compares two passes under dropout"):
         train({"training.r_drop": 1.0, "training.dropout": 0.0})
+
+
+def test_each_training_has_time_for_what_it_costs() -> None:
+    """The planned epochs of every method fit into its limit, and the limits into the budget."""
+    seconds = _Time(epoch=10.0, spent=0.0, left=1000.0)
+    methods = ("full", "few-shot")
+    for way in (_Way(1.0, refit=True, growth=1.25), _Way(1.0, refit=False, growth=1.25)):
+        plan = _plan(way, methods, 4, (), seconds)
+        given = [plan.limits_s["full"], plan.limits_s["few-shot"], plan.refit_limit_s or 0.0]
+        assert sum(given) == pytest.approx(1000.0)
+        costs = [way.cost("full"), way.cost("few-shot"), way.refit_cost(methods)]
+        assert [one / given[0] for one in given] == pytest.approx([c / costs[0] for c in costs])
+    assert _Way(1.0, refit=True, growth=1.25).refit_cost(methods) == pytest.approx(
+        1.25 * _Way(1.0, refit=False, growth=1.0).cost("full")
+    )
+
+
+def test_r_drop_of_a_base_without_dropout_is_refused(
+    train: Train, base: Path, tmp_path: Path
+) -> None:
+    dry = Path(shutil.copytree(base, tmp_path / "dry"))
+    config = json.loads((dry / "config.json").read_text())
+    config |= dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), 0.0)
+    (dry / "config.json").write_text(json.dumps(config))
+    asked = {"base.id": str(dry), "training.r_drop": 1.0}
+    with pytest.raises(ConfigError, match=r"training\.r_drop.*the base has none of its own"):
+        train(asked)
+    run = train({"base.id": str(dry), "training.budget_s": "1h"}, "left open")
+    assert not run.report.config["training"]["r_drop"]

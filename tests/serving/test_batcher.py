@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tunesmith.serving._cores import Cores
 from tunesmith.serving._speed import Lanes, Speed, measure_speeds
 from tunesmith.serving.batcher import Batcher, Work
 from tunesmith.types import Outputs
@@ -205,8 +206,8 @@ def test_the_batch_that_gains_most() -> None:
 
 
 def test_every_size_is_measured() -> None:
-    def run(size: int, length: int) -> None:
-        threading.Event().wait(0.002 if size <= 4 else 0.004 * size)
+    def run(size: int, length: int) -> float:
+        return 0.002 if size <= 4 else 0.004 * size
 
     [speed] = measure_speeds([run], 64, max_texts=16, budget_s=20)
     assert {length: list(row) for length, row in speed.seconds.items()} == {16: [1, 2, 4, 8, 16]}
@@ -216,9 +217,9 @@ def test_every_size_is_measured() -> None:
 def test_measuring_keeps_to_its_budget() -> None:
     calls: list[int] = []
 
-    def run(size: int, length: int) -> None:
+    def run(size: int, length: int) -> float:
         calls.append(size)
-        threading.Event().wait(0.01)
+        return 0.01
 
     [speed] = measure_speeds([run], 300, max_texts=32, budget_s=0.0)
     assert set(calls) == {1}
@@ -378,3 +379,80 @@ def test_gain_of_lanes() -> None:
     assert lanes.gain(batches, 4, 10)
     assert not lanes.gain(batches, 8, 10)
     assert not Lanes(2, Speed({10: {1: 2.0}})).ever_gain(alone)
+
+
+def test_waiting_for_the_cores_is_not_taken_for_slowness() -> None:
+    """Another model's batches stand in between; lanes that are slower are refused all the same."""
+    cores = Cores()
+    over = threading.Event()
+
+    def other() -> None:
+        while not over.is_set():
+            with cores.alone():
+                over.wait(0.02)
+
+    class Slow(HashRuntime):
+        def run(self, rows: Sequence[Any], *, beside: bool = False) -> Outputs:
+            threading.Event().wait(0.008 if beside else 0.002)
+            return super().run(rows, beside=beside)
+
+    runtime = Slow(lanes=2)
+
+    async def session() -> float:
+        batcher = Batcher(runtime, max_texts=1, max_tokens=256, cores=cores)
+        example = texts_of([4])[0]
+        await asyncio.to_thread(batcher.warm_up, lambda _: example)
+        await asyncio.to_thread(batcher.open_lanes, lambda _: example)
+        cost_s = batcher.cost_s([runtime.max_length])
+        await asyncio.to_thread(batcher.stop)
+        return cost_s
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        assert asyncio.run(session()) < 0.015
+    finally:
+        over.set()
+        thread.join()
+    assert not runtime.lanes_open
+
+
+def test_lanes_that_cannot_be_had_are_done_without() -> None:
+    class Faulty(HashRuntime):
+        def run(self, rows: Sequence[Any], *, beside: bool = False) -> Outputs:
+            if beside:
+                raise MemoryError
+            return super().run(rows, beside=beside)
+
+    runtime = Faulty(lanes=2)
+
+    async def session() -> None:
+        batcher = Batcher(runtime, max_texts=1, max_tokens=256)
+        await asyncio.to_thread(batcher.open_lanes, lambda _: texts_of([4])[0])
+        assert (await submit(batcher, [4]).done).shape == (1, 4)
+        await asyncio.to_thread(batcher.stop)
+
+    asyncio.run(session())
+    assert not runtime.lanes_open
+
+
+def test_stopping_does_not_wait_for_the_end_of_measuring() -> None:
+    class Slow(HashRuntime):
+        def run(self, rows: Sequence[Any], *, beside: bool = False) -> Outputs:
+            threading.Event().wait(0.1)
+            return super().run(rows, beside=beside)
+
+    runtime = Slow(lanes=2)
+
+    async def session() -> None:
+        batcher = Batcher(runtime, max_texts=1, max_tokens=256)
+        opening = asyncio.create_task(
+            asyncio.to_thread(batcher.open_lanes, lambda _: texts_of([4])[0])
+        )
+        while not runtime.beside:
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(batcher.stop)
+        await opening
+
+    asyncio.run(session())
+    assert len(runtime.beside) <= 4, "of some thirty"

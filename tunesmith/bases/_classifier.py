@@ -66,9 +66,9 @@ class Classifier(nn.Module):
         return self.backbone
 
     @property
-    def has_dropout(self) -> bool:
-        """Whether the base drops anything while it is trained with dropout."""
-        return any(_dropouts(self.backbone.config).values())
+    def dropout(self) -> float:
+        """The largest share that the base drops where it is in training mode."""
+        return max(_dropouts(self.backbone.config).values(), default=0.0)
 
     def features(self, batch: TokenBatch) -> Tensor:
         """The pooled states of a batch of n examples, float32 [n, hidden].

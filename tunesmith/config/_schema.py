@@ -224,7 +224,8 @@ class TrainingConfig(Section):
     """Weight of the difference between two passes under dropout; 0: one pass. null: 1 where a
     budget leaves time for it, else 0."""
     dropout: Fraction | None = None
-    """Dropout inside the base while training; null: 0.1 with R-Drop, else none."""
+    """Dropout inside the base while training; null: the base's own with R-Drop, else
+    none."""
     freeze_embeddings: bool = True
     """Leave the token embeddings as they are: about a fifth faster, a little less accurate."""
     gradient_checkpointing: bool = False

@@ -56,12 +56,14 @@ class Choice:
     Attributes:
         config: the settings, with what was left to the time that there is.
         refit: whether its method is to learn from the validation rows too before it is shipped.
+        refit_limit_s: the time that there is for that; None: no limit.
     """
 
     tuned: Tuned
     contenders: tuple[Contender, ...]
     config: RunConfig
     refit: bool = False
+    refit_limit_s: float | None = None
 
 
 def choose_model(
@@ -100,7 +102,7 @@ def choose_model(
     config = plan.applied_to(config)
     race = _Race(model, probe, tokens, data, config, listener, folder, resume, plan)
     if method != "auto":
-        return Choice(race.finish(method), (), config, plan.refit)
+        return Choice(race.finish(method), (), config, plan.refit, plan.refit_limit_s)
     finalists, dropped = race.run()
     return _choice(data, config, listener, [untrained, *finalists], dropped, baselines, plan)
 
@@ -151,7 +153,7 @@ class _Race:
             self.model,
             len(self.data.split.train),
             epochs=self.plan.epochs,
-            time_limit_s=self.plan.limit_s,
+            time_limit_s=self.plan.limits_s.get(method),
         )
         epochs = f"{settings.epochs} epoch{'' if settings.epochs == 1 else 's'}"
         two_passes = self.config.training.r_drop and may_use_r_drop(method)
@@ -204,7 +206,7 @@ def _choice(
     ]
     _say(listener, chosen, best, plan)
     refit = plan.refit if chosen.settings else may_refit(data, config)
-    return Choice(chosen, tuple(rows), config, refit)
+    return Choice(chosen, tuple(rows), config, refit, plan.refit_limit_s)
 
 
 def _say(listener: Listener, chosen: Tuned, best: Tuned, plan: Plan) -> None:

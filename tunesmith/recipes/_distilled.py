@@ -128,7 +128,7 @@ def students_of(
             graded = grade(lesson, student, rows, tolerances, listener)
             found.append(_student(lesson, graded, tests, tolerances, work, meter, listener))
         own = Students(len(layers_of(model.classifier)), _num_weights(model), tuple(found))
-        del lesson
+        del lesson, model, student, graded  # teacher and students need the memory no more
         yield own
 
 

@@ -254,7 +254,7 @@ def fit_settings(
         clip_norm=training.clip_norm,
         averaging=training.averaging,
         average_decay=max(0.0, 1.0 - 4.0 / steps) if average is None else average,
-        dropout=suited_dropout(method, config),
+        dropout=suited_dropout(method, config, model.classifier),
         patience=training.patience,
         precision=model.precision,
         sharding=training.sharding,

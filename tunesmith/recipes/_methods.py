@@ -30,7 +30,6 @@ __all__ = [
     "is_adapter",
     "make_criterion",
     "may_use_r_drop",
-    "possible_dropout",
     "prepare_method",
     "racing_methods",
     "suited_dropout",
@@ -39,7 +38,6 @@ __all__ = [
 
 _CACHE_BYTES = 4_000_000_000
 _FEW_ROWS_A_LABEL = 64
-_DROPOUT_FOR_R_DROP = 0.1
 
 # Fewer weights want a higher rate: about ten times for adapters of low rank (Schulman et al. 2025,
 # "LoRA Without Regret"); measured on validation rows for the others, see docs/log.md.
@@ -72,22 +70,29 @@ def may_use_r_drop(method: Method) -> bool:
     return method not in ("probe", "few-shot")
 
 
-def suited_dropout(method: Method, config: RunConfig) -> float:
-    """The dropout as given; where it is left open there is none but for R-Drop, which needs it."""
+def suited_dropout(method: Method, config: RunConfig, classifier: Classifier) -> float:
+    """The dropout as given; where it is left open, none but the base's own for R-Drop.
+
+    Raises:
+        ConfigError: R-Drop is wanted of a base without dropout.
+    """
     training = config.training
     dropout = training.dropout
     if dropout is None:
-        dropout = _DROPOUT_FOR_R_DROP if training.r_drop and may_use_r_drop(method) else 0.0
+        dropout = 0.0
+        if training.r_drop and may_use_r_drop(method):
+            dropout = classifier.dropout
+            if not dropout:
+                raise ConfigError.of([_no_dropout("the base has none of its own")])
     return max(dropout, config.adapter.dropout if is_adapter(method) else 0.0)
 
 
-def possible_dropout(config: RunConfig) -> float:
-    """What the base is opened with, before it is known whether there is time for R-Drop."""
-    training = config.training
-    if training.dropout is not None:
-        return training.dropout
-    left_open = training.r_drop is None and training.budget_s is not None
-    return _DROPOUT_FOR_R_DROP if training.r_drop or left_open else 0.0
+def _no_dropout(why: str) -> Fault:
+    return Fault(
+        f"compares two passes under dropout, and {why}",
+        "training.r_drop",
+        "--set training.dropout=0.1",
+    )
 
 
 def racing_methods(data: PreparedData) -> tuple[Method, ...]:
@@ -104,13 +109,7 @@ def check_method(config: RunConfig) -> None:
     """
     training, faults = config.training, []
     if training.r_drop and training.dropout == 0:
-        faults.append(
-            Fault(
-                "compares two passes under dropout, and there is none",
-                "training.r_drop",
-                f"--set training.dropout={_DROPOUT_FOR_R_DROP}",
-            )
-        )
+        faults.append(_no_dropout("there is none"))
     if config.data.replay_from is not None and config.data.replay == 0:
         faults.append(
             Fault("names rows to replay, but no share of them", "data.replay_from", "--replay 0.2")
@@ -222,7 +221,7 @@ def prepare_method(
         f"{method}: {sum(trained):,} of {total:,} weights are trained "
         f"({sum(trained) / total:.1%}{kept if not is_adapter(method) else ''})"
     )
-    if method != "last-k" or suited_dropout(method, config) > 0:
+    if method != "last-k" or suited_dropout(method, config, classifier) > 0:
         return tokens
     cache = PrefixCache.build(
         classifier.at(precision), tokens, training.layers, folder / "checkpoints", _CACHE_BYTES

@@ -24,7 +24,6 @@ from tunesmith.bases import (
 )
 from tunesmith.config import RunConfig
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._methods import possible_dropout
 from tunesmith.recipes._predictions import warn_of_cut
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.tasks import Task
@@ -78,7 +77,7 @@ def build_model(base: Base, config: RunConfig, task: Task, listener: Listener) -
         base.path,
         pooling,
         task.head.size,
-        dropout=possible_dropout(config),
+        dropout=config.training.dropout or 0.0,
         adapter=base.adapter,
     )
     device = choose_device()

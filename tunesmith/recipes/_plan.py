@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,20 +40,24 @@ class Plan:
         methods: that race; a named one alone.
         epochs: of each.
         left_out: methods that do not fit, with the seconds that each would have taken.
-        limit_s: time for each of the trainings.
+        limits_s: time for each method's training; nothing where there is no budget.
         refit: whether the chosen method is to learn from the validation rows too.
+        refit_limit_s: time for that; None: no limit.
         r_drop: weight of the difference between two passes; 0: one pass.
     """
 
     methods: tuple[Method, ...]
     epochs: int
     left_out: tuple[tuple[Method, float], ...]
-    limit_s: float | None
+    limits_s: Mapping[Method, float]
     refit: bool
+    refit_limit_s: float | None
     r_drop: float
 
     def applied_to(self, config: RunConfig) -> RunConfig:
-        """The settings, those that were left to the plan filled in."""
+        """The settings, with R-Drop where there is time for it."""
+        if not self.r_drop:
+            return config
         training = config.training.model_copy(update={"r_drop": self.r_drop})
         return config.model_copy(update={"training": training})
 
@@ -74,17 +78,27 @@ class _Time:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How thoroughly methods are trained."""
+    """How thoroughly methods are trained.
+
+    Attributes:
+        growth: of the rows in the last training, to which the validation rows come.
+    """
 
     r_drop: float
     refit: bool
+    growth: float
+
+    def cost(self, method: Method) -> float:
+        """Time of an epoch of a method; 1: of a plain one."""
+        return _R_DROP_COSTS if self.r_drop and may_use_r_drop(method) else 1.0
+
+    def refit_cost(self, methods: Sequence[Method]) -> float:
+        """The same of the last training, whichever method is chosen."""
+        return self.refit * self.growth * max(map(self.cost, methods))
 
     def costs(self, methods: Sequence[Method]) -> float:
-        """Time of an epoch of all methods and the last training; 1: of a plain one."""
-        each = [
-            _R_DROP_COSTS if self.r_drop and may_use_r_drop(method) else 1.0 for method in methods
-        ]
-        return sum(each) + self.refit * max(each)
+        """The same of all methods and the last training."""
+        return sum(map(self.cost, methods)) + self.refit_cost(methods)
 
 
 def make_plan(
@@ -152,7 +166,8 @@ def _new_plan(
     num_rows = len(tokens.train)
     wanted = training.epochs or suited_epochs(num_rows)
     if training.budget_s is None:
-        return Plan(methods, wanted, (), None, may_refit(data, config), training.r_drop or 0.0)
+        refit = may_refit(data, config)
+        return Plan(methods, wanted, (), {}, refit, None, training.r_drop or 0.0)
     judging_s = 2 * (len(tokens.validation) + len(tokens.test)) / probe.rows_per_second
     spent = time.monotonic() - started
     seconds = _Time(
@@ -178,14 +193,16 @@ def _ways(
     refits = [training.refit == "always"]
     if training.refit == "auto" and may_refit(data, config):
         refits = [True, False]
+    growth = 1 + len(data.split.validation) / max(len(data.split.train), 1)
+    ways = [_Way(r_drop, refit, growth) for r_drop in r_drops for refit in refits]
     if _has_few_rows(data):
-        return [_Way(r_drop, refit) for refit in refits for r_drop in r_drops]
-    return [_Way(r_drop, refit) for r_drop in r_drops for refit in refits]
+        ways.sort(key=lambda way: way.refit, reverse=True)
+    return ways
 
 
 def _suits_r_drop(classifier: Classifier, config: RunConfig, methods: Sequence[Method]) -> bool:
     training = config.training
-    if training.dropout == 0 or training.packing or not classifier.has_dropout:
+    if training.dropout == 0 or training.packing or not classifier.dropout:
         return False
     # last-k would lose the states that it keeps, and with them more time than R-Drop takes.
     return any(may_use_r_drop(method) and method != "last-k" for method in methods)
@@ -204,7 +221,7 @@ def _less(
         if config.training.method != "auto":
             raise _too_short(one * seconds.epoch, seconds, config)
         left_out = tuple((name, seconds.epoch * wanted) for name in methods)
-        return Plan((), 0, left_out, None, refit=False, r_drop=0.0)
+        return Plan((), 0, left_out, {}, refit=False, refit_limit_s=None, r_drop=0.0)
     # The methods share the time; where it does not suffice for all, the most general one is kept.
     fits = methods if fitting >= min(wanted, 2) * way.costs(methods) else methods[:1]
     epochs = min(wanted, int(fitting / way.costs(fits)))
@@ -230,5 +247,7 @@ def _plan(
     left_out: tuple[tuple[Method, float], ...],
     seconds: _Time,
 ) -> Plan:
-    limit_s = seconds.left / (len(methods) + way.refit)
-    return Plan(methods, epochs, left_out, limit_s, way.refit, way.r_drop)
+    unit_s = seconds.left / way.costs(methods)
+    limits_s = {method: way.cost(method) * unit_s for method in methods}
+    refit_limit_s = way.refit_cost(methods) * unit_s if way.refit else None
+    return Plan(methods, epochs, left_out, limits_s, way.refit, refit_limit_s, way.r_drop)

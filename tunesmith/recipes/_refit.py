@@ -107,7 +107,7 @@ def finish(
             model,
             len(learned.train),
             epochs=tuned.best_epoch,
-            time_limit_s=tuned.settings.time_limit_s,
+            time_limit_s=choice.refit_limit_s,
         )
         places = [
             (part, row) for part in (tokens.train, tokens.validation) for row in range(len(part))

@@ -56,6 +56,8 @@ def plan_search(
     suited = fit_settings(methods[0], config, model, len(data.split.train))
     given = _settings_of_user(config)
     wanted = space or _default_space(methods, suited, data)
+    if config.training.r_drop:  # which needs dropout, and settles it
+        wanted = wanted.without({"training.dropout"})
     if space is not None and (both := [name for name in space.dimensions if name in given]):
         listener.say(f"set, and so not searched over: {', '.join(both)}")
     chosen = wanted.without(given)

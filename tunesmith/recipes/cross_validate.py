@@ -267,7 +267,9 @@ def _pinned(
 
 
 def _settled(config: RunConfig, work: FoldWork, listener: Listener) -> RunConfig:
-    """The settings with the precision that is measured once, so that all folds have the same."""
+    """The settings with what must be the same in all folds: the precision, which is measured once,
+    and R-Drop, which is not left to the time that a fold happens to have.
+    """
     before = work.settings()
     precision, why = choose_precision(
         config.training.precision if before is None else before.training.precision,
@@ -275,7 +277,8 @@ def _settled(config: RunConfig, work: FoldWork, listener: Listener) -> RunConfig
     )
     if before is None:
         listener.say(f"{precision} for every fold: {why}")
-    training = config.training.model_copy(update={"precision": precision})
+    alike = {"precision": precision, "r_drop": config.training.r_drop or 0.0}
+    training = config.training.model_copy(update=alike)
     return config.model_copy(update={"training": training})
 
 

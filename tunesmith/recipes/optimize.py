@@ -179,6 +179,9 @@ def optimize(
         require_one(tried, latency_ms)
         name, speeds = fastest_model(tried, measuring)
         best = tried[name]
+        built = {own.name for own in best.found.built}
+        for missing in (one for one in keep if one not in built):
+            listener.warn(f"{missing} could not be made of the {name}, and is not kept")
         written = write_optimized(
             best.bundle, final, best.found, best.comparison, best.order, keep, device, tolerances
         )

@@ -31,7 +31,8 @@ def load_graph(graph: Path | bytes, where: str, lanes: int = 1) -> Graph:
     Raises:
         BundleError: ONNX Runtime cannot load it.
     """
-    options = _options(max(1, available_cores() // lanes), alone=lanes == 1)
+    # All calls share one pool of threads, and each brings its own.
+    options = _options(max(1, available_cores() - lanes + 1), alone=lanes == 1)
     try:
         session = ort.InferenceSession(
             graph if isinstance(graph, bytes) else str(graph),

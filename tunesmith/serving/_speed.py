@@ -105,7 +105,7 @@ class Lanes:
 
 
 def measure_speeds(
-    ways: Sequence[Callable[[int, int], object]],
+    ways: Sequence[Callable[[int, int], float]],
     max_length: int,
     *,
     max_texts: int,
@@ -114,8 +114,9 @@ def measure_speeds(
     """Times batches of growing size at a few lengths.
 
     Args:
-        ways: each answers one batch of so many texts, each of about so many tokens. They take
-            turns, so that a machine that is now fast, now slow is so for all.
+        ways: each answers one batch of so many texts, each of about so many tokens, and gives the
+            seconds that it took, without what it waited for others. They take turns, so that a
+            machine that is now fast, now slow is so for all.
         max_length: the most tokens of one text.
         max_texts: the most texts in one batch.
         budget_s: seconds after which no further shape is tried; what was not tried is not used,
@@ -145,16 +146,14 @@ def measure_speeds(
 
 
 def _timed(
-    ways: Sequence[Callable[[int, int], object]], size: int, length: int, ends: float
+    ways: Sequence[Callable[[int, int], float]], size: int, length: int, ends: float
 ) -> list[float]:
     taken: list[list[float]] = [[] for _ in ways]
     for run in ways:
         run(size, length)  # the first call of a shape may prepare something
     for _ in range(_ROUNDS):
         for run, own in zip(ways, taken, strict=True):
-            started = perf_counter()
-            run(size, length)
-            own.append(perf_counter() - started)
+            own.append(run(size, length))
         if perf_counter() > ends:
             break
     return [min(own) for own in taken]

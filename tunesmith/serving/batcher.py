@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,8 @@ from tunesmith.serving._speed import Lanes, Speed, measure_speeds
 from tunesmith.types import Inputs, Outputs
 
 __all__ = ["Batcher", "Work"]
+
+logger = logging.getLogger("tunesmith.serving")
 
 _LOOKED_AT = 128
 """Waiting texts that are looked at for one batch."""
@@ -56,6 +59,10 @@ class Work:
     queue_s: float | None = None
     inference_s: float = 0.0
     abandoned: bool = False
+
+
+class _StoppedError(Exception):
+    """The batcher was stopped while something was measured."""
 
 
 @dataclass(eq=False, frozen=True, slots=True)
@@ -154,7 +161,8 @@ class Batcher:
         """
         with self._changed:
             own = own_s / self._slowness
-            ahead = sum(min(left, own) for left in self._left_s.values())
+            # What came before the times were measured anew may leave more than it brought.
+            ahead = sum(min(max(left, 0.0), own) for left in self._left_s.values())
             running = sum(batch.cost_s for batch in self._running)
             return (running + ahead) * self._slowness
 
@@ -165,45 +173,72 @@ class Batcher:
             example: an input of about so many tokens.
         """
 
-        if self._known_speed is None:
-            [self._speed] = self._measured(self._alone(example), budget_s=_MEASURING_S)
-        self._alone(example)(1, self._runtime.max_length)
+        try:
+            if self._known_speed is None:
+                [self._speed] = self._measured(self._alone(example), budget_s=_MEASURING_S)
+            self._alone(example)(1, self._runtime.max_length)
+        except _StoppedError:
+            return
 
     def open_lanes(self, example: Callable[[int], Inputs]) -> None:
         """Measures whether batches side by side gain something, and uses that; traffic goes on.
 
+        Where it cannot be measured the batcher does without.
+
         Args:
             example: as of `warm_up`.
         """
-        num = self._runtime.open_lanes()
-        if num < _FEWEST_LANES:
+        try:
+            num = self._runtime.open_lanes()
+            if num < _FEWEST_LANES:
+                return
+            with ThreadPoolExecutor(num) as pool:
+                ways = self._alone(example), self._beside(example, num, pool)
+                alone, beside = self._measured(*ways, budget_s=2 * _MEASURING_S)
+        except _StoppedError:
             return
-        with ThreadPoolExecutor(num) as pool:
-
-            def side_by_side(size: int, length: int) -> None:
-                tokens = self._runtime.tokenize([example(length)] * size)
-                rows = [(tokens, index) for index in range(size)]
-                with self._cores.alone():
-                    calls = [pool.submit(self._runtime.run, rows, beside=True) for _ in range(num)]
-                    for call in calls:
-                        call.result()
-
-            ways = self._alone(example), side_by_side
-            alone, beside = self._measured(*ways, budget_s=2 * _MEASURING_S)
+        except Exception as error:  # noqa: BLE001 - whatever a library raises; it is an extra
+            logger.warning("event=lanes_failed error=%s", type(error).__name__)
+            self._runtime.close_lanes()
+            return
         lanes = Lanes(num, beside)
         if lanes.ever_gain(alone):
             self._use(lanes, alone)
         else:
             self._runtime.close_lanes()
 
-    def _alone(self, example: Callable[[int], Inputs]) -> Callable[[int, int], None]:
-        def run(size: int, length: int) -> None:
+    def _alone(self, example: Callable[[int], Inputs]) -> Callable[[int, int], float]:
+        def run(size: int, length: int) -> float:
             with self._cores.alone():
+                self._go_on()
+                started = perf_counter()
                 self._runtime.outputs([example(length)] * size)
+                return perf_counter() - started
 
         return run
 
-    def _measured(self, *ways: Callable[[int, int], None], budget_s: float) -> list[Speed]:
+    def _beside(
+        self, example: Callable[[int], Inputs], num: int, pool: ThreadPoolExecutor
+    ) -> Callable[[int, int], float]:
+        def run(size: int, length: int) -> float:
+            tokens = self._runtime.tokenize([example(length)] * size)
+            rows = [(tokens, index) for index in range(size)]
+            with self._cores.alone():
+                self._go_on()
+                started = perf_counter()
+                calls = [pool.submit(self._runtime.run, rows, beside=True) for _ in range(num)]
+                for call in calls:
+                    call.result()
+                return perf_counter() - started
+
+        return run
+
+    def _go_on(self) -> None:
+        """Ends what is measured where the batcher is stopped meanwhile."""
+        if self._stopping:
+            raise _StoppedError
+
+    def _measured(self, *ways: Callable[[int, int], float], budget_s: float) -> list[Speed]:
         longest, most = self._runtime.max_length, self._max_texts
         return measure_speeds(ways, longest, max_texts=most, budget_s=budget_s)
 
@@ -279,9 +314,9 @@ class Batcher:
                 rows = [(work.tokens, index) for work, index in texts]
                 outputs = self._runtime.run(rows, beside=beside)
             except Exception as error:  # noqa: BLE001 - of a request, which is told of it
-                _deliver(texts, error)
+                self._deliver(texts, error)
                 return
-        _deliver(texts, outputs)
+        self._deliver(texts, outputs)
 
     def _next_batch(self) -> _Batch | None:
         """Who goes next, with those that join; waits for the first, None at the end."""
@@ -356,29 +391,40 @@ class Batcher:
                 heapq.heappush(self._waiting, entry)
         return chosen
 
+    def _deliver(self, texts: Sequence[tuple[Work, int]], answer: Outputs | Exception) -> None:
+        """Hands each request what came of its texts, on the event loop that it waits on."""
+        with self._changed:  # a request's texts may be in several batches at once
+            finished = _finished(texts, answer)
+        for work, result in finished:
+            work.done.get_loop().call_soon_threadsafe(_finish, work, result)
+
     @contextmanager
     def _timed(self, texts: Sequence[tuple[Work, int]]) -> Iterator[None]:
         """Notes how long a batch waited and took, and how that compares with what was expected."""
-        started = perf_counter()
-        for work, _ in texts:
-            if work.queue_s is None:
-                work.queue_s = started - work.submitted
-        yield
-        taken = perf_counter() - started
+        lengths = [work.lengths[index] for work, index in texts]
         with self._changed:
             num_beside = len(self._running)
-        lengths = [work.lengths[index] for work, index in texts]
+            started = perf_counter()
+            for work, _ in texts:
+                if work.queue_s is None:
+                    work.queue_s = started - work.submitted
+        yield
+        taken = perf_counter() - started
         alone = sum(self._speed.of(1, length) for length in lengths)
-        if alone:
-            self._slowness = 0.9 * self._slowness + 0.1 * taken / num_beside / alone
-        for work, _ in texts:
-            work.inference_s += taken / len(texts)
+        with self._changed:
+            num_beside = max(num_beside, len(self._running))
+            if alone:
+                self._slowness = 0.9 * self._slowness + 0.1 * taken / num_beside / alone
+            for work, _ in texts:
+                work.inference_s += taken / len(texts)
         if self._on_batch is not None:
             self._on_batch(len(texts), len(texts) * max(lengths))
 
 
-def _deliver(texts: Sequence[tuple[Work, int]], answer: Outputs | Exception) -> None:
-    """Hands each request what came of its texts, on the event loop that it waits on."""
+def _finished(
+    texts: Sequence[tuple[Work, int]], answer: Outputs | Exception
+) -> list[tuple[Work, NDArray[np.float32] | Exception]]:
+    """Notes each text's answer; gives the requests that have all of theirs, or cannot have them."""
     finished: list[tuple[Work, NDArray[np.float32] | Exception]] = []
     for place, (work, index) in enumerate(texts):
         values: NDArray[np.float32] | Exception | None
@@ -397,8 +443,7 @@ def _deliver(texts: Sequence[tuple[Work, int]], answer: Outputs | Exception) -> 
         work.num_left -= 1
         if work.num_left == 0:
             finished.append((work, np.stack(work.rows)))
-    for work, result in finished:
-        work.done.get_loop().call_soon_threadsafe(_finish, work, result)
+    return finished
 
 
 def _finish(work: Work, result: NDArray[np.float32] | Exception) -> None:

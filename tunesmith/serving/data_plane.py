@@ -68,6 +68,7 @@ class DataPlane:
         self._cache = cache
         self._queue = Queue(runtime, limits=limits, cores=cores, on_batch=metrics.count_batch)
         self._ready = False
+        self._opening: asyncio.Task[None] | None = None
         metrics.describe(
             runtime=runtime.name,
             task=runtime.task.name,
@@ -104,7 +105,7 @@ class DataPlane:
             await self.stop()
 
     async def warm_up(self) -> None:
-        """Runs the shapes that traffic will have; `ready` once it has, and then opens lanes.
+        """Runs the shapes that traffic will have; `ready` once it has. Lanes open beside traffic.
 
         Raises:
             Exception: whatever the runtime raises.
@@ -117,12 +118,7 @@ class DataPlane:
                 return (" ".join(["warm"] * max(1, num_tokens // len(fields) - 1)),) * len(fields)
 
             await asyncio.to_thread(batcher.warm_up, example)
-            self._note_ready()
-            await asyncio.to_thread(batcher.open_lanes, example)
-        else:
-            self._note_ready()
-
-    def _note_ready(self) -> None:
+            self._opening = asyncio.create_task(asyncio.to_thread(batcher.open_lanes, example))
         self._ready = True
         logger.info("event=ready model_version=%s", self.runtime.version)
 
@@ -136,6 +132,8 @@ class DataPlane:
         """Answers nothing any more; what waits is refused or, in a batch that runs, answered."""
         self._ready = False
         await self._queue.stop()
+        if self._opening is not None:
+            await self._opening
 
     def held(self) -> AbstractContextManager[None]:
         """Keeps the model from being retired, for those who ask it more than once."""
