@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny import labelled_rows
 
-from .conftest import Invoke
+from .conftest import Invoke, write_rows
 
 
 def test_a_text(invoke: Invoke, small: Path) -> None:
@@ -46,7 +47,15 @@ def test_over_labelled_rows(invoke: Invoke, small: Path) -> None:
     assert held_out.code == 0
     read = json.loads(held_out.out)
     assert read["data"] == "the bundle's test rows"
-    assert {"labels", "faithfulness", "mistakes"} <= read.keys()
+    assert {"labels", "faithfulness"} <= read.keys()
+
+
+def test_mistakes_are_explained(invoke: Invoke, small: Path) -> None:
+    (text, label), *rest = labelled_rows(30)
+    other = next(own for _, own in rest if own != label)
+    write_rows(Path("wrong.csv"), [(text, other), (text, label), *rest])
+    result = invoke("explain", small / "run", "--data", "wrong.csv", "--json")
+    assert (result.code, bool(json.loads(result.out)["mistakes"])) == (0, True)
 
 
 def test_rows_of_a_file(invoke: Invoke, small: Path) -> None:

@@ -51,7 +51,8 @@ def test_a_student_is_taught_and_shown(
     )
     assert result.code == 0, result.err
     assert "student of 1 of 2 layers (1): " in result.err
-    rows = {line.split()[0]: line.split() for line in result.out.splitlines() if line.strip()}
+    lines = [line.split() for line in result.out.splitlines() if line.strip()]
+    rows = {line[0]: line for line in reversed(lines)}  # the table stands before what is said
     assert rows["teacher"][1] == "2"
     assert rows["student-1"][1] == "1"
     written = open_bundle("new").manifest

@@ -199,7 +199,7 @@ def test_any_text_is_explained_or_refused(client: TestClient, text: str) -> None
 
 def test_scores_that_are_no_numbers_are_a_fault(serve: Serve) -> None:
     class Broken(HashRuntime):
-        def run(self, rows: object) -> Outputs:
+        def run(self, rows: object, *, beside: bool = False) -> Outputs:
             found = super().run(rows)  # type: ignore[arg-type]
             assert found.scores is not None
             return Outputs(scores=found.scores * float("nan"))

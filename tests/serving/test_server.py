@@ -25,10 +25,10 @@ import sys, time
 from serving.hash_runtime import HashRuntime
 from tunesmith.serving import Guards, create_app, run
 class Slow(HashRuntime):
-    def run(self, rows):
+    def run(self, rows, *, beside=False):
         if "slow" in str(rows[0][0].inputs):
             time.sleep(1)
-        return super().run(rows)
+        return super().run(rows, beside=beside)
 run(create_app(Slow(), name="Tickets", guards=Guards(None)), host="127.0.0.1", port=0,
     on_ready=lambda url: print(url, flush=True))
 print("returned", flush=True)

@@ -26,11 +26,11 @@ from serving.hash_runtime import HashRuntime
 from tunesmith.serving import Guards, Limits, create_app, run
 from tunesmith.serving.rpc import RpcAddress, RpcListener
 class Slow(HashRuntime):
-    def run(self, rows):
+    def run(self, rows, *, beside=False):
         if "slow" in str(rows[0][0].inputs):
             print("slow", flush=True)
             time.sleep(4)
-        return super().run(rows)
+        return super().run(rows, beside=beside)
 app = create_app(Slow(), name="Tickets", guards=Guards(None))
 rpc = RpcListener(RpcAddress("127.0.0.1", 0), app.state.catalogue, access=None, limits=Limits(),
     metrics=app.state.metrics, tls=None)
