@@ -121,19 +121,17 @@ def _words(explanation: Explanation, num_words: int) -> Table:
 def _print_faithfulness(own: Faithfulness) -> None:
     from tunesmith.checks import counted
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("points of probability that the answer loses")
-    for title in ("these words", "words by lot", "better by"):
-        table.add_column(title, justify="right")
-    rows = (
-        ("without the most important words (comprehensiveness; more is better)",
+    out.print()
+    measures = (
+        ("comprehensiveness: points that the answer loses without the top words; more is better",
          own.comprehensiveness, own.random_comprehensiveness, own.comprehensiveness_gain),
-        ("with nothing but them (sufficiency; less is better)",
+        ("sufficiency: what it loses with nothing but them; less is better",
          own.sufficiency, own.random_sufficiency, own.sufficiency_gain),
     )  # fmt: skip
-    for name, *figures in rows:
-        table.add_row(name, *map(_points, figures))
-    out.print(table)
+    for name, these, by_lot, gain in measures:
+        out.print(Text(name), soft_wrap=True)
+        figures = f"these words {_points(these)}   words by lot {_points(by_lot)}"
+        out.print(Text(f"  {figures}   better by {_points(gain)}"), soft_wrap=True)
     out.print(
         Text(f"{counted(own.num_rows, 'row', 'rows')}: {own.sentence()}", style="bold"),
         soft_wrap=True,
