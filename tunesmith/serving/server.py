@@ -139,6 +139,8 @@ def _config(
         h11_max_incomplete_event_size=limits.max_header_bytes,
         http="h11",
         lifespan=lifespan,
+        # Its own would close the handlers of whoever runs the server in their program.
+        log_config=None,
         log_level="error",
         # Forwarded headers are a proxy's word; `TrustedProxies` knows whom to believe.
         proxy_headers=False,
