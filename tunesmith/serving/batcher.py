@@ -10,16 +10,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tunesmith.runtimes import Runtime, Tokens
 from tunesmith.serving._cores import Cores
 from tunesmith.serving._speed import Lanes, Speed, measure_speeds
+from tunesmith.serving._work import Work, finished, settle
 from tunesmith.types import Inputs, Outputs
 
 __all__ = ["Batcher", "Work"]
@@ -31,34 +29,6 @@ _LOOKED_AT = 128
 
 _MEASURING_S = 0.4
 _FEWEST_LANES = 2
-
-
-@dataclass(eq=False, slots=True)
-class Work:
-    """One request's texts, until each has its outputs.
-
-    Attributes:
-        tokens: what to answer, as the runtime reads it.
-        lengths: tokens of each text that the model reads.
-        done: the scores, float32 [n, labels]; or, with `states`, the pooled states [n, hidden].
-        states: whether these are wanted in the scores' place.
-        submitted: when it came, by `time.perf_counter`.
-        queue_s: seconds until the first of its texts went into the model.
-        inference_s: seconds of the model, its texts' shares of the batches that they were in.
-        abandoned: set where nobody waits for it any more.
-    """
-
-    tokens: Tokens
-    lengths: Sequence[int]
-    done: asyncio.Future[NDArray[np.float32]]
-    states: bool = False
-    submitted: float = field(default_factory=perf_counter)
-    rows: list[Any] = field(default_factory=list)
-    num_left: int = 0
-    num_waiting: int = 0
-    queue_s: float | None = None
-    inference_s: float = 0.0
-    abandoned: bool = False
 
 
 class _StoppedError(Exception):
@@ -394,9 +364,9 @@ class Batcher:
     def _deliver(self, texts: Sequence[tuple[Work, int]], answer: Outputs | Exception) -> None:
         """Hands each request what came of its texts, on the event loop that it waits on."""
         with self._changed:  # a request's texts may be in several batches at once
-            finished = _finished(texts, answer)
-        for work, result in finished:
-            work.done.get_loop().call_soon_threadsafe(_finish, work, result)
+            done = finished(texts, answer)
+        for work, result in done:
+            work.done.get_loop().call_soon_threadsafe(settle, work, result)
 
     @contextmanager
     def _timed(self, texts: Sequence[tuple[Work, int]]) -> Iterator[None]:
@@ -419,37 +389,3 @@ class Batcher:
                 work.inference_s += taken / len(texts)
         if self._on_batch is not None:
             self._on_batch(len(texts), len(texts) * max(lengths))
-
-
-def _finished(
-    texts: Sequence[tuple[Work, int]], answer: Outputs | Exception
-) -> list[tuple[Work, NDArray[np.float32] | Exception]]:
-    """Notes each text's answer; gives the requests that have all of theirs, or cannot have them."""
-    finished: list[tuple[Work, NDArray[np.float32] | Exception]] = []
-    for place, (work, index) in enumerate(texts):
-        values: NDArray[np.float32] | Exception | None
-        if isinstance(answer, Exception):
-            values = answer
-        else:
-            values = answer.states if work.states else answer.scores
-        if values is None:  # a graph that lacks what its bundle says of it
-            values = RuntimeError("the runtime gives no states")
-        if isinstance(values, Exception):
-            if work.num_left > 0:
-                finished.append((work, values))
-            work.num_left, work.abandoned = 0, True
-            continue
-        work.rows[index] = values[place]
-        work.num_left -= 1
-        if work.num_left == 0:
-            finished.append((work, np.stack(work.rows)))
-    return finished
-
-
-def _finish(work: Work, result: NDArray[np.float32] | Exception) -> None:
-    if work.done.done():
-        return
-    if isinstance(result, Exception):
-        work.done.set_exception(result)
-    else:
-        work.done.set_result(result)
