@@ -24,6 +24,7 @@ __all__ = [
     "locked",
     "make_folder",
     "make_private",
+    "making",
     "new_folder",
     "require_empty",
     "require_space",
@@ -141,6 +142,23 @@ def locked(place: Path, *, wait: bool = True) -> Iterator[bool]:
         if handle is not None:
             place.unlink(missing_ok=True)
             os.close(handle)
+
+
+@contextmanager
+def making(output: Path, what: str) -> Iterator[None]:
+    """Keeps other processes from making the same output within the block; its folder is made.
+
+    Args:
+        what: it is, such as "file".
+
+    Raises:
+        OutputError: another process is at it, or the folder cannot be made.
+    """
+    make_folder(output.parent)
+    with locked(output.with_name(f".{output.name}.lock"), wait=False) as is_mine:
+        if not is_mine:
+            raise OutputError(f"another process is making this {what}", where=str(output))
+        yield
 
 
 def _lock(place: Path, *, wait: bool) -> int | None:

@@ -85,10 +85,12 @@ def test_percentages_are_refused(values: Mapping[str, Any], place: str, mend: st
 
 
 def test_what_is_no_share_may_be_above_one() -> None:
-    read_expectations(
+    read = read_expectations(
         {"metrics": {"log_loss": {"max": 2}, "brier": {"max": 1.5}, "accuracy": {"min": 1}},
          "slices": [{"metric": "log_loss", "max": 3}]}
     )  # fmt: skip
+    assert read.metrics["log_loss"].max == 2
+    assert read.slices[0].max == 3
 
 
 def held(

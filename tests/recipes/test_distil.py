@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+import torch
 from safetensors.numpy import load_file
 from tiny import labelled_rows
 
@@ -22,6 +23,7 @@ from tunesmith.optimization import Speed, Tolerances
 from tunesmith.recipes import Distillation, Optimized
 from tunesmith.recipes._candidates import Candidates
 from tunesmith.recipes._contest import Tried, fastest_model
+from tunesmith.recipes._distil import Student, teach
 from tunesmith.recipes._distil_rows import distil_rows
 from tunesmith.recipes._labelled import dataset_for
 from tunesmith.recipes._listener import Silent
@@ -207,15 +209,24 @@ def test_a_student_learns_what_its_teacher_knows(distil: Optimize) -> None:
     result = distil(2)
     student = result.models[1]
     assert student.parity is not None
-    assert student.value.value > 0.8
+    assert student.value.value > 0.6  # chance is a third
     assert student.parity.agreement > 0.8
     history = result.bundle.path / "report" / "report.json"
     assert '"method": "distil"' in history.read_text(encoding="utf-8")
 
 
 def test_a_student_that_does_not_pass_is_not_written(
-    distil: Optimize, taught: Bundle, notes: Notes
+    distil: Optimize, taught: Bundle, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A planted fault: a student that answers the opposite of what it learned."""
+
+    def taught_wrongly(*arguments: Any, **settings: Any) -> Student:
+        student = teach(*arguments, **settings)
+        with torch.no_grad():
+            student.model.classifier.head.weight.neg_()
+        return student
+
+    monkeypatch.setattr("tunesmith.recipes._distilled.teach", taught_wrongly)
     result = distil(1, min_agreement=1.0, tolerances=Tolerances(max_drop=0), listener=notes)
     student = result.models[1]
     assert student.parity is not None

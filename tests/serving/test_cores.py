@@ -6,6 +6,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import pytest
+
 from tunesmith.serving._cores import Cores
 
 
@@ -56,11 +58,10 @@ def test_who_wants_all_is_not_passed_by_those_that_come_later() -> None:
 
 def test_a_fault_gives_them_back() -> None:
     cores = Cores()
+    had: list[str] = []
     for use in (cores.alone, lambda: cores.beside(2)):
-        try:
-            with use():
-                raise ValueError
-        except ValueError:
-            pass
+        with pytest.raises(ValueError, match="a fault"), use():
+            raise ValueError("a fault")
         with cores.alone():
-            pass
+            had.append("all")
+    assert had == ["all", "all"]

@@ -107,7 +107,36 @@ class _OnEmbeddings:
             self._model.train(was_training)
 
 
-class IntegratedGradients:
+class _Gradients:
+    """What methods by gradients share: all but the attribution of one text."""
+
+    def __init__(
+        self,
+        model: Classifier,
+        tokenizer: Any,
+        max_length: int,
+        *,
+        several: bool,
+        calibration: Calibration | None = None,
+    ) -> None:
+        """Computes nothing yet.
+
+        Args:
+            model, tokenizer, max_length: as they were trained.
+            several: whether an example may have several labels.
+            calibration: what the shown probabilities have gone through.
+        """
+        self._on = _OnEmbeddings(model, tokenizer, max_length, several, calibration)
+
+    def attribute(self, readings: Sequence[Reading], labels: Sequence[int]) -> list[Attribution]:
+        with self._on.evaluating():
+            return [self._one(*pair) for pair in zip(readings, labels, strict=True)]
+
+    def _one(self, reading: Reading, label: int) -> Attribution:
+        raise NotImplementedError
+
+
+class IntegratedGradients(_Gradients):
     """Integrated gradients (Sundararajan, Taly and Yan, ICML 2017), by captum.
 
     The gradient is summed on the straight way from the baseline to the text (Gauss-Legendre). The
@@ -131,20 +160,13 @@ class IntegratedGradients:
         calibration: Calibration | None = None,
         steps: int | None = None,
     ) -> None:
-        """Computes nothing yet.
+        """Computes nothing yet; see `_Gradients`.
 
         Args:
-            model, tokenizer, max_length: as they were trained.
-            several: whether an example may have several labels.
-            calibration: what the shown probabilities have gone through.
             steps: so many and no more; None: as many as it takes.
         """
-        self._on = _OnEmbeddings(model, tokenizer, max_length, several, calibration)
+        super().__init__(model, tokenizer, max_length, several=several, calibration=calibration)
         self._steps = (steps or _FIRST_STEPS, steps or _MOST_STEPS)
-
-    def attribute(self, readings: Sequence[Reading], labels: Sequence[int]) -> list[Attribution]:
-        with self._on.evaluating():
-            return [self._one(*pair) for pair in zip(readings, labels, strict=True)]
 
     def _one(self, reading: Reading, label: int) -> Attribution:
         from captum.attr import IntegratedGradients as Captum
@@ -178,7 +200,7 @@ class IntegratedGradients:
         )  # fmt: skip
 
 
-class GradientXInput:
+class GradientXInput(_Gradients):
     """The gradient at the text times the word's vector (Shrikumar et al. 2016), by captum.
 
     One pass instead of dozens, and less faithful: it sees the text only, and not the way to it.
@@ -186,22 +208,6 @@ class GradientXInput:
 
     name: Method = "gradient-x-input"
     baseline = "a vector of zeros in the place of each word, in a straight line from the text"
-
-    def __init__(
-        self,
-        model: Classifier,
-        tokenizer: Any,
-        max_length: int,
-        *,
-        several: bool,
-        calibration: Calibration | None = None,
-    ) -> None:
-        """Computes nothing yet; see `IntegratedGradients`."""
-        self._on = _OnEmbeddings(model, tokenizer, max_length, several, calibration)
-
-    def attribute(self, readings: Sequence[Reading], labels: Sequence[int]) -> list[Attribution]:
-        with self._on.evaluating():
-            return [self._one(*pair) for pair in zip(readings, labels, strict=True)]
 
     def _one(self, reading: Reading, label: int) -> Attribution:
         from captum.attr import InputXGradient

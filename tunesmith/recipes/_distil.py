@@ -35,14 +35,13 @@ from tunesmith.recipes._distil_rows import DistilRows
 from tunesmith.recipes._fine_tune import fit_settings, judge_of
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model
+from tunesmith.recipes._plan import SPARE, TRAINING_COSTS
 from tunesmith.training import Checkpoints, EpochRecord, FitSettings, Rows, fit
 from tunesmith.training.criteria import Distilled, lessons
 
 __all__ = ["Lesson", "Student", "make_lesson", "open_teacher", "teach", "teacher_config"]
 
 _ROWS_TO_SEE, _EPOCHS = 60_000, (3, 20)
-_TRAINING_COSTS = 3.6  # times a pass without training, as in `_choose`
-_SPARE = 0.85  # of a budget: machines are noisy
 _TRIAL_ROWS = 8
 _KEPT_SETTINGS = (
     *("batch_size", "max_tokens", "precision", "threads", "gradient_checkpointing"),
@@ -256,8 +255,8 @@ def _settings(lesson: Lesson, share: float, folder: Path, budget_s: float | None
     else:
         epochs = int(np.clip(round(_ROWS_TO_SEE / num_rows), *_EPOCHS))
         if budget_s is not None:
-            epoch_s = _TRAINING_COSTS * share * num_rows / lesson.rows_per_second
-            epochs = min(epochs, max(1, int(_SPARE * budget_s / epoch_s)))
+            epoch_s = TRAINING_COSTS * share * num_rows / lesson.rows_per_second
+            epochs = min(epochs, max(1, int(SPARE * budget_s / epoch_s)))
         storage.write_bytes(file, json.dumps({"epochs": epochs}).encode())
     settings = fit_settings(
         "full", lesson.config, lesson.model, num_rows, epochs=epochs, time_limit_s=budget_s

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tunesmith.errors import Fault, Interrupted, OutputError
-from tunesmith.storage import locked, make_folder, make_private, write_bytes
+from tunesmith.storage import make_private, making, write_bytes
 
 __all__ = ["check_distilling", "distilling_folder"]
 
@@ -58,10 +58,7 @@ def distilling_folder(
         Interrupted: the user stopped the work; says how to go on.
     """
     folder = _folder(output)
-    make_folder(output.parent)
-    with locked(output.with_name(f".{output.name}.lock"), wait=False) as is_mine:
-        if not is_mine:
-            raise OutputError("another process is making this bundle", where=str(output))
+    with making(output, "bundle"):
         if resume:
             _require_same(folder, journal)
         make_private(folder)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tunesmith.errors import Fault, OutputError
-from tunesmith.storage import locked, make_folder, write_bytes
+from tunesmith.storage import make_folder, making, write_bytes
 
 __all__ = ["KeptParts", "check_parts", "kept_parts"]
 
@@ -80,10 +80,7 @@ def kept_parts(
             yield KeptParts(Path(name), 0)
         return
     folder = _folder(output)
-    make_folder(output.parent)
-    with locked(output.with_name(f".{output.name}.lock"), wait=False) as is_mine:
-        if not is_mine:
-            raise OutputError("another process is making this file", where=str(output))
+    with making(output, "file"):
         if resume:
             _require_same(folder, journal, output)
         else:

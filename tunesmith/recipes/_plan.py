@@ -23,13 +23,16 @@ from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
 from tunesmith.training import Processes
 
-__all__ = ["Plan", "make_plan", "may_refit"]
+__all__ = ["SPARE", "TRAINING_COSTS", "Plan", "make_plan", "may_refit"]
 
-_FULL_COSTS = 3.6  # times a pass without training: forward, backward, update (docs/log.md)
+TRAINING_COSTS = 3.6
+"""Times a pass without training: forward, backward, update (docs/log.md)."""
+SPARE = 0.85
+"""Of the time left, what is planned with: machines are noisy."""
+
 _R_DROP_COSTS = 2.2  # times a training without: two passes, and dropout
 _SUITED_R_DROP = 1.0
 _FEW_ROWS = 2_000
-_SPARE = 0.85  # of the time left: machines are noisy
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class _Time:
     @property
     def num_epochs(self) -> float:
         """How many epochs of plain training fit."""
-        return _SPARE * self.left / self.epoch
+        return SPARE * self.left / self.epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ def _new_plan(
     judging_s = 2 * (len(tokens.validation) + len(tokens.test)) / probe.rows_per_second
     spent = time.monotonic() - started
     seconds = _Time(
-        epoch=_FULL_COSTS * num_rows / probe.rows_per_second,
+        epoch=TRAINING_COSTS * num_rows / probe.rows_per_second,
         spent=spent,
         left=training.budget_s - spent - judging_s,
     )
