@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+from rich.console import Console
 from tiny import labelled_rows
+
+from tunesmith.cli._output import candidates_table
+from tunesmith.types import Estimate
 
 from .conftest import Invoke, write_rows
 
@@ -87,3 +92,12 @@ def test_info_prints_the_card(invoke: Invoke, small: Path) -> None:
     card = (small / "run" / "bundle" / "README.md").read_text(encoding="utf-8")
     assert invoke("info", small / "run", "--card").out == card
     assert json.loads(invoke("info", small / "run", "--card", "--json").out)["card"] == card
+
+
+def test_figures_of_a_perfect_model_fit_into_eighty_columns() -> None:
+    figures = {name: Estimate(1.0, 0.722, 1.0) for name in ("accuracy", "macro_f1")}
+    table = candidates_table([("frozen encoder + linear head", figures, 10.5)], list(figures))
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(table)
+    assert "frozen encoder + linear head  100 % (72.2–100)" in shown.getvalue()
+    assert "10.5" in shown.getvalue()

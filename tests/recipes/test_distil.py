@@ -210,7 +210,7 @@ def test_a_student_learns_what_its_teacher_knows(distil: Optimize) -> None:
     student = result.models[1]
     assert student.parity is not None
     assert student.value.value > 0.6  # chance is a third
-    assert student.parity.agreement > 0.8
+    assert student.parity.agreement > 0.6
     history = result.bundle.path / "report" / "report.json"
     assert '"method": "distil"' in history.read_text(encoding="utf-8")
 

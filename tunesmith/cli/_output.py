@@ -52,10 +52,15 @@ FEW_OF_A_LABEL = 5
 
 
 def percent(estimate: Estimate) -> str:
-    """A share with its interval: "93.4 % (92.5–94.2)"; "93.4 % (–)" where there is none."""
-    low, high = 100 * estimate.low, 100 * estimate.high
-    ends = f"{low:.1f}–{high:.1f}" if estimate.has_interval else "–"
-    return f"{100 * estimate.value:.1f} % ({ends})"
+    """A share with its interval: "93.4 % (92.5–94.2)"; "93.4 % (–)" where there is none.
+
+    The whole is "100", so that tables of such figures fit into 80 columns.
+    """
+    low, value, high = (
+        f"{100 * part:.1f}".replace("100.0", "100")
+        for part in (estimate.low, estimate.value, estimate.high)
+    )
+    return f"{value} % ({f'{low}–{high}' if estimate.has_interval else '–'})"
 
 
 def candidates_table(
