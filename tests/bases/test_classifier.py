@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -194,6 +196,16 @@ def test_what_is_not_used_is_not_trained(tiny_base: Path, tmp_path: Path) -> Non
     trained = {name for name, value in both.named_parameters() if value.requires_grad}
     assert trained
     assert not any("decoder" in name for name in trained)
+
+
+def test_models_opened_by_several_threads_keep_their_weights_tied(tmp_path: Path) -> None:
+    base = tiny_model(tmp_path / "t5", "t5")
+    with ThreadPoolExecutor(4) as threads:
+        models = list(threads.map(lambda _: new_classifier(base, "mean", 2), range(12)))
+    models.append(new_classifier(base, "mean", 2))  # what a later model finds
+    for model in models:
+        backbone: Any = model.backbone
+        assert backbone.encoder.embed_tokens.weight is backbone.shared.weight
 
 
 def test_dropout_is_set_where_asked(tiny_base: Path) -> None:

@@ -56,8 +56,10 @@ def sections(run: Run) -> dict[str, Any]:
 def test_a_word_that_gave_the_label_away_is_found(misled: Run) -> None:
     found = sections(misled)["weak_slices"]["slices"]
     zebra = {"kind": "word", "name": "word", "value": "zebra"}
-    (weak,) = [one for one in found if zebra in one["conditions"]]
-    assert weak["estimate"]["high"] < weak["rest"]["low"]
+    # One slice, or pairs of the word and something else that share few of their mistakes.
+    weak = [one for one in found if zebra in one["conditions"]]
+    assert weak
+    assert all(one["estimate"]["high"] < one["rest"]["low"] for one in weak)
     (section,) = [one for one in misled.report.sections if one.name == "weak_slices"]
     assert any("the text holds “zebra”" in sentence for sentence in section.sentences())
 

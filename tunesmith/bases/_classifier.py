@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import threading
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -35,6 +36,10 @@ STARTS = "cu_seq_lens"
 """What a batch without padding calls the places where its texts begin and end, int32 [n + 1]."""
 
 HEAD_FILE = "head.safetensors"
+
+# transformers turns the tying of weights off for all threads while one of them opens a model; of
+# two at once the second would leave it off for good, and later models would read random embeddings.
+_OPENING = threading.Lock()
 
 
 class Classifier(nn.Module):
@@ -277,16 +282,17 @@ def _load_backbone(folder: Path, dropout: float) -> nn.Module:
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
         if dropout:
             config = _with_dropout(config, dropout)
-        backbone, loaded = AutoModel.from_pretrained(
-            str(folder),
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            attn_implementation=_attention(),
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        with _OPENING:
+            backbone, loaded = AutoModel.from_pretrained(
+                str(folder),
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                attn_implementation=_attention(),
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise BaseModelError(
             f"cannot be opened ({str(error).strip().splitlines()[0][:300]})", where=str(folder)
