@@ -2,8 +2,10 @@
 
     python benchmarks/accuracy.py                      # all data sets, about two hours on two cores
     python benchmarks/accuracy.py trec6 sst2 --seeds 0 1 2
+    python benchmarks/accuracy.py trec6 --set training.method=full training.r_drop=1
 
-Every run is `tunesmith.train` with nothing set but the files, the target and the seed. Validation
+Every run is `tunesmith.train` with nothing set but the files, the target and the seed, and what
+--set says (`training.budget_s=20m` for what a budget leads to). Validation
 rows come out of the training file where the data has none of its own; the test file is opened once,
 for the report. Results are appended to --results as they come, and runs found there are not made
 again, so an interrupted benchmark goes on.
@@ -15,8 +17,11 @@ import argparse
 import json
 import statistics
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
+import yaml
 from _datasets import DATA, DATASETS
 
 import tunesmith
@@ -28,21 +33,24 @@ def main() -> None:
     parser.add_argument("datasets", nargs="*", default=list(DATASETS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--results", type=Path, default=Path("accuracy.jsonl"))
-    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", dest="settings")
     arguments = parser.parse_args()
+    pairs = (one.partition("=") for one in arguments.settings)
+    settings = {name: yaml.safe_load(value) for name, _, value in pairs}
     if not DATA.is_dir():
         parser.error(f"{DATA} is not there; set TUNESMITH_BENCH_DATA")
     for name in arguments.datasets:
         for seed in arguments.seeds:
             if (name, seed) not in {(r["dataset"], r["seed"]) for r in read(arguments.results)}:
-                result = measure(name, seed, arguments.threads)
+                result = measure(name, seed, settings)
                 with arguments.results.open("a") as file:
                     file.write(json.dumps(result) + "\n")
         summarise(name, read(arguments.results))
 
 
-def measure(name: str, seed: int, threads: int | None) -> dict:
+def measure(name: str, seed: int, settings: dict[str, Any]) -> dict:
     """One run: name of each candidate → its accuracy and macro-F1 on the test rows."""
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         files = DATASETS[name](Path(folder))
         run = tunesmith.train(
@@ -53,7 +61,7 @@ def measure(name: str, seed: int, threads: int | None) -> dict:
             test=files.test,
             seed=seed,
             output=Path(folder) / "run",
-            settings={"training.threads": threads} if threads else None,
+            settings=settings,
             listener=Silent(),
         )
         candidates = {
@@ -68,6 +76,8 @@ def measure(name: str, seed: int, threads: int | None) -> dict:
         return {
             "dataset": name,
             "seed": seed,
+            "settings": settings,
+            "seconds": time.perf_counter() - start,
             "chosen": run.report.chosen,
             "candidates": candidates,
             "history": [dict(record) for record in run.report.history],

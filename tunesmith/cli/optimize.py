@@ -120,7 +120,7 @@ def _print(result: Optimized) -> None:
         out.print(models_table(result))
         for line in models_text(result):
             out.print(Text(line), soft_wrap=True)
-    out.print(_table(result))
+    out.print("", _table(result), "", sep="\n")
     reference = result.speed[result.reference]
     if any(_gain(own, reference) == _SAME for own in result.speed.values()):
         line = f"{_SAME}: about the same as {result.reference}; which is faster varies by round"
@@ -143,7 +143,7 @@ def _table(result: Optimized) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
     table.add_column("runtime", no_wrap=True)
     for title in ("MB", "ms", "texts/s", "×", "same", "gap", "points"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -157,15 +157,15 @@ def _table(result: Optimized) -> Table:
         if parity is not None:
             change = "–" if parity.change is None else f"{100 * parity.change.value:+.2f}"
             cells = [
-                f"{parity.agreement:.1%}",
+                f"{parity.agreement:.1%}".replace("100.0", "100"),
                 f"{parity.largest_difference:.3f}",
                 change.replace("-", "−"),
                 "passed" if parity.verified else "refused",
             ]
         table.add_row(
             name,
-            f"{result.sizes[name] / 1e6:,.1f}" if name in result.sizes else "–",
-            f"{speed.latency_ms:.2f}",
+            f"{result.sizes[name] / 1e6:,.0f}" if name in result.sizes else "–",
+            f"{speed.latency_ms:.1f}",
             f"{speed.texts_per_s:,.0f}",
             _gain(speed, reference),
             *cells,
