@@ -4,11 +4,14 @@
     python benchmarks/calibration.py trec6 --method full --seeds 0
     python benchmarks/calibration.py banking77 --runs runs/a runs/b     # of runs that there are
     python benchmarks/calibration.py banking77 --held-out-labels 19     # rows of labels unknown
+    python benchmarks/calibration.py trec6 --redraw      # test rows like the others: see below
 
 Everything is fitted by `tunesmith.train` on validation rows, with nothing set but the files, the
-method and the seed; the figures are those of its report, on the official test rows. Beside them:
-what label sets cover where they may be empty, what "raps" sets would be, and the distance to the
-nearest training vectors as a score for scope, which needs more of a model than its scores.
+method and the seed; the figures are those of its report, on the official test rows; with --redraw
+on as many rows drawn by the seed from all (their texts in no other part), since what calibration
+promises, it promises for rows from the same source. Beside them: what label sets cover where they
+may be empty, what "raps" sets would be, and the distance to the nearest training vectors as a score
+for scope, which needs more of a model than its scores.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ def main() -> None:
     parser.add_argument("--method", default="probe")
     parser.add_argument("--runs", nargs="*", type=Path, help="finished runs on one data set")
     parser.add_argument("--held-out-labels", type=int, default=0)
+    parser.add_argument("--redraw", action="store_true", help="test rows drawn from all")
     arguments = parser.parse_args()
     if not DATA.is_dir():
         parser.error(f"{DATA} is not there; set TUNESMITH_BENCH_DATA")
@@ -53,6 +57,8 @@ def main() -> None:
         for run in arguments.runs or arguments.seeds:
             with tempfile.TemporaryDirectory() as folder:
                 files = DATASETS[name](Path(folder))
+                if arguments.redraw:
+                    files = redraw(files, int(run), Path(folder))
                 if isinstance(run, Path):
                     found.append(measure(run, None))
                 else:
@@ -77,6 +83,25 @@ def train(files: Files, method: str, seed: int, folder: Path) -> Path:
         listener=Silent(),
     )
     return folder
+
+
+def redraw(files: Files, seed: int, folder: Path) -> Files:
+    """The same rows, with another test file of about its size; rows of one text stay together."""
+    parts = [one for one in (files.train, files.validation, files.test) if one is not None]
+    texts: dict[str, list[object]] = {}
+    for part in parts:
+        table = read_table(part)
+        for text, label in zip(table.column(files.text), table.column(files.target), strict=True):
+            texts.setdefault(str(text), []).append(label)
+    share = read_table(files.test).num_rows / sum(map(len, texts.values()))
+    drawn = np.random.default_rng(seed).random(len(texts)) < share
+    written = {}
+    for part, wanted in (("train", False), ("test", True)):
+        written[part] = folder / f"drawn-{part}.jsonl"
+        own = [one for one, is_test in zip(texts.items(), drawn, strict=True) if is_test == wanted]
+        rows = [{files.text: text, files.target: label} for text, labels in own for label in labels]
+        written[part].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return replace(files, validation=None, **written)
 
 
 def hide_labels(files: Files, count: int, seed: int, folder: Path) -> Files:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -14,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tunesmith.serving._gathered import GatheredWrites
 from tunesmith.serving.security import KeyFile
 
 from .security.conftest import Started, key_file, start
@@ -187,3 +190,57 @@ def test_keys_are_rotated_under_load(start: Start, key_file: KeyFile) -> None:
 
 def _newest(key_file: KeyFile) -> str:
     return key_file.read()[-1].id
+
+
+class _Written(asyncio.Transport):
+    """Keeps each write, and how it ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+        self.end: str | None = None
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.pieces.append(bytes(data))
+
+    def close(self) -> None:
+        self.end = "closed"
+
+    def abort(self) -> None:
+        self.end = "aborted"
+
+
+def test_what_is_written_in_one_turn_leaves_in_one_piece() -> None:
+    transport = _Written()
+
+    async def write() -> None:
+        gathered = GatheredWrites(transport, asyncio.get_running_loop())
+        gathered.write(b"head ")
+        gathered.write(b"")
+        gathered.write(b"body")
+        assert transport.pieces == []
+        await asyncio.sleep(0)
+        assert transport.pieces == [b"head body"]
+        gathered.write(b"x" * 40_000)
+        gathered.write(b"y" * 40_000)  # enough: a client that does not read must be noticed
+        assert [len(piece) for piece in transport.pieces] == [9, 80_000]
+        gathered.write(b"last")
+        gathered.close()
+        assert (transport.pieces[-1], transport.end) == (b"last", "closed")
+        gathered.write(b"too late")
+        gathered.abort()
+        await asyncio.sleep(0)
+        assert (transport.pieces[-1], transport.end) == (b"last", "aborted")
+
+    asyncio.run(write())
+
+
+def test_answers_on_one_connection_are_whole_and_in_their_order(start: Start) -> None:
+    url = start().url
+    with closing(connect(url)) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
+        client.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        received = read_all(client)
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200", b"200", b"200", b"404"]
+    assert received.count(b'"request_id"') == 1
+    assert received.endswith(b"}")

@@ -12,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from tunesmith.serving._gathered import GatheredWrites
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.middleware import SECURITY_HEADERS, new_request_id
 from tunesmith.serving.problems import problem
@@ -26,7 +27,7 @@ class Connection(H11Protocol):
     """uvicorn's, with a clock on what uvicorn waits for without one.
 
     These are the headers of a request (slowloris), a client that does not read its answer, and the
-    end of a connection that is being closed.
+    end of a connection that is being closed. An answer's head and body leave in one piece.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class Connection(H11Protocol):
         self._write_clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        gathered: Any = GatheredWrites(transport, self.loop)
+        super().connection_made(gathered)
         if len(self.connections) > self._limits.max_connections:
             self._refuse("too_many_connections", "too many connections are open; ask again later")
             return
-        self._head_clock = self.loop.call_later(self._limits.header_timeout_s, transport.abort)
+        self._head_clock = self.loop.call_later(self._limits.header_timeout_s, gathered.abort)
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -73,6 +75,10 @@ class Connection(H11Protocol):
     def resume_writing(self) -> None:
         self._stop(self._write_clock)
         super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        self.transport.flush()  # type: ignore[attr-defined]
+        super().on_response_complete()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
