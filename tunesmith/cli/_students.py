@@ -58,21 +58,21 @@ def distillation(
 
 def models_table(result: Optimized) -> Table:
     """A row a model, each with its best runtime; the one that is kept in bold."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
     table.add_column("model", no_wrap=True)
     metric = result.models[0].metric.replace("_", "-")
     for title in ("layers", metric, "same", "MB", "ms", "texts/s"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("runtime")
+    table.add_column("runtime", overflow="fold")
     for own in result.models:
         speed, parity = own.speed, own.parity
         table.add_row(
             own.name,
             str(own.num_layers),
             percent(own.value),
-            "–" if parity is None else f"{parity.agreement:.1%}",
-            "–" if own.size_bytes is None else f"{own.size_bytes / 1e6:,.1f}",
-            "–" if speed is None else f"{speed.latency_ms:.2f}",
+            "–" if parity is None else f"{parity.agreement:.1%}".replace("100.0", "100"),
+            "–" if own.size_bytes is None else f"{own.size_bytes / 1e6:,.0f}",
+            "–" if speed is None else f"{speed.latency_ms:.1f}",
             "–" if speed is None else f"{speed.texts_per_s:,.0f}",
             _runtime(own),
             style="bold" if own.name == result.model else None,

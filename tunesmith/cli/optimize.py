@@ -117,7 +117,7 @@ def _print(result: Optimized) -> None:
     from tunesmith.cli._students import models_table, models_text
 
     if result.models:
-        out.print(models_table(result))
+        out.print("", models_table(result), "", sep="\n")
         for line in models_text(result):
             out.print(Text(line), soft_wrap=True)
     out.print("", _table(result), "", sep="\n")
