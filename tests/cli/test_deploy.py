@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -53,13 +54,29 @@ def test_try_promote_and_go_back(folder: Path, tiny_bundle: Bundle) -> None:
     assert "is its shadow" in said
 
 
+def server(registry: Registry, fault: str = "") -> threading.Thread:
+    """Tries the next change, once there is one, as a server would."""
+
+    def wanted() -> int:
+        traffic = registry.traffic("tickets")
+        assert traffic is not None
+        return traffic.change
+
+    def follow(before: int) -> None:
+        while wanted() == before:
+            time.sleep(0.05)
+        time.sleep(0.2)
+        registry.set_status("tickets", Status(tried=wanted(), fault=fault))
+
+    thread = threading.Thread(target=follow, args=(wanted(),))
+    thread.start()
+    return thread
+
+
 def test_waits_for_a_server_and_says_whether_it_followed(folder: Path) -> None:
     registry = Registry(folder)
-    said = run("deployments", "--registry", folder, "--json")
-    change = json.loads(said)["models"]["tickets"]["wanted"]["change"]
     registry.deploy("tickets", "0" * 12)
-    late = threading.Timer(0.3, registry.set_status, ("tickets", Status(tried=change + 2)))
-    late.start()
+    late = server(registry)
     back = json.loads(run("roll-back", "tickets", "--registry", folder, "--wait", "20", "--json"))
     assert back["followed"] is True
     late.join()
@@ -67,9 +84,7 @@ def test_waits_for_a_server_and_says_whether_it_followed(folder: Path) -> None:
     said = run("roll-back", "tickets", "--registry", folder, "--wait", "0", code=1)
     assert "no server followed within 0 s" in said
     registry.deploy("tickets", "0" * 12)
-    broken = Status(tried=10_000, fault="it is broken")
-    late = threading.Timer(0.3, registry.set_status, ("tickets", broken))
-    late.start()
+    late = server(registry, fault="it is broken")
     said = run("roll-back", "tickets", "--registry", folder, "--wait", "20", code=1)
     assert "not followed: it is broken" in said
     late.join()

@@ -51,7 +51,8 @@ def test_json_for_programs(invoke: Invoke, tmp_path: Path) -> None:
     [
         (("create", "--name", "a", "--scope", "everything"), "'everything' is not known"),
         (("create", "--name", "a", "--expires", "soon"), "--expires: 'soon' is no time"),
-        (("create", "--name", "a", "--rate", "0"), "rate: must be above zero"),
+        (("create", "--name", "a", "--rate", "0"), "--rate: must be above zero, and is 0"),
+        (("create", "--name", "a", "--burst", "3"), "--burst: has no meaning without a rate"),
         (("create", "--name", " "), "a key's name"),
         (("revoke", "nobody"), "there is no such key"),
         (("rotate", "nobody", "--grace", "later"), "--grace: 'later' is no time"),
@@ -66,4 +67,4 @@ def test_bad_input(invoke: Invoke, keys: Path, arguments: tuple[str, ...], messa
 
 def test_no_keys_yet(invoke: Invoke, keys: Path) -> None:
     result = invoke("keys", "list")
-    assert (result.code, result.out.strip()) == (0, f"no keys in {keys}")
+    assert (result.code, result.out.strip()) == (0, f"no keys in {keys}: there is no such file")

@@ -64,6 +64,15 @@ def test_a_student_is_taught_and_shown(
     assert not Path("new.partial").exists()
 
 
+def test_candidates_that_there_are_not_are_refused_at_once(invoke: Invoke, small: Path) -> None:
+    result = invoke("optimize", small / "run", "-o", "new", "--keep", "onnx-int8-statik")
+    assert result.code == 2
+    assert "--keep: there is no candidate 'onnx-int8-statik'" in result.err
+    assert "did you mean 'onnx-int8-static'?" in result.err
+    assert "exporting" not in result.err
+    assert list(Path.cwd().iterdir()) == []
+
+
 def test_students_that_cannot_be_asked_for(invoke: Invoke, small: Path) -> None:
     for flags, fault in (
         (("--distil-layers", "2"), "a student of 2 layers of 2 is not smaller"),

@@ -244,3 +244,15 @@ def test_answers_on_one_connection_are_whole_and_in_their_order(start: Start) ->
     assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200", b"200", b"200", b"404"]
     assert received.count(b'"request_id"') == 1
     assert received.endswith(b"}")
+
+
+def test_two_lengths_of_a_body_are_refused(start: Start) -> None:
+    url = start().url
+    body = b'{"texts": ["a b"]}'
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    with closing(connect(url)) as client:
+        client.sendall(HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n" + chunked)
+        assert problem(read_all(client)) == (400, "bad_content_length")
+    with closing(connect(url)) as client:
+        client.sendall(HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunked)
+        assert read_all(client).startswith(b"HTTP/1.1 200")

@@ -26,8 +26,22 @@ def test_answers_in_the_order_of_the_texts(client: TestClient, runtime: HashRunt
     assert "warnings" not in answer
 
 
-def test_names_itself_and_its_times(client: TestClient) -> None:
-    response = client.post("/v1/predict", json={"texts": ["hello"]})
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/predict", {"texts": ["hello"]}),
+        ("/v1/explain", {"texts": ["hello"]}),
+        ("/predict", {"inputs": "hello"}),
+        ("/v1/embeddings", {"input": "hello"}),
+        (
+            "/v2/models/Tickets/infer",
+            {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["hello"]}]},
+        ),
+    ],
+)
+def test_names_itself_and_its_times(client: TestClient, path: str, body: object) -> None:
+    response = client.post(path, json=body)
+    assert response.status_code == 200
     assert re.fullmatch("[0-9a-f]{32}", response.headers["x-request-id"])
     assert re.fullmatch(
         r"queue;dur=\d+\.\d, inference;dur=\d+\.\d", response.headers["server-timing"]

@@ -94,6 +94,17 @@ def test_only_the_outputs_that_are_asked_for(client: TestClient) -> None:
     assert list(by_name(client.post(INFER, json=body).json())) == ["label"]
 
 
+def test_an_output_that_there_is_not_costs_nothing(
+    client: TestClient, runtime: HashRuntime
+) -> None:
+    runtime.batches.clear()
+    body = {"inputs": [tensor("a")], "outputs": [{"name": "lable"}]}
+    response = client.post(INFER, json=body)
+    assert response.status_code == 422
+    assert "outputs: has no 'lable'; give label" in response.json()["error"]
+    assert runtime.batches == []
+
+
 def test_texts_by_the_binary_extension(client: TestClient) -> None:
     texts = ["where is it", "ünïcode 你好"]
     binary = b"".join(struct.pack("<I", len(own.encode())) + own.encode() for own in texts)

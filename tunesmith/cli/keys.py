@@ -77,7 +77,8 @@ def list_keys(file: File = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"file": str(kept.path), "keys": [_facts(key) for key in found]})
     elif not found:
-        out.print(f"no keys in {kept.path}", soft_wrap=True)
+        gone = "" if kept.path.exists() else ": there is no such file"
+        out.print(f"no keys in {kept.path}{gone}", soft_wrap=True, markup=False)
     else:
         out.print(_table(found))
 

@@ -34,7 +34,13 @@ from tunesmith.recipes._listener import Listener
 from tunesmith.runtimes import INT8_DOT, Runtime, instructions, is_installed, open_runtime
 from tunesmith.types import Inputs
 
-__all__ = ["Candidate", "Candidates", "build_candidates", "tokenizer_facts"]
+__all__ = ["CANDIDATES", "Candidate", "Candidates", "build_candidates", "tokenizer_facts"]
+
+CANDIDATES = (
+    "torch-bf16", "onnx-fp32", "onnx-int8", "onnx-int8-block", "onnx-int8-tensor",
+    "onnx-int8-static", "openvino-fp32", "openvino-int8", "openvino-int8-static",
+)  # fmt: skip
+"""All that are tried, on machines that have what they need."""
 
 _ODD_TEXTS = (
     "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Literal
 from tunesmith.bundles import Bundle
 from tunesmith.errors import ConfigError
 from tunesmith.optimization import Speed, Tolerances, choose, measure_speed
-from tunesmith.recipes._candidates import Candidate, Candidates, build_candidates
+from tunesmith.recipes._candidates import CANDIDATES, Candidate, Candidates, build_candidates
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._parity import Comparison, TeacherAnswers, compare, texts_to_measure
 from tunesmith.runtimes import REFERENCE, Runtime
 from tunesmith.types import Dataset, Inputs
 
-__all__ = ["Measuring", "Tried", "fastest_model", "require_one"]
+__all__ = ["Measuring", "Tried", "check_names", "fastest_model", "require_one"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,23 @@ def fastest_model(tried: Mapping[str, Tried], measuring: Measuring) -> tuple[str
     else:
         best = max(faster, key=lambda name: key(name).gain(known), default=teacher)
     return best, speeds
+
+
+def check_names(keep: Sequence[str]) -> None:
+    """Whether candidates of these names exist at all, before anything is built.
+
+    Raises:
+        ConfigError: one does not.
+    """
+    for name in keep:
+        if name not in CANDIDATES:
+            near = difflib.get_close_matches(name, CANDIDATES, 1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(
+                f"there is no candidate {name!r}",
+                where="--keep",
+                mend=f"{meant}there are {', '.join(CANDIDATES)}",
+            )
 
 
 def _check_keep(keep: Sequence[str], found: Candidates) -> None:

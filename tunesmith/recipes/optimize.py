@@ -16,7 +16,13 @@ from tunesmith.bases import choose_device
 from tunesmith.bundles import Bundle, open_bundle, read_rows
 from tunesmith.errors import ConfigError, DataError
 from tunesmith.optimization import Parity, Speed, StudentParity, Tolerances
-from tunesmith.recipes._contest import Measuring, Tried, fastest_model, require_one
+from tunesmith.recipes._contest import (
+    Measuring,
+    Tried,
+    check_names,
+    fastest_model,
+    require_one,
+)
 from tunesmith.recipes._distil_folder import check_distilling
 from tunesmith.recipes._distilled import Distillation, Students, students_of
 from tunesmith.recipes._labelled import dataset_for
@@ -164,6 +170,7 @@ def optimize(
     final = output or _beside(opened)
     require_empty(final)
     check_distilling(final, distils=distil is not None, resume=resume)
+    check_names(keep)
     if device == "gpu" and choose_device().type == "cpu":
         raise ConfigError("there is no GPU on this machine", where="--for gpu")
     rows, calibration = _rows(opened, data, max_rows, seed, listener)

@@ -107,7 +107,7 @@ def create_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(_pages())
     app.include_router(_routes(queue, decisions, command))
-    add_handlers(app)
+    add_handlers(app, lists_routes="/openapi.json")
     app.add_exception_handler(RequestValidationError, _handle_invalid)
     app.add_exception_handler(Changed, _handle_changed)
     app.add_exception_handler(InputError, _handle_input)

@@ -89,7 +89,10 @@ class Connection(H11Protocol):
             self.transport.close()
             self._abort_soon()
         else:
-            message = "this is not HTTP/1.1, or its first line and headers are too long"
+            message = (
+                "this is not well-formed HTTP/1.1 (first line, Host, Content-Length, chunks), or "
+                "its headers are too long"
+            )
             self._refuse("invalid_http", message)
 
     def _is_answering(self) -> bool:

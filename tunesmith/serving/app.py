@@ -204,7 +204,7 @@ def _guarded(
         routes += router.routes
     paths = {"/openapi.json", *(getattr(route, "path", "") for route in routes)}
     spellings = Spellings(routes)
-    add_handlers(app)
+    add_handlers(app, lists_routes="/docs" if "/docs" in paths else "/openapi.json")
     limits = guards.limits
     # The last one added is the first that a request meets.
     app.add_middleware(BodyCap, max_bytes=limits.max_body_bytes, timeout_s=limits.timeout_s)

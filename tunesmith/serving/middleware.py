@@ -167,6 +167,8 @@ class _Response:
         kept += [(b"x-request-id", self._request_id.encode("latin-1")), *_OUR_HEADERS]
         if not any(name.lower() == b"cache-control" for name, _ in kept):
             kept.append((b"cache-control", b"no-store"))
+        if self._usage.texts:
+            kept.append((b"server-timing", _server_timing(self._usage).encode()))
         if self._usage.cached:
             kept.append((b"cache-status", _cache_status(self._usage).encode()))
         if self._is_https:
@@ -177,6 +179,11 @@ class _Response:
         """Gives this answer, if none has begun; one that has is left unfinished."""
         if self.status is None:
             await answer(scope, receive, self.send)
+
+
+def _server_timing(usage: Usage) -> str:
+    """How long the texts waited, and were in the model, in milliseconds (W3C Server Timing)."""
+    return f"queue;dur={usage.queue_s * 1e3:.1f}, inference;dur={usage.inference_s * 1e3:.1f}"
 
 
 def _cache_status(usage: Usage) -> str:
@@ -279,7 +286,14 @@ class BodyCap:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        declared = headers.get("content-length", "0")
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # A proxy may believe the other one, and see two requests here (RFC 9112, 6.1).
+            message = "the request has both a Content-Length and a Transfer-Encoding header"
+            closes = {"connection": "close"}
+            await problem(scope, "bad_content_length", message, closes)(scope, receive, send)
+            return
         if not (declared.isascii() and declared.isdigit()):
             message = "the Content-Length header is not a number of bytes"
             await problem(scope, "bad_content_length", message)(scope, receive, send)

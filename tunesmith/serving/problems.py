@@ -178,8 +178,13 @@ class _HasSpelling(Protocol):
     respelled: Respelled
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Makes every refusal, and every error of the web framework, a `Problem`."""
+def add_handlers(app: FastAPI, *, lists_routes: str) -> None:
+    """Makes every refusal, and every error of the web framework, a `Problem`.
+
+    Args:
+        lists_routes: the path that tells those who took a wrong one.
+    """
+    app.state.lists_routes = lists_routes
     app.add_exception_handler(Refused, _handle_refused)
     app.add_exception_handler(HTTPException, _handle_http)
 
@@ -192,7 +197,8 @@ async def _handle_refused(request: Request, error: Exception) -> Response:
 async def _handle_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return problem(request.scope, "not_found", "there is nothing here; GET /docs lists routes")
+        message = f"there is nothing here; GET {request.app.state.lists_routes} lists routes"
+        return problem(request.scope, "not_found", message)
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         message = f"{request.scope['path']} does not know this method; use {allowed or 'another'}"

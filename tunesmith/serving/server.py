@@ -49,7 +49,7 @@ def check_address(host: str, port: int, *, insecure: bool = False) -> None:
     """
     if not insecure and not is_loopback(host):
         raise OutputError(
-            "binding beyond loopback without TLS and access control needs --insecure",
+            "binding beyond loopback without TLS needs --insecure",
             where=f"--host {host}",
             mend="--host 127.0.0.1; or tunesmith serve with --tls-cert and --tls-key",
         )

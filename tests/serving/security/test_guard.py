@@ -182,8 +182,13 @@ def test_what_is_not_quite_a_key_does_not(client: TestClient, access: Access, va
 def test_of_two_keys_none_counts(client: TestClient, access: Access) -> None:
     one = ("authorization", f"Bearer {access.start_key}")
     both = [one, ("x-api-key", str(access.start_key))]
-    assert client.get("/v1/info", headers=both).status_code == 401
-    assert client.get("/v1/info", headers=[one, one]).status_code == 401
+    for sent in (both, [one, one]):
+        for _ in range(11):  # no guesses: the address is not shut out for them
+            response = client.get("/v1/info", headers=sent)
+            assert response.status_code == 401
+            assert "send one key" in response.json()["error"]["message"]
+            assert 'error="invalid_request"' in response.headers["www-authenticate"]
+    assert client.get("/v1/info", headers=[one]).status_code == 200
 
 
 def test_a_key_is_for_its_scopes(key_file: KeyFile) -> None:
@@ -239,6 +244,8 @@ def test_quotas_are_kept(key_file: KeyFile) -> None:
             response = client.post("/v1/predict", json={"texts": [text]}, headers=headers)
             if response.status_code == 429:
                 assert response.json()["error"]["code"] == "quota_exceeded"
+                used = "0.01 requests a second" if key == few else "3 tokens a day"
+                assert f"used up its {used}; ask" in response.json()["error"]["message"]
             return response.status_code, int(response.headers.get("retry-after", 0))
 
         assert [ask(few, "a")[0] for _ in range(3)] == [200, 200, 429]
@@ -249,6 +256,29 @@ def test_quotas_are_kept(key_file: KeyFile) -> None:
         status, wait_s = ask(short, "six")
         assert (status, wait_s > 3_600) == (429, True)
         assert client.get("/metrics", headers={"x-api-key": short}).status_code == 200
+
+
+def test_each_protocol_says_in_its_own_words_that_a_quota_is_used_up(key_file: KeyFile) -> None:
+    _, key = key_file.create("few", scopes=("predict",), quota=Quota(rate=0.01, burst=1))
+    headers = {"x-api-key": key}
+    with TestClient(make_app(HashRuntime(), access=Access(key_file))) as client:
+        assert client.get("/v1/models", headers=headers).status_code == 200
+        tei = client.post("/predict", json={"inputs": "a"}, headers=headers)
+        assert (tei.status_code, tei.json()["error_type"]) == (429, "Overloaded")
+        openai = client.post("/v1/embeddings", json={"input": "a"}, headers=headers)
+        assert (openai.status_code, openai.json()["error"]["type"]) == (429, "rate_limit_error")
+        openai = client.post("/v1/embeddings", json={"input": "a"}, headers={"x-api-key": "b"})
+        assert (openai.status_code, openai.json()["error"]["type"]) == (401, "authentication_error")
+
+
+def test_a_wrong_path_is_shown_where_the_right_ones_are_listed(key_file: KeyFile) -> None:
+    access = Access(key_file)
+    headers = {"x-api-key": str(access.start_key)}
+    for app, listed in zip(apps(access), ("/docs", "/openapi.json"), strict=True):
+        with TestClient(app) as client:
+            message = client.get("/nothing", headers=headers).json()["error"]["message"]
+            assert f"GET {listed} lists" in message
+            assert client.get(listed, headers=headers).status_code == 200
 
 
 def test_an_expired_key_is_refused(key_file: KeyFile) -> None:

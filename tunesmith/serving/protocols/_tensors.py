@@ -113,17 +113,22 @@ def inputs_of(task: Task, tensors: dict[str, list[str]]) -> list[object]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def outputs_of(task: Task, answers: Answers, wanted: Sequence[str] | None) -> list[ResponseOutput]:
-    """The answers as tensors; `wanted` names those that are given, None gives all.
+def check_outputs(task: Task, wanted: Sequence[str] | None) -> None:
+    """Whether the model has what is wanted; asked before it costs anything.
 
     Raises:
-        Refused: an output is asked for that the model does not have.
+        Refused: it has no such output.
     """
     _, known = tensor_metadata(task)
     names = [one.name for one in known]
     for name in wanted or ():
         if name not in names:
             raise _wrong("outputs", f"has no {name!r}", ", ".join(names))
+
+
+def outputs_of(task: Task, answers: Answers, wanted: Sequence[str] | None) -> list[ResponseOutput]:
+    """The answers as tensors; `wanted` names those that are given, None gives all."""
+    _, known = tensor_metadata(task)
     return [
         ResponseOutput(
             name=one.name,

@@ -77,8 +77,4 @@ def _response(
     cut = cut_warnings(answers.cut.items(), plane.runtime.max_length)
     if warnings := [*cut, *piece_warnings(explained)]:
         content["warnings"] = warnings
-    queue_ms, inference_ms = answers.queue_s * 1e3, answers.inference_s * 1e3
-    timing = f"queue;dur={queue_ms:.1f}, inference;dur={inference_ms:.1f}"
-    return Response(
-        to_json(content), media_type="application/json", headers={"server-timing": timing}
-    )
+    return Response(to_json(content), media_type="application/json")

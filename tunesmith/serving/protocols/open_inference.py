@@ -28,6 +28,7 @@ from tunesmith.serving.protocols._open_inference_schema import (
     ServerMetadata,
 )
 from tunesmith.serving.protocols._tensors import (
+    check_outputs,
     inputs_of,
     outputs_of,
     read_tensors,
@@ -127,6 +128,7 @@ def _add_model_routes(
         asked = parsed(body, InferenceRequest, _EXAMPLE, {})
         task = served.plane.task
         wanted = None if asked.outputs is None else [output.name for output in asked.outputs]
+        check_outputs(task, wanted)
         items = inputs_of(task, read_tensors(asked, binary))
         answers = await served.predict(items, place="inputs", abandoned=request.is_disconnected)
         response = InferenceResponse(

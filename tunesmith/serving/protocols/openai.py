@@ -37,10 +37,14 @@ _EXAMPLE = '{"model": "NAME", "input": ["…"]}'
 _WORDS = {"literal_error": "must be float or base64", "string_type": "must be text"}
 
 _TYPES: Mapping[Code, str] = {
+    "insufficient_scope": "permission_error",
     "internal": "server_error",
     "not_ready": "server_error",
     "overloaded": "server_error",
+    "quota_exceeded": "rate_limit_error",
     "timed_out": "server_error",
+    "too_many_failures": "rate_limit_error",
+    "unauthorized": "authentication_error",
 }
 
 

@@ -30,7 +30,10 @@ _TYPES: Mapping[Code, str] = {
     "internal": "Backend",
     "not_ready": "Unhealthy",
     "overloaded": "Overloaded",
+    "quota_exceeded": "Overloaded",
     "timed_out": "Overloaded",
+    "too_many_connections": "Overloaded",
+    "too_many_failures": "Overloaded",
 }
 
 

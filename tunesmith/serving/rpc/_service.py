@@ -21,6 +21,7 @@ from tunesmith.serving.protocols._open_inference_schema import (
 )
 from tunesmith.serving.protocols._tensors import (
     binary_texts,
+    check_outputs,
     inputs_of,
     outputs_of,
     read_tensors,
@@ -102,6 +103,7 @@ class _Service:
         served = self._found(asked.model_name, asked.model_version)
         task = served.plane.task
         wanted = None if request.outputs is None else [one.name for one in request.outputs]
+        check_outputs(task, wanted)
         answers = await served.predict(
             inputs_of(task, read_tensors(request, binary)), place="inputs"
         )

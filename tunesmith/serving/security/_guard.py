@@ -14,6 +14,7 @@ from tunesmith.serving.security._keys import Scope as KeyScope
 from tunesmith.serving.security._login import LOGIN_PAGE, cookie_name
 from tunesmith.serving.security._refusals import (
     CHALLENGE,
+    INVALID_REQUEST,
     client_address,
     too_many_failures,
     wrong_key,
@@ -66,6 +67,8 @@ class AccessGuard:
     def _key(self, scope: Scope) -> Key | int | None:
         headers = Headers(scope=scope)
         presented = _presented(headers)
+        if presented == "":
+            return None
         if presented is not None:
             return self._access.by_key(presented, client_address(scope))
         cookies = cookie_parser("; ".join(headers.getlist("cookie")))
@@ -87,7 +90,8 @@ class AccessGuard:
         used_up = self._access.quotas.admit(key, reads_texts=reads_texts)
         if used_up is not None:
             name, wait_s = used_up
-            message = f"this key has no {_USED_UP[name]} left; ask again in {wait_s:,} s"
+            limit = f"{getattr(key.quota, name):,g} {_USED_UP[name]}"
+            message = f"this key has used up its {limit}; ask again in {wait_s:,} s"
             headers = {"retry-after": str(wait_s)}
             await problem(scope, "quota_exceeded", message, headers)(scope, receive, send)
             return
@@ -129,6 +133,9 @@ def _presented(headers: Headers) -> str | None:
 
 def _unauthorized(scope: Scope) -> ASGIApp:
     headers = Headers(scope=scope)
+    if len(headers.getlist("authorization")) + len(headers.getlist("x-api-key")) > 1:
+        message = "send one key, in the header Authorization or in X-API-Key, and not in both"
+        return problem(scope, "unauthorized", message, {"www-authenticate": INVALID_REQUEST})
     if "authorization" in headers or "x-api-key" in headers:
         return wrong_key(scope)
     challenge = {"www-authenticate": CHALLENGE}

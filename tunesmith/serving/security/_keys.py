@@ -45,12 +45,16 @@ class Quota:
 
     def __post_init__(self) -> None:
         faults = [
-            Fault(f"must be above zero, and is {value}", where=name.replace("_", "-"))
+            Fault(
+                f"must be above zero, and is {value:g}",
+                where=f"--{name.replace('_', '-')}",
+                mend="leave it out for no limit",
+            )
             for name in self.__slots__
             if (value := getattr(self, name)) is not None and not 0 < value < float("inf")
         ]
         if self.burst is not None and self.rate is None:
-            faults.append(Fault("has no meaning without a rate", where="burst", mend="--rate 10"))
+            faults.append(Fault("has no meaning without a rate", where="--burst", mend="--rate 10"))
         if faults:
             raise ConfigError.of(faults)
 
@@ -125,7 +129,7 @@ def new_key(
     name = name.strip()
     if not name or len(name) > _MAX_NAME or not name.isprintable():
         what = f"a key's name is a line of 1 to {_MAX_NAME} characters"
-        raise ConfigError(what, where="name", mend="--name 'billing service'")
+        raise ConfigError(what, where="--name", mend="'billing service'")
     identity = secrets.token_hex(_ID_BYTES)
     text = f"{_PREFIX}_{identity}_{secrets.token_urlsafe(_SECRET_BYTES)}"
     made = Key(identity, name, _digest(text), tuple(scopes), now, expires, quota or Quota())

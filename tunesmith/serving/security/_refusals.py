@@ -7,10 +7,11 @@ from starlette.types import Scope
 
 from tunesmith.serving.problems import problem
 
-__all__ = ["CHALLENGE", "client_address", "too_many_failures", "wrong_key"]
+__all__ = ["CHALLENGE", "INVALID_REQUEST", "client_address", "too_many_failures", "wrong_key"]
 
 CHALLENGE = 'Bearer realm="tunesmith"'
-_WRONG = f'{CHALLENGE}, error="invalid_token"'  # RFC 6750, 3.1
+INVALID_REQUEST = f'{CHALLENGE}, error="invalid_request"'  # RFC 6750, 3.1
+_WRONG = f'{CHALLENGE}, error="invalid_token"'
 
 
 def client_address(scope: Scope) -> str:
