@@ -29,6 +29,7 @@ __all__ = [
     "print_facts",
     "print_json",
     "print_pieces",
+    "share",
 ]
 
 out = Console(highlight=False)
@@ -51,15 +52,14 @@ def print_pieces(pieces: Iterable[str]) -> None:
 FEW_OF_A_LABEL = 5
 
 
-def percent(estimate: Estimate) -> str:
-    """A share with its interval: "93.4 % (92.5–94.2)"; "93.4 % (–)" where there is none.
+def share(part: float) -> str:
+    """A share in per cent: "93.4"; the whole is "100", so that tables fit into 80 columns."""
+    return f"{100 * part:.1f}".replace("100.0", "100")
 
-    The whole is "100", so that tables of such figures fit into 80 columns.
-    """
-    low, value, high = (
-        f"{100 * part:.1f}".replace("100.0", "100")
-        for part in (estimate.low, estimate.value, estimate.high)
-    )
+
+def percent(estimate: Estimate) -> str:
+    """A share with its interval: "93.4 % (92.5–94.2)"; "93.4 % (–)" where there is none."""
+    low, value, high = map(share, (estimate.low, estimate.value, estimate.high))
     return f"{value} % ({f'{low}–{high}' if estimate.has_interval else '–'})"
 
 

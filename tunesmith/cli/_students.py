@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from tunesmith.cli._output import percent
+from tunesmith.cli._output import percent, share
 from tunesmith.config import parse_duration
 from tunesmith.errors import ConfigError, Fault
 
@@ -70,7 +70,7 @@ def models_table(result: Optimized) -> Table:
             own.name,
             str(own.num_layers),
             percent(own.value),
-            "–" if parity is None else f"{parity.agreement:.1%}".replace("100.0", "100"),
+            "–" if parity is None else f"{share(parity.agreement)}%",
             "–" if own.size_bytes is None else f"{own.size_bytes / 1e6:,.0f}",
             "–" if speed is None else f"{speed.latency_ms:.1f}",
             "–" if speed is None else f"{speed.texts_per_s:,.0f}",

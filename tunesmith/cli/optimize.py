@@ -143,6 +143,8 @@ def _table(result: Optimized) -> Table:
     from rich import box
     from rich.table import Table
 
+    from tunesmith.cli._output import share
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
     table.add_column("runtime", no_wrap=True)
     for title in ("MB", "ms", "texts/s", "×", "same", "gap", "points"):
@@ -157,7 +159,7 @@ def _table(result: Optimized) -> Table:
         if parity is not None:
             change = "–" if parity.change is None else f"{100 * parity.change.value:+.2f}"
             cells = [
-                f"{parity.agreement:.1%}".replace("100.0", "100"),
+                f"{share(parity.agreement)}%",
                 f"{parity.largest_difference:.3f}",
                 change.replace("-", "−"),
                 "passed" if parity.verified else "refused",

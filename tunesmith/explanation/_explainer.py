@@ -12,7 +12,7 @@ from tunesmith.bases import Classifier, score, tokenize
 from tunesmith.errors import BaseModelError
 from tunesmith.explanation._attribution import Attributor, Method, Predict, predict_each
 from tunesmith.explanation._faithfulness import Faithfulness, measure_faithfulness
-from tunesmith.explanation._gradients import GradientXInput, IntegratedGradients
+from tunesmith.explanation._gradients import GradientXInput, IntegratedGradients, OnEmbeddings
 from tunesmith.explanation._leave_one_out import LeaveOneOut
 from tunesmith.explanation._reading import Reading, read_texts, read_words
 from tunesmith.explanation._results import ExplainedText, explanation_of
@@ -64,7 +64,6 @@ class Explainer:
         def read(inputs: Sequence[Inputs]) -> list[Reading]:
             return read_texts(tokenizer, inputs, max_length)[0]
 
-        attributor: Attributor
         if method == "leave-one-out":
             return cls(
                 task,
@@ -72,15 +71,12 @@ class Explainer:
                 predict,
                 lambda inputs: _read_or_split(read, inputs),
             )
-        if method == "gradient-x-input":
-            attributor = GradientXInput(
-                model, tokenizer, max_length, several=several, calibration=calibration
-            )
-        else:
-            attributor = IntegratedGradients(
-                model, tokenizer, max_length,
-                several=several, calibration=calibration, steps=steps,
-            )  # fmt: skip
+        on = OnEmbeddings(model, tokenizer, max_length, several=several, calibration=calibration)
+        attributor: Attributor = (
+            GradientXInput(on)
+            if method == "gradient-x-input"
+            else IntegratedGradients(on, steps=steps)
+        )
         return cls(task, attributor, predict, read)
 
     @classmethod

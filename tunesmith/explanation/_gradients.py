@@ -15,7 +15,7 @@ from tunesmith.explanation._attribution import Attribution, Method
 from tunesmith.explanation._reading import Reading
 from tunesmith.tasks import Calibration
 
-__all__ = ["GradientXInput", "IntegratedGradients", "log_odds_of"]
+__all__ = ["GradientXInput", "IntegratedGradients", "OnEmbeddings", "log_odds_of"]
 
 _FIRST_STEPS, _MOST_STEPS = 20, 320
 _RELATIVE, _ABSOLUTE = 0.05, 0.02
@@ -45,7 +45,7 @@ def log_odds_of(
     return own - torch.logsumexp(others, dim=1)
 
 
-class _OnEmbeddings:
+class OnEmbeddings:
     """A classifier as a function of its word embeddings; positions and the rest stay as they are.
 
     The base runs as always and only its table of words is replaced by what it should have given,
@@ -57,9 +57,17 @@ class _OnEmbeddings:
         model: Classifier,
         tokenizer: Any,
         max_length: int,
+        *,
         several: bool,
-        calibration: Calibration | None,
+        calibration: Calibration | None = None,
     ) -> None:
+        """Computes nothing yet.
+
+        Args:
+            model, tokenizer, max_length: as they were trained.
+            several: whether an example may have several labels.
+            calibration: what the shown probabilities have gone through.
+        """
         encoder: Any = model.encoder
         self._model = model
         self._table: nn.Module = encoder.get_input_embeddings()
@@ -110,23 +118,8 @@ class _OnEmbeddings:
 class _Gradients:
     """What methods by gradients share: all but the attribution of one text."""
 
-    def __init__(
-        self,
-        model: Classifier,
-        tokenizer: Any,
-        max_length: int,
-        *,
-        several: bool,
-        calibration: Calibration | None = None,
-    ) -> None:
-        """Computes nothing yet.
-
-        Args:
-            model, tokenizer, max_length: as they were trained.
-            several: whether an example may have several labels.
-            calibration: what the shown probabilities have gone through.
-        """
-        self._on = _OnEmbeddings(model, tokenizer, max_length, several, calibration)
+    def __init__(self, on: OnEmbeddings) -> None:
+        self._on = on
 
     def attribute(self, readings: Sequence[Reading], labels: Sequence[int]) -> list[Attribution]:
         with self._on.evaluating():
@@ -150,22 +143,13 @@ class IntegratedGradients(_Gradients):
         "base has one and it says least"
     )
 
-    def __init__(
-        self,
-        model: Classifier,
-        tokenizer: Any,
-        max_length: int,
-        *,
-        several: bool,
-        calibration: Calibration | None = None,
-        steps: int | None = None,
-    ) -> None:
-        """Computes nothing yet; see `_Gradients`.
+    def __init__(self, on: OnEmbeddings, *, steps: int | None = None) -> None:
+        """Computes nothing yet.
 
         Args:
             steps: so many and no more; None: as many as it takes.
         """
-        super().__init__(model, tokenizer, max_length, several=several, calibration=calibration)
+        super().__init__(on)
         self._steps = (steps or _FIRST_STEPS, steps or _MOST_STEPS)
 
     def _one(self, reading: Reading, label: int) -> Attribution:
