@@ -127,7 +127,12 @@ def test_the_parent_is_a_candidate(finished: Run, train: Train, more: Path) -> N
     figures = {candidate.name: candidate.metrics for candidate in run.report.candidates}
     names = [*figures]
     assert names[2] == "base bundle, unchanged"
-    assert figures["base bundle, unchanged"].values == figures["fine-tuned model"].values
+    # The parent's answers come from its weights as saved, and may differ in the last digits.
+    parent, trained = (
+        {name: value.value for name, value in figures[one].values.items()}
+        for one in ("base bundle, unchanged", "fine-tuned model")
+    )
+    assert parent == pytest.approx(trained, rel=1e-5, abs=1e-6)
 
 
 def test_the_report_and_the_manifest_tell_of_it(finished: Run, train: Train, more: Path) -> None:
