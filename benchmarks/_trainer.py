@@ -92,7 +92,13 @@ def callback(pace: Pace, limit_s: float, wanted: float, judge: Any, rows: list[A
             return control
 
         def on_epoch_end(self, _: object, __: object, control: Any, **___: object) -> Any:
+            # Grouped by length, the rows would be judged in another order than they are given in.
+            asked, self.trainer.args.train_sampling_strategy = (
+                self.trainer.args.train_sampling_strategy,
+                "random",
+            )
             result = self.trainer.predict(rows)
+            self.trainer.args.train_sampling_strategy = asked
             metric = judge(np.asarray(result.predictions))
             pace.say({"event": "judged", "seconds": pace.seconds, "metric": metric})
             if metric >= wanted:

@@ -62,14 +62,14 @@ class Pace:
 class Side:
     """In the benchmark's process: one side, its turns and the figures that it was judged at."""
 
-    def __init__(self, name: str, arguments: Sequence[str]) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], python: str = sys.executable) -> None:
         self.name = name
         self.turns: list[dict[str, float]] = []
         self.points: list[tuple[float, float]] = []
         self.facts: dict[str, Any] = {}
         self.ended = False
         self._process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [python, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,7 +1,11 @@
-"""Rows a second, and seconds to a fixed figure: Tunesmith against Hugging Face's Trainer.
+"""Rows a second, and seconds to a fixed figure: Tunesmith against Trainer, SetFit and others.
 
     python benchmarks/train_speed.py banking77 [--limit-s 1200] [--sides trainer trainer-best]
+    python benchmarks/train_speed.py banking77 --peer-python PEER/bin/python
     python benchmarks/train_speed.py goemotions
+
+PEER is a virtual environment with setfit==1.2.0 in it, for SetFit and for sentence-transformers
+alone (`_setfit.py`), which have one label a text: so not with GoEmotions.
 
 All start from the same embedded base, train on all training rows in batches of 32, and are judged
 on the same rows after each epoch: the test rows of Banking77 (accuracy; 93 % is wanted), the
@@ -17,10 +21,12 @@ beside them stands the rate of a matrix product in the same precision, measured 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import resource
 import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +34,21 @@ from _datasets import DATASETS
 from _turns import Pace, Side
 
 PEERS = ("trainer", "trainer-best")
+OTHERS = ("setfit", "sentence-transformers")
+PROBE = "frozen encoder + linear head"
 WANTED = {"banking77": 0.93, "goemotions": 0.45}
 BATCH = 32
+MAX_LENGTH = 256
 
 
-def ours(name: str, turn_s: float) -> None:
+class Enough(Exception):  # noqa: N818 - it is no error
+    """The limit is over."""
+
+
+def ours(name: str, turn_s: float, limit_s: float) -> None:
     """One default run of full fine-tuning, its validation rows being the rows judged on."""
     import torch
+    from transformers import AutoModel
 
     import tunesmith
     from tunesmith import bases
@@ -49,6 +63,15 @@ def ours(name: str, turn_s: float) -> None:
     pace = Pace(turn_s, before_turn=measure)
 
     class Paced(Silent):
+        probe_began = probe_seconds = 0.0
+
+        def stage(self, title: str, _: int | None = None) -> None:
+            if title == PROBE:
+                self.probe_began = time.monotonic()
+
+        def on_start(self, *_: object) -> None:
+            self.probe_seconds = time.monotonic() - self.probe_began
+
         def on_step(self, *_: object) -> None:
             pace.step()
 
@@ -57,32 +80,35 @@ def ours(name: str, turn_s: float) -> None:
             if record.epoch == 0:
                 pace.say({"event": "ready"})
                 pace.wait()
+            if pace.seconds > limit_s:
+                raise Enough
             pace.go_on()
 
+    paced = Paced()
+    base = bases.find_base("minilm")
     with tempfile.TemporaryDirectory() as folder:
         files = DATASETS[name](Path(folder))
         judged_on = files.validation or files.test
-        run = tunesmith.train(
-            files.train,
-            target=files.target,
-            text=files.text,
-            validation=judged_on,
-            test=judged_on,
-            method="full",
-            output=Path(folder) / "run",
-            seed=0,
-            settings={"evaluation.resamples": 100},
-            listener=Paced(),
-        )
-        tokenizer = bases.load_tokenizer(run.bundle.model_path)
+        with contextlib.suppress(Enough):
+            tunesmith.train(
+                files.train,
+                target=files.target,
+                text=files.text,
+                validation=judged_on,
+                test=judged_on,
+                method="full",
+                output=Path(folder) / "run",
+                seed=0,
+                settings={"evaluation.resamples": 100},
+                listener=paced,
+            )
         texts = [(text,) for text, _ in read(files.train, files.target)]
-        tokens = bases.tokenize(tokenizer, texts, run.report.base["max_length"]).lengths.mean()
-        model = bases.load_classifier(run.bundle.model_path, "mean", len(run.bundle.task.labels))
-        matrices = sum(p.numel() for p in bases.layers_of(model).parameters() if p.ndim > 1)
-    probe = {one.name: one for one in run.report.candidates}["frozen encoder + linear head"]
+    tokens = bases.tokenize(bases.load_tokenizer(base.path), texts, MAX_LENGTH).lengths.mean()
+    layers = AutoModel.from_pretrained(base.path).encoder
+    matrices = sum(p.numel() for p in layers.parameters() if p.ndim > 1)
     pace.say({
         "event": "facts",
-        "probe_seconds": probe.seconds,
+        "probe_seconds": paced.probe_seconds,
         "precision": precision,
         "gflop_a_row": 6 * matrices * float(tokens) / 1e9,
         "matrix_gflops": statistics.median(rates) / 1e9,
@@ -134,6 +160,19 @@ def peer(name: str, turn_s: float, limit_s: float, *, best: bool) -> None:
     })  # fmt: skip
 
 
+def other(kind: str, name: str, limit_s: float, turn_s: float, python: str) -> Side:
+    """SetFit or sentence-transformers, by a Python that has them and not Tunesmith."""
+    from tunesmith.bases import find_base
+
+    files = DATASETS[name](Path())
+    given: dict[str, object] = {
+        "base": find_base("minilm").path, "train": files.train, "test": files.test,
+        "target": files.target, "turn-s": turn_s, "limit-s": limit_s, "wanted": WANTED[name],
+    }  # fmt: skip
+    flags = [word for flag, value in given.items() for word in (f"--{flag}", str(value))]
+    return Side(kind, [str(Path(__file__).with_name("_setfit.py")), kind, *flags], python)
+
+
 def read(file: Path, target: str) -> list[tuple[str, Any]]:
     """Text and target of each row."""
     import csv
@@ -147,19 +186,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dataset", choices=list(WANTED))
     parser.add_argument("--sides", nargs="*", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--limit-s", type=float, default=1500, help="for each side of the Trainer")
+    parser.add_argument("--peer-python", help="a Python that has setfit")
+    parser.add_argument("--limit-s", type=float, default=1500, help="of training, for each side")
     parser.add_argument("--turn-s", type=float, default=20, help="length of a turn")
     parser.add_argument("--side", choices=("ours", *PEERS), help="be one side, told by its input")
     arguments = parser.parse_args()
     name, limit, turn = arguments.dataset, arguments.limit_s, arguments.turn_s
     if arguments.side == "ours":
-        ours(name, turn)
+        ours(name, turn, limit)
         return
     if arguments.side:
         peer(name, turn, limit, best=arguments.side == "trainer-best")
         return
     given = [__file__, name, "--limit-s", str(limit), "--turn-s", str(turn), "--side"]
     sides = [Side(side, [*given, side]) for side in ("ours", *arguments.sides)]
+    if arguments.peer_python and name == "banking77":
+        sides += [other(kind, name, limit, turn, arguments.peer_python) for kind in OTHERS]
     while any(not side.ended for side in sides):
         for side in sides:
             if not side.ended:
