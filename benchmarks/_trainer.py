@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,13 @@ def train(
     model = transformers.AutoModelForSequenceClassification.from_pretrained(
         base, num_labels=len(labels), problem_type=kind
     )
-    paced = callback(pace, limit_s, wanted, judge, sets[1])
+
+    def judged() -> float:
+        # It would group by length here too, and answer in another order than the rows are in. The
+        # order of the training rows is settled by now.
+        trainer.args.train_sampling_strategy = "random"
+        return judge(np.asarray(trainer.predict(sets[1]).predictions))
+
     extra = {"train_sampling_strategy": "group_by_length", "optim": "adamw_torch_fused"}
     with tempfile.TemporaryDirectory() as folder:
         trainer = transformers.Trainer(
@@ -61,9 +68,8 @@ def train(
             ),
             train_dataset=sets[0],
             data_collator=transformers.DataCollatorWithPadding(tokenizer),
-            callbacks=[paced],
+            callbacks=[callback(pace, limit_s, wanted, judged)],
         )  # fmt: skip
-        paced.trainer = trainer
         trainer.train()
 
 
@@ -73,37 +79,42 @@ def target(own: Any, labels: list[str]) -> Any:
     return [float(label in own) for label in labels]
 
 
-def callback(pace: Pace, limit_s: float, wanted: float, judge: Any, rows: list[Any]) -> Any:
-    """Trains in turns, judges after each epoch, and stops at the wanted figure or in time."""
+def callback(
+    pace: Pace,
+    limit_s: float,
+    wanted: float,
+    judge: Callable[[], float],
+    every: int | None = None,
+) -> Any:
+    """Trains in turns, and stops at the wanted figure or in time.
+
+    Judges after each epoch, after so many steps where `every` says so, and where the time is over.
+    """
     from transformers import TrainerCallback
 
     class Callback(TrainerCallback):
-        trainer: Any = None
-
         def on_train_begin(self, *_: object, **__: object) -> None:
             pace.say({"event": "ready"})
             pace.wait()
 
         def on_step_end(self, _: object, __: object, control: Any, **___: object) -> Any:
             pace.step()
+            if every is not None and pace.steps % every == 0:
+                control.should_epoch_stop = self.judged(control)
             if pace.seconds > limit_s:
                 control.should_training_stop = True
                 control.should_epoch_stop = True
             return control
 
         def on_epoch_end(self, _: object, __: object, control: Any, **___: object) -> Any:
-            # Grouped by length, the rows would be judged in another order than they are given in.
-            asked, self.trainer.args.train_sampling_strategy = (
-                self.trainer.args.train_sampling_strategy,
-                "random",
-            )
-            result = self.trainer.predict(rows)
-            self.trainer.args.train_sampling_strategy = asked
-            metric = judge(np.asarray(result.predictions))
-            pace.say({"event": "judged", "seconds": pace.seconds, "metric": metric})
-            if metric >= wanted:
-                control.should_training_stop = True
-            pace.go_on()
+            self.judged(control)
             return control
+
+        def judged(self, control: Any) -> bool:
+            metric = judge()
+            pace.say({"event": "judged", "seconds": pace.seconds, "metric": metric})
+            control.should_training_stop |= metric >= wanted
+            pace.go_on()
+            return metric >= wanted
 
     return Callback()

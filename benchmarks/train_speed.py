@@ -30,7 +30,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _datasets import DATASETS
+from _datasets import DATA, DATASETS
 from _turns import Pace, Side
 
 PEERS = ("trainer", "trainer-best")
@@ -164,13 +164,14 @@ def other(kind: str, name: str, limit_s: float, turn_s: float, python: str) -> S
     """SetFit or sentence-transformers, by a Python that has them and not Tunesmith."""
     from tunesmith.bases import find_base
 
-    files = DATASETS[name](Path())
     given: dict[str, object] = {
-        "base": find_base("minilm").path, "train": files.train, "test": files.test,
-        "target": files.target, "turn-s": turn_s, "limit-s": limit_s, "wanted": WANTED[name],
-    }  # fmt: skip
+        "base": find_base("minilm").path,
+        "turn-s": turn_s,
+        "limit-s": limit_s,
+        "wanted": WANTED[name],
+    }
     flags = [word for flag, value in given.items() for word in (f"--{flag}", str(value))]
-    return Side(kind, [str(Path(__file__).with_name("_setfit.py")), kind, *flags], python)
+    return Side(kind, [str(Path(__file__).with_name("_setfit.py")), kind, name, *flags], python)
 
 
 def read(file: Path, target: str) -> list[tuple[str, Any]]:
@@ -198,9 +199,15 @@ def main() -> None:
     if arguments.side:
         peer(name, turn, limit, best=arguments.side == "trainer-best")
         return
+    if not DATA.is_dir():
+        parser.error(f"{DATA} is not there; set TUNESMITH_BENCH_DATA")
+    if arguments.peer_python and name == "goemotions":
+        parser.error("setfit and sentence-transformers have one label a text: not with goemotions")
+    if arguments.peer_python and not Path(arguments.peer_python).exists():
+        parser.error(f"--peer-python {arguments.peer_python} is not there")
     given = [__file__, name, "--limit-s", str(limit), "--turn-s", str(turn), "--side"]
     sides = [Side(side, [*given, side]) for side in ("ours", *arguments.sides)]
-    if arguments.peer_python and name == "banking77":
+    if arguments.peer_python:
         sides += [other(kind, name, limit, turn, arguments.peer_python) for kind in OTHERS]
     while any(not side.ended for side in sides):
         for side in sides:

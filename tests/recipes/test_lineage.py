@@ -129,7 +129,11 @@ def test_the_parent_is_a_candidate(finished: Run, train: Train, more: Path) -> N
     assert names[2] == "base bundle, unchanged"
     # The parent's answers come from its weights as saved, and may differ in the last digits.
     parent, trained = (
-        {name: value.value for name, value in figures[one].values.items()}
+        {
+            (name, part): getattr(figure, part)
+            for name, figure in figures[one].values.items()
+            for part in ("value", "low", "high")
+        }
         for one in ("base bundle, unchanged", "fine-tuned model")
     )
     assert parent == pytest.approx(trained, rel=1e-5, abs=1e-6)
