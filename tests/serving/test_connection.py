@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import re
@@ -16,7 +15,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tunesmith.serving._gathered import GatheredWrites
 from tunesmith.serving.security import KeyFile
 
 from .security.conftest import Started, key_file, start
@@ -63,7 +61,7 @@ def server(start: Start) -> Started:
 def test_slow_clients_are_cut_off(server: Started) -> None:
     silent, slow_head, slow_body = (connect(server.url) for _ in range(3))
     slow_body.sendall(HEAD + b"Content-Length: 100\r\nConnection: close\r\n\r\n{")
-    slow_head.sendall(b"GET /healthz HT")
+    slow_head.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
     for _ in range(4):
         time.sleep(0.2)
         try:
@@ -90,9 +88,17 @@ def test_what_is_no_request_is_told_so(server: Started) -> None:
         b"\x16\x03\x01\x02\x00\x01\x00",
         b"GET\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/2.0\r\nHost: localhost\r\n\r\n",
+        b"GET /healthz HTTP/1.1\nHost: localhost\n\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n",
+        b"CONNECT example.org:443 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"\r\n" * 4_000,
         b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 10_000,
         HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
         HEAD + b"Content-Length: 2\r\nTransfer-Encoding: gzip\r\n\r\n{}",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n2;" + b"x" * 600_000,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: " + b"x" * 600_000,
     ]:
         with connect(server.url) as client:
             client.sendall(sent)
@@ -192,49 +198,6 @@ def _newest(key_file: KeyFile) -> str:
     return key_file.read()[-1].id
 
 
-class _Written(asyncio.Transport):
-    """Keeps each write, and how it ended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pieces: list[bytes] = []
-        self.end: str | None = None
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.pieces.append(bytes(data))
-
-    def close(self) -> None:
-        self.end = "closed"
-
-    def abort(self) -> None:
-        self.end = "aborted"
-
-
-def test_what_is_written_in_one_turn_leaves_in_one_piece() -> None:
-    transport = _Written()
-
-    async def write() -> None:
-        gathered = GatheredWrites(transport, asyncio.get_running_loop())
-        gathered.write(b"head ")
-        gathered.write(b"")
-        gathered.write(b"body")
-        assert transport.pieces == []
-        await asyncio.sleep(0)
-        assert transport.pieces == [b"head body"]
-        gathered.write(b"x" * 40_000)
-        gathered.write(b"y" * 40_000)  # enough: a client that does not read must be noticed
-        assert [len(piece) for piece in transport.pieces] == [9, 80_000]
-        gathered.write(b"last")
-        gathered.close()
-        assert (transport.pieces[-1], transport.end) == (b"last", "closed")
-        gathered.write(b"too late")
-        gathered.abort()
-        await asyncio.sleep(0)
-        assert (transport.pieces[-1], transport.end) == (b"last", "aborted")
-
-    asyncio.run(write())
-
-
 def test_answers_on_one_connection_are_whole_and_in_their_order(start: Start) -> None:
     url = start().url
     with closing(connect(url)) as client:
@@ -252,7 +215,71 @@ def test_two_lengths_of_a_body_are_refused(start: Start) -> None:
     chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     with closing(connect(url)) as client:
         client.sendall(HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n" + chunked)
-        assert problem(read_all(client)) == (400, "bad_content_length")
+        assert problem(read_all(client)) == (400, "invalid_http")
     with closing(connect(url)) as client:
         client.sendall(HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunked)
         assert read_all(client).startswith(b"HTTP/1.1 200")
+
+
+def test_trailers_are_no_headers(start: Start, key_file: KeyFile) -> None:
+    _, key = key_file.create("a", scopes=("predict",))
+    url = start(keys=key_file.path).url
+    for where, status in (("", b"401"), (f"Authorization: Bearer {key}\r\n", b"200")):
+        trailer = f"Authorization: Bearer {key}\r\n".encode()
+        head = HEAD + where.encode() + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        with closing(connect(url)) as client:
+            client.sendall(head + b'10\r\n{"texts": ["a"]}\r\n0\r\n' + trailer + b"\r\n")
+            assert read_all(client).split()[1] == status
+
+
+def test_what_came_before_a_fault_is_answered_first(server: Started) -> None:
+    body = b'{"texts": ["a b"]}'
+    good = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    for fault in (b"\x16\x03\x01", b"GET / HTTP/2.0\r\n\r\n", b"\r\n" * 4_000):
+        with closing(connect(server.url)) as client:
+            client.sendall(good + good + fault)
+            received = read_all(client)
+        assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200", b"200"]
+    # A request whose own body is broken has no answer but that.
+    broken = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nxyz\r\n"
+    with closing(connect(server.url)) as client:
+        client.sendall(broken)
+        assert problem(read_all(client)) == (400, "invalid_http")
+    with closing(connect(server.url)) as client:
+        client.sendall(good + broken)
+        assert problem_free(read_all(client))
+
+
+def problem_free(received: bytes) -> bool:
+    """Whether at most the first request was answered, and no fault of a later one in its place."""
+    return received == b"" or received.startswith(b"HTTP/1.1 200")
+
+
+def test_an_upgrade_is_answered_as_if_not_asked_for(server: Started) -> None:
+    # As Java's client and `curl --http2` send all that they send first.
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
+    body = b'{"texts": ["a b"]}'
+    post = HEAD + upgrade + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + upgrade + b"\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with closing(connect(server.url)) as client:
+        client.sendall(post + get + post)
+        client.sendall(last)
+        received = read_all(client)
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200"] * 4
+    assert received.count(b"predictions") == received.count(b"alive") == 2
+
+
+def test_what_comes_before_its_turn_is_bounded(start: Start) -> None:
+    url = start(limits={"max_body_bytes": 10_000}).url
+    get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with closing(connect(url)) as client:
+        client.sendall(get * 200)
+        answered = read_all(client).count(b"alive")
+    assert 32 <= answered < 200
+    endless = HEAD + b"Content-Length: 9000000\r\n\r\n"
+    with closing(connect(url)) as client, pytest.raises(OSError):
+        client.sendall(get + endless)
+        for _ in range(100):
+            client.sendall(b" " * 100_000)
+            time.sleep(0.01)

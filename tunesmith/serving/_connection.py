@@ -7,12 +7,12 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
+from httptools import HttpParserError, HttpParserUpgrade
 from starlette.responses import Response
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tunesmith.serving._gathered import GatheredWrites
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.middleware import SECURITY_HEADERS, new_request_id
 from tunesmith.serving.problems import problem
@@ -21,13 +21,17 @@ from tunesmith.serving.refusals import Code
 __all__ = ["Connection"]
 
 _LAST_WORDS_S = 5.0
+_MOST_PIPELINED = 32
 
 
-class Connection(H11Protocol):
-    """uvicorn's, with a clock on what uvicorn waits for without one.
+class Connection(HttpToolsProtocol):
+    """uvicorn's on llhttp, with bounds on what that one takes without any.
 
-    These are the headers of a request (slowloris), a client that does not read its answer, and the
-    end of a connection that is being closed. An answer's head and body leave in one piece.
+    Bounded in bytes: a request's first line and headers, whatever else is no body, and what comes
+    before its turn. Bounded in time: the headers of a request (slowloris), a client that does not
+    read its answer, and the end of a connection that is being closed. Refused: other versions than
+    1.0 and 1.1, and a request that does not name one host. Trailers are left out, as RFC 9110,
+    6.5.1 lets a server.
     """
 
     def __init__(
@@ -43,25 +47,85 @@ class Connection(H11Protocol):
         self._limits = limits
         self._head_clock: asyncio.TimerHandle | None = None
         self._write_clock: asyncio.TimerHandle | None = None
+        self._is_broken = False
+        self._in_head = False
+        self._idle_bytes = 0  # since a head or a piece of a body was complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        gathered: Any = GatheredWrites(transport, self.loop)
-        super().connection_made(gathered)
+        super().connection_made(transport)
         if len(self.connections) > self._limits.max_connections:
             self._refuse("too_many_connections", "too many connections are open; ask again later")
             return
-        self._head_clock = self.loop.call_later(self._limits.header_timeout_s, gathered.abort)
+        self._head_clock = self.loop.call_later(self._limits.header_timeout_s, transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._is_broken or self.transport.is_closing():
             return
-        super().data_received(data)
+        self._idle_bytes += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(data)
+            if self._idle_bytes > self._limits.max_header_bytes:
+                raise HttpParserError
+        except HttpParserError:
+            self.send_400_response("")
         if self._is_answering():
             self._stop(self._head_clock)
             self._head_clock = None
         elif self._head_clock is None and not self.transport.is_closing():
             wait_s = self._limits.header_timeout_s
             self._head_clock = self.loop.call_later(wait_s, self.transport.abort)
+
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                # llhttp takes what follows such a head for another protocol, and leaves out its
+                # body. Nothing else is spoken here: the request is read as one that does not ask.
+                (end,) = upgrade.args
+                data = self._head_without_upgrade() + data[end:]
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/1.1"]
+        lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._idle_bytes = 0
+        if not self._may_go_on():
+            raise ValueError  # which the parser makes an error of its own
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def _may_go_on(self) -> bool:
+        num_hosts = sum(name == b"host" for name, _ in self.headers)
+        return (
+            (self.parser.get_http_version(), num_hosts) in {("1.1", 1), ("1.0", 0), ("1.0", 1)}
+            and self.parser.get_method() != b"CONNECT"
+            and len(self.pipeline) < _MOST_PIPELINED
+        )
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._idle_bytes = 0
+        if self.pipeline and len(self.cycle.body) > self._limits.max_body_bytes:
+            raise ValueError  # nobody reads it yet who would count
+        super().on_body(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop(self._head_clock)
@@ -76,16 +140,17 @@ class Connection(H11Protocol):
         self._stop(self._write_clock)
         super().resume_writing()
 
-    def on_response_complete(self) -> None:
-        self.transport.flush()  # type: ignore[attr-defined]
-        super().on_response_complete()
-
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
         self._abort_soon()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours says as much
-        if self._is_answering() and self.cycle.response_started:
+        self._is_broken = True
+        if self._is_answering() and not self.cycle.more_body:
+            # What came before was well-formed, and is answered first; then it closes.
+            self.flow.pause_reading()
+            self.cycle.keep_alive = False
+        elif self._is_answering() and (self.cycle.response_started or self.pipeline):
             self.transport.close()
             self._abort_soon()
         else:

@@ -117,10 +117,10 @@ def run(
     scheme = "http" if tls is None else "https"
     companion: _Companion | None = None
     if admin is not None and beside is not None:
-        config = _config(admin.app, limits, tls, lifespan="off")
+        config = _config(admin.app, tls, lifespan="off")
         url = _base_url(scheme, admin.host, beside.getsockname()[1])
         companion = _Companion(config, beside, limits, url, admin.on_ready)
-    config = _config(app, limits, tls)
+    config = _config(app, tls)
     url = _base_url(scheme, host, listener.getsockname()[1])
     server = _Server(config, listener, limits, url, on_ready, tls=tls, companion=companion)
     server.rpc, server.on_rpc = rpc, on_rpc
@@ -130,14 +130,13 @@ def run(
 
 
 def _config(
-    app: ASGIApp, limits: Limits, tls: Tls | None, lifespan: Literal["auto", "off"] = "auto"
+    app: ASGIApp, tls: Tls | None, lifespan: Literal["auto", "off"] = "auto"
 ) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         access_log=False,
         date_header=True,
-        h11_max_incomplete_event_size=limits.max_header_bytes,
-        http="h11",
+        http="httptools",
         lifespan=lifespan,
         # Its own would close the handlers of whoever runs the server in their program.
         log_config=None,
