@@ -19,8 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import uvloop
-
 PATIENCE_S = 10.0
 """After the last request was due, how long answers are waited for."""
 GOOD_S = 1.0
@@ -182,8 +180,7 @@ def _request(path: str, content: object) -> bytes:
 def main(spec: dict[str, Any]) -> None:
     load = Load(spec)
     cpu, started = time.process_time(), time.perf_counter()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(load.open(spec["rate"]) if "rate" in spec else load.closed(spec["clients"]))
+    asyncio.run(load.open(spec["rate"]) if "rate" in spec else load.closed(spec["clients"]))
     cpu_s, wall_s = time.process_time() - cpu, time.perf_counter() - started
     right = sorted(taken for _, taken, status in load.answers if status == 200)
     statuses = Counter(status for _, _, status in load.answers)
