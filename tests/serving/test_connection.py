@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import re
@@ -14,7 +15,12 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
+from tunesmith.serving._connection import Connection
+from tunesmith.serving.limits import Limits
 from tunesmith.serving.security import KeyFile
 
 from .security.conftest import Started, key_file, start
@@ -232,6 +238,102 @@ def test_trailers_are_no_headers(start: Start, key_file: KeyFile) -> None:
             assert read_all(client).split()[1] == status
 
 
+def test_trailers_do_not_close_a_connection_and_spaces_count_for_nothing(server: Started) -> None:
+    body = b'{"texts": ["a"]}'
+    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n10\r\n" + body
+    spaced = HEAD + b"Content-Length: 16 \t\r\nConnection: close\r\n\r\n" + body
+    with closing(connect(server.url)) as client:
+        client.sendall(chunked + b"\r\n0\r\nConnection: close\r\n\r\n" + spaced)
+        assert read_all(client).count(b"predictions") == 2
+
+
+class _Wire(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        pass
+
+    resume_reading = pause_reading
+
+
+def wired(app: ASGIApp) -> tuple[Connection, _Wire]:
+    """A connection to `app`, on the running loop."""
+    config = Config(app, log_config=None, log_level="critical")
+    config.load()
+    connection, wire = Connection(config, ServerState(), {}, limits=Limits()), _Wire()
+    connection.connection_made(wire)
+    return connection, wire
+
+
+def test_whose_answer_is_under_way_hears_that_the_client_left() -> None:
+    heard: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        heard.append((await receive())["type"])
+        heard.append((await receive())["type"])
+
+    async def leave() -> None:
+        connection, _ = wired(app)
+        connection.data_received(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+        await asyncio.sleep(0.01)
+        connection.connection_lost(ConnectionResetError())
+        await asyncio.sleep(0.01)
+
+    asyncio.run(leave())
+    assert heard == ["http.request", "http.disconnect"]
+
+
+def test_a_request_has_one_answer_whatever_comes_of_its_body() -> None:
+    async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 401, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def ask() -> _Wire:
+        connection, wire = wired(refusing)
+        connection.data_received(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        await asyncio.sleep(0.01)
+        connection.data_received(b"zz\r\n")
+        return wire
+
+    wire = asyncio.run(ask())
+    assert re.findall(rb"HTTP/1.1 (\d+)", wire.written) == [b"401"]
+    assert wire.closed
+
+
+@pytest.mark.parametrize(("version", "goes_on"), [("1.1", True), ("1.0", False)])
+def test_only_new_clients_are_told_to_go_on(version: str, goes_on: bool) -> None:
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+    async def ask() -> _Wire:
+        connection, wire = wired(reading)
+        head = HEAD.replace(b"1.1", version.encode()) + b"Expect: 100-continue \r\n"
+        connection.data_received(head + b"Content-Length: 5\r\n\r\n")
+        await asyncio.sleep(0.01)
+        connection.connection_lost(None)
+        await asyncio.sleep(0.01)
+        return wire
+
+    assert (b"100 Continue" in asyncio.run(ask()).written) == goes_on
+
+
 def test_what_came_before_a_fault_is_answered_first(server: Started) -> None:
     body = b'{"texts": ["a b"]}'
     good = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
@@ -268,6 +370,12 @@ def test_an_upgrade_is_answered_as_if_not_asked_for(server: Started) -> None:
         received = read_all(client)
     assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200"] * 4
     assert received.count(b"predictions") == received.count(b"alive") == 2
+    closing_too = get.replace(b"Upgrade,", b"close, Upgrade,")
+    old = closing_too.replace(b"HTTP/1.1", b"HTTP/1.0")
+    for sent in (closing_too, old):
+        with closing(connect(server.url)) as client:
+            client.sendall(sent + last)
+            assert read_all(client).count(b"alive") == 1
 
 
 def test_what_comes_before_its_turn_is_bounded(start: Start) -> None:

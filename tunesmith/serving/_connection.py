@@ -9,8 +9,9 @@ from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade
 from starlette.responses import Response
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from tunesmith.serving.limits import Limits
@@ -44,9 +45,14 @@ class Connection(HttpToolsProtocol):
         limits: Limits,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        # llhttp would swallow what follows a request that closes its connection: a head that stands
+        # for one with `Upgrade`, and a request after a `Connection: close` among trailers.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True, lenient_keep_alive=True)
         self._limits = limits
+        self._answered: RequestResponseCycle | None = None
         self._head_clock: asyncio.TimerHandle | None = None
         self._write_clock: asyncio.TimerHandle | None = None
+        self._end_clock: asyncio.TimerHandle | None = None
         self._is_broken = False
         self._in_head = False
         self._idle_bytes = 0  # since a head or a piece of a body was complete
@@ -89,7 +95,8 @@ class Connection(HttpToolsProtocol):
                 return
 
     def _head_without_upgrade(self) -> bytes:
-        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/1.1"]
+        version = self.parser.get_http_version().encode()
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
         lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
         return b"\r\n".join([*lines, b"", b""])
 
@@ -99,13 +106,15 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
-            super().on_header(name, value)
+            super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._idle_bytes = 0
         if not self._may_go_on():
             raise ValueError  # which the parser makes an error of its own
+        if self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = False  # as RFC 9110, 10.1.1 has it
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 
@@ -123,14 +132,29 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._idle_bytes = 0
-        if self.pipeline and len(self.cycle.body) > self._limits.max_body_bytes:
-            raise ValueError  # nobody reads it yet who would count
+        if self.pipeline:  # nobody reads it yet who would count
+            waiting = sum(len(cycle.body) for cycle, _ in self.pipeline)
+            if waiting + len(body) > self._limits.max_body_bytes:
+                raise ValueError
         super().on_body(body)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop(self._head_clock)
-        self._stop(self._write_clock)
+        for clock in (self._head_clock, self._write_clock, self._end_clock):
+            self._stop(clock)
         super().connection_lost(exc)
+        # uvicorn tells the newest request, which may wait behind the one that is answered.
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._abort_after(self._limits.timeout_s)
 
     def pause_writing(self) -> None:
         self._write_clock = self.loop.call_later(self._limits.timeout_s, self.transport.abort)
@@ -142,17 +166,17 @@ class Connection(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
-        self._abort_soon()
+        self._abort_after(self._limits.timeout_s)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours says as much
         self._is_broken = True
-        if self._is_answering() and not self.cycle.more_body:
+        if self._is_answering() and not self._is_arriving():
             # What came before was well-formed, and is answered first; then it closes.
             self.flow.pause_reading()
             self.cycle.keep_alive = False
-        elif self._is_answering() and (self.cycle.response_started or self.pipeline):
+        elif self._is_arriving() and (self.cycle.response_started or self.pipeline):
             self.transport.close()
-            self._abort_soon()
+            self._abort_after(_LAST_WORDS_S)
         else:
             message = (
                 "this is not well-formed HTTP/1.1 (first line, Host, Content-Length, chunks), or "
@@ -163,6 +187,10 @@ class Connection(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    def _is_arriving(self) -> bool:
+        """Whether a request's body is not all there, be it answered already or not."""
+        return self.cycle is not None and self.cycle.more_body
+
     def _refuse(self, code: Code, message: str) -> None:
         """Answers without the application, and closes."""
         request_id = new_request_id()
@@ -171,11 +199,12 @@ class Connection(HttpToolsProtocol):
         answer.headers.update({"connection": "close", "date": formatdate(usegmt=True)})
         self.transport.write(_raw(answer))
         self.transport.close()
-        self._abort_soon()
+        self._abort_after(_LAST_WORDS_S)
 
-    def _abort_soon(self) -> None:
+    def _abort_after(self, seconds: float) -> None:
         # `close` waits for what was written to be read, which may be never.
-        self.loop.call_later(_LAST_WORDS_S, self.transport.abort)
+        if self._end_clock is None:
+            self._end_clock = self.loop.call_later(seconds, self.transport.abort)
 
     @staticmethod
     def _stop(clock: asyncio.TimerHandle | None) -> None:
