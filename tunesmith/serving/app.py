@@ -17,6 +17,7 @@ from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
 from tunesmith.serving import live, operations, page
 from tunesmith.serving._cache import ResultCache
+from tunesmith.serving._direct import DirectRoutes
 from tunesmith.serving.catalogue import Catalogue, OneModel, Served
 from tunesmith.serving.data_plane import DataPlane
 from tunesmith.serving.deployments import Deployments
@@ -207,6 +208,7 @@ def _guarded(
     add_handlers(app, lists_routes="/docs" if "/docs" in paths else "/openapi.json")
     limits = guards.limits
     # The last one added is the first that a request meets.
+    app.add_middleware(DirectRoutes, routes=routes)
     app.add_middleware(BodyCap, max_bytes=limits.max_body_bytes, timeout_s=limits.timeout_s)
     if guards.access is not None:
         document_access(app, scope_of, spellings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from email.message import Message
 from typing import TypeVar
@@ -31,11 +30,11 @@ _FAULTS = {
 }
 
 
-async def read_json(request: Request, timeout_s: float) -> bytes:
+async def read_json(request: Request) -> bytes:
     """A body that is declared as JSON in UTF-8.
 
     Raises:
-        Refused: it is declared as something else, is compressed, or does not arrive in time.
+        Refused: it is declared as something else, or is compressed.
     """
     if not _is_json(request):
         raise Refused(
@@ -43,7 +42,7 @@ async def read_json(request: Request, timeout_s: float) -> bytes:
             "the body must be JSON in UTF-8",
             mend="send the header Content-Type: application/json",
         )
-    return await read_body(request, timeout_s)
+    return await read_body(request)
 
 
 def _is_json(request: Request) -> bool:
@@ -53,11 +52,11 @@ def _is_json(request: Request) -> bool:
     return media_type(request) == _JSON and charset in {"utf-8", "us-ascii"}
 
 
-async def read_body(request: Request, timeout_s: float) -> bytes:
+async def read_body(request: Request) -> bytes:
     """A body of any type.
 
     Raises:
-        Refused: it is compressed, or does not arrive in time.
+        Refused: it is compressed.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Refused(
@@ -65,11 +64,7 @@ async def read_body(request: Request, timeout_s: float) -> bytes:
             "compressed bodies are not read",
             mend="send the JSON as it is, without Content-Encoding",
         )
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await request.body()
-    except TimeoutError as error:
-        raise Refused("body_too_slow", f"no whole body within {timeout_s:g} s") from error
+    return await request.body()
 
 
 def media_type(request: Request) -> str:

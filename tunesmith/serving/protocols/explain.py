@@ -40,7 +40,7 @@ def router(catalogue: Catalogue) -> APIRouter:
     )
     async def explained(request: Request) -> Response:
         """What each word adds to a label's log-odds: the model is asked without each in turn."""
-        body = await read_json(request, catalogue.limits.timeout_s)
+        body = await read_json(request)
         asked = parsed(body, ExplainRequest, _EXAMPLE, _WORDS)
         served = catalogue.find(asked.model, asked.version)
         found = await explain(

@@ -42,7 +42,7 @@ def router(catalogue: Catalogue) -> APIRouter:
     )
     async def predict(request: Request) -> Response:
         """Answers a list of texts, in their order."""
-        body = await read_json(request, limits.timeout_s)
+        body = await read_json(request)
         asked = parsed(body, PredictRequest, _EXAMPLE, {})
         served = catalogue.find(asked.model, asked.version)
         gone = request.is_disconnected

@@ -123,7 +123,7 @@ def _add_model_routes(
     )
     async def infer(name: str, request: Request) -> Response:
         """Answers the rows of the input tensors, in their order."""
-        body, binary = await _body(request, catalogue.limits.timeout_s)
+        body, binary = await _body(request)
         served = _found(catalogue, name, request)
         asked = parsed(body, InferenceRequest, _EXAMPLE, {})
         task = served.plane.task
@@ -144,14 +144,14 @@ def _found(catalogue: Catalogue, name: str, request: Request) -> Served:
     return catalogue.find(name, request.path_params.get("version"))
 
 
-async def _body(request: Request, timeout_s: float) -> tuple[bytes, bytes]:
+async def _body(request: Request) -> tuple[bytes, bytes]:
     """The JSON, and the bytes of tensors that follow it."""
     length = request.headers.get(_JSON_LENGTH)
     if length is None:
         if media_type(request) == "application/octet-stream":
-            return await read_body(request, timeout_s), b""
-        return await read_json(request, timeout_s), b""
-    body = await read_body(request, timeout_s)
+            return await read_body(request), b""
+        return await read_json(request), b""
+    body = await read_body(request)
     if not length.isascii() or not length.isdigit() or int(length) > len(body):
         raise Refused(
             "bad_content_length",

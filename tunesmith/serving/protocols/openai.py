@@ -68,7 +68,7 @@ def router(catalogue: Catalogue) -> APIRouter:
     )
     async def embeddings(request: Request) -> Response:
         """A vector of length 1 for each text: the pooled states of the encoder that classifies."""
-        body = await read_json(request, catalogue.limits.timeout_s)
+        body = await read_json(request)
         asked = parsed(body, EmbeddingRequest, _EXAMPLE, _WORDS)
         served = _found(catalogue, asked.model)
         _check_dimensions(asked, served)

@@ -66,7 +66,7 @@ def router(catalogue: Catalogue) -> APIRouter:
     )
     async def predict(request: Request) -> Response:
         """Every label with its probability, the likeliest first: a list, or one for each input."""
-        body = await read_json(request, catalogue.limits.timeout_s)
+        body = await read_json(request)
         asked = parsed(body, TeiRequest, _EXAMPLE, {})
         served = catalogue.find()
         items, is_batch = _items(asked, len(served.plane.task.fields))
