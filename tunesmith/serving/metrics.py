@@ -135,6 +135,14 @@ class ModelMetrics:
         self._server = server
         self._of = (model, version)
         self._described: tuple[str, ...] | None = None
+        # Looked up once; and nothing is counted as 0, and not as unknown.
+        self._texts = server._texts.labels(*self._of)
+        self._tokens = server._tokens.labels(*self._of)
+        self._cut = server._cut.labels(*self._of)
+        self._batch_texts = server._batch_texts.labels(*self._of)
+        self._batch_tokens = server._batch_tokens.labels(*self._of)
+        self._queue_seconds = server._stage_seconds.labels("queue", *self._of)
+        self._inference_seconds = server._stage_seconds.labels("inference", *self._of)
 
     def describe(
         self,
@@ -145,8 +153,6 @@ class ModelMetrics:
         ready: Callable[[], bool],
     ) -> None:
         """Names the model; the queue and readiness are read whenever the metrics are asked for."""
-        for counter in (self._server._texts, self._server._tokens, self._server._cut):
-            counter.labels(*self._of)  # so that nothing is counted as 0, and not as unknown
         self._described = (*self._of, runtime, task)
         self._server._model.labels(*self._described).set(1)
         self._server._queue.labels(*self._of).set_function(queue_depth)
@@ -163,8 +169,8 @@ class ModelMetrics:
     def count_batch(self, num_texts: int, num_tokens: int) -> None:
         """Counts one batch; `num_tokens` with its padding. Safe from any thread."""
         self._server.recent.add_batch(num_texts)
-        self._server._batch_texts.labels(*self._of).observe(num_texts)
-        self._server._batch_tokens.labels(*self._of).inc(num_tokens)
+        self._batch_texts.observe(num_texts)
+        self._batch_tokens.inc(num_tokens)
 
     def count_shadowed(self, *, num_alike: int, num_texts: int) -> None:
         """Counts the texts that this version answered as a shadow, and how many alike."""
@@ -203,14 +209,14 @@ class ModelMetrics:
             usage.inference_s += inference_s
             if num_cached is not None:
                 usage.cached = (usage.cached or 0) + num_cached
-        server = self._server
-        server._texts.labels(*self._of).inc(num_texts)
-        server._tokens.labels(*self._of).inc(num_tokens)
-        server._cut.labels(*self._of).inc(num_cut)
+        self._texts.inc(num_texts)
+        self._tokens.inc(num_tokens)
+        self._cut.inc(num_cut)
         if num_cached is not None:
-            server._cached.labels(*self._of, "hit").inc(num_cached)
-            server._cached.labels(*self._of, "miss").inc(num_texts - num_cached)
+            cached = self._server._cached
+            cached.labels(*self._of, "hit").inc(num_cached)
+            cached.labels(*self._of, "miss").inc(num_texts - num_cached)
         if num_cached == num_texts:
             return  # which has no stages; times of nothing would hide those of the model
-        server._stage_seconds.labels("queue", *self._of).observe(queue_s)
-        server._stage_seconds.labels("inference", *self._of).observe(inference_s)
+        self._queue_seconds.observe(queue_s)
+        self._inference_seconds.observe(inference_s)
