@@ -17,6 +17,8 @@ def test_fine_tuning_beats_tfidf(tmp_path: Path) -> None:
         "data.drop_missing": True,
         "data.test_fraction": 0.25,
         "training.epochs": 3,
+        "evaluation.robustness": False,
+        "evaluation.explanation_seconds": 0,
         "output": str(tmp_path / "run"),
     }
     report = recipes.train(config.load(settings=settings)).report
