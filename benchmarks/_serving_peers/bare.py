@@ -40,7 +40,7 @@ def in_batches(model: Model, texts: list[str], size: int, seconds: float) -> flo
     batches = [ordered[start : start + size] for start in range(0, len(ordered), size)]
     done, started = 0, time.perf_counter()
     while time.perf_counter() - started < seconds:
-        for batch in batches:  # to the end: the few long texts take half of the time
+        for batch in batches:  # to the end, where the long texts are
             model.predict(batch)
             done += len(batch)
     return done / (time.perf_counter() - started)

@@ -176,6 +176,13 @@ def test_reads_the_length_with_care(
     assert problem(response) == expected
 
 
+def test_two_lengths_of_a_body_are_refused_whatever_server_is_in_front(client: TestClient) -> None:
+    headers = {**JSON, "content-length": "2", "transfer-encoding": "chunked"}
+    response = client.post("/v1/predict", content=b"{}", headers=headers)
+    assert problem(response) == (400, "bad_content_length")
+    assert response.headers["connection"] == "close"
+
+
 @pytest.mark.parametrize("path", ["/nope", "/v1/predict/", "/static/..%2fapp.py", "/static/"])
 def test_knows_no_other_routes(client: TestClient, path: str) -> None:
     assert problem(client.get(path)) == (404, "not_found")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from httptools import HttpParserError, HttpParserUpgrade
 from starlette.responses import Response
-from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -18,6 +17,9 @@ from tunesmith.serving.limits import Limits
 from tunesmith.serving.middleware import SECURITY_HEADERS, new_request_id
 from tunesmith.serving.problems import problem
 from tunesmith.serving.refusals import Code
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 __all__ = ["Connection"]
 
