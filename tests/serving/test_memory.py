@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
+import subprocess
 import sys
 import weakref
 from pathlib import Path
@@ -11,6 +13,26 @@ from pathlib import Path
 import pytest
 
 from tunesmith.serving._memory import give_back
+
+_SECOND_BLOCK = """
+import ctypes
+from tunesmith.serving._memory import keep_large_blocks_apart
+
+class Info(ctypes.Structure):
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+libc.mallinfo2.restype = Info
+keep_large_blocks_apart()
+libc.free(libc.malloc(16 << 20))
+before = libc.mallinfo2().hblks
+libc.malloc(4 << 20)
+print(libc.mallinfo2().hblks - before)
+"""
+"""Prints 1 where glibc maps a block by itself though a larger one was freed before."""
 
 
 def resident_bytes() -> int:
@@ -34,6 +56,36 @@ def test_pages_below_what_is_still_used_are_returned() -> None:
     give_back()
     assert before - resident_bytes() > size * num // 2
     libc.free(pieces[-1])
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or not hasattr(ctypes.CDLL(None), "mallinfo2"),
+    reason="another allocator, or an older glibc",
+)
+@pytest.mark.parametrize(
+    ("set_by_the_user", "is_apart"),
+    [
+        ({}, True),
+        ({"MALLOC_MMAP_THRESHOLD_": "33554432"}, False),
+        ({"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432"}, False),
+    ],
+)
+def test_large_blocks_stay_apart_unless_the_user_says_otherwise(
+    set_by_the_user: dict[str, str], is_apart: bool
+) -> None:
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"}
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _SECOND_BLOCK],
+        env=clean | set_by_the_user,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str(int(is_apart))
 
 
 def test_what_only_a_cycle_holds_is_freed() -> None:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from tunesmith.bundles import Bundle, Registry, TrustedKeys, open_bundle
 from tunesmith.runtimes import Runtime, load
 from tunesmith.serving._cache import ResultCache
+from tunesmith.serving._memory import keep_large_blocks_apart
 from tunesmith.serving._options import Security
 from tunesmith.serving.access_log import logging_to
 from tunesmith.serving.app import Guards, create_admin_app, create_app, create_registry_app
@@ -103,6 +104,7 @@ def serve(
     Whatever is wrong with addresses, keys and certificates is found before the model is loaded.
     """
     security.check(host, port)
+    keep_large_blocks_apart()
     access, tls = security.access(), security.opened_tls()
     trusted = None if trusted_keys is None else TrustedKeys.read(trusted_keys)
 
