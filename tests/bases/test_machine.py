@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from tunesmith.bases import (
     _machine,
@@ -36,6 +38,27 @@ def test_the_rate_is_measured() -> None:
     assert matrix_rate("fp32", CPU, seconds=0.01) > 1e8
 
 
+@pytest.mark.parametrize(("emulated_s", "num_rows"), [(0.0, 8), (1e9, 512)])
+def test_an_emulated_product_has_few_rows(
+    monkeypatch: pytest.MonkeyPatch, emulated_s: float, num_rows: int
+) -> None:
+    seen = []
+
+    class Watched(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if func is torch.Tensor.matmul:
+                seen.append(len(args[0]))
+            return func(*args, **(kwargs or {}))
+
+    monkeypatch.setattr(_machine, "_EMULATED_S", emulated_s)
+    with Watched():
+        assert matrix_rate("fp32", CPU, seconds=0.01) > 1e7
+    assert seen[-1] == num_rows
+    assert seen[0] == 8, "whether it is emulated is found out by few rows"
+
+
 @pytest.mark.parametrize(("gain", "chosen"), [(0.3, "fp32"), (1.1, "fp32"), (1.3, "bf16")])
 def test_bf16_only_where_it_is_measured_to_be_faster(
     monkeypatch: pytest.MonkeyPatch, gain: float, chosen: str
@@ -44,7 +67,7 @@ def test_bf16_only_where_it_is_measured_to_be_faster(
     monkeypatch.setattr(_machine, "matrix_rate", lambda name, device: rates[name])
     precision, why = choose_precision("auto", CPU)
     assert precision == chosen
-    assert f"{gain:.1f} ×" in why
+    assert f"bf16 runs at {gain:g} × the rate of fp32" in why
 
 
 @pytest.mark.parametrize(("gain", "chosen"), [(1.1, "fp32"), (4.0, "fp16")])
