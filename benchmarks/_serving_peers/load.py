@@ -1,4 +1,4 @@
-"""The load generator: one process, raw HTTP/1.1 on connections that are kept.
+"""The load generator: one process, raw HTTP/1.1 by uvloop on connections that are kept.
 
     python load.py '{"port": …, "path": …, "shape": …, "texts": FILE, "seconds": …, "clients": …}'
 
@@ -16,8 +16,11 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 PATIENCE_S = 10.0
 """After the last request was due, how long answers are waited for."""
@@ -95,36 +98,44 @@ class Load:
 
     async def closed(self, clients: int) -> None:
         loop = asyncio.get_running_loop()
-        ends = loop.time() + self._seconds
+        ends = time.perf_counter() + self._seconds
+        asked: dict[Client, float] = {}
+        tasks = set()
 
-        async def ask() -> None:
-            client = await self.connect()
-            while (due := loop.time()) < ends:
-                answered = loop.create_future()
-                client.send(self.next(), answered.set_result)
-                try:
-                    status = await asyncio.wait_for(answered, PATIENCE_S)
-                except TimeoutError:
-                    status = 0
-                self.answers.append((due, loop.time() - due, status))
-                if status == 0 or client.transport.is_closing():
-                    client.transport.abort()
-                    client = await self.connect()
-            client.transport.abort()
+        def ask(client: Client) -> None:
+            asked[client] = time.perf_counter()
+            client.send(self.next(), partial(done, client))
 
-        await asyncio.gather(*(ask() for _ in range(clients)))
+        def done(client: Client, status: int) -> None:
+            due = asked.pop(client)
+            self.answers.append((due, time.perf_counter() - due, status))
+            if time.perf_counter() >= ends:
+                client.transport.abort()
+            elif client.transport.is_closing():
+                task = loop.create_task(begin())
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            else:
+                ask(client)
+
+        async def begin() -> None:
+            ask(await self.connect())
+
+        await asyncio.gather(*(begin() for _ in range(clients)))
+        while time.perf_counter() < ends or (asked and time.perf_counter() < ends + PATIENCE_S):
+            await asyncio.sleep(0.05)
+        self.answers += [(due, PATIENCE_S, 0) for due in asked.values()]
 
     async def open(self, rate: float) -> None:
-        loop = asyncio.get_running_loop()
         idle: deque[Client] = deque()
         waiting: deque[float] = deque()
         num_open, num_due = 0, int(rate * self._seconds)
-        started = loop.time() + 0.1
+        started = time.perf_counter() + 0.1
 
         def give(client: Client, due: float) -> None:
             def done(status: int) -> None:
                 nonlocal num_open
-                self.answers.append((due, loop.time() - due, status))
+                self.answers.append((due, time.perf_counter() - due, status))
                 if client.transport.is_closing():
                     num_open -= 1
                 elif waiting:
@@ -140,14 +151,14 @@ class Load:
                 client = await self.connect()
             except OSError:
                 num_open -= 1
-                self.answers.append((due, loop.time() - due, 0))
+                self.answers.append((due, time.perf_counter() - due, 0))
                 return
             give(client, due)
 
         tasks = set()
         for number in range(num_due):
             due = started + number / rate
-            if (left_s := due - loop.time()) > 0:
+            if (left_s := due - time.perf_counter()) > 0:
                 await asyncio.sleep(left_s)
             elif number % 50 == 0:
                 await asyncio.sleep(0)  # late: answers are read all the same
@@ -163,8 +174,8 @@ class Load:
                 task.add_done_callback(tasks.discard)
             else:
                 waiting.append(due)
-        last = loop.time() + PATIENCE_S
-        while len(self.answers) < num_due and loop.time() < last:
+        last = time.perf_counter() + PATIENCE_S
+        while len(self.answers) < num_due and time.perf_counter() < last:
             await asyncio.sleep(0.01)
         self.answers += [(0.0, PATIENCE_S, 0)] * (num_due - len(self.answers))
 
@@ -180,7 +191,7 @@ def _request(path: str, content: object) -> bytes:
 def main(spec: dict[str, Any]) -> None:
     load = Load(spec)
     cpu, started = time.process_time(), time.perf_counter()
-    asyncio.run(load.open(spec["rate"]) if "rate" in spec else load.closed(spec["clients"]))
+    uvloop.run(load.open(spec["rate"]) if "rate" in spec else load.closed(spec["clients"]))
     cpu_s, wall_s = time.process_time() - cpu, time.perf_counter() - started
     right = sorted(taken for _, taken, status in load.answers if status == 200)
     statuses = Counter(status for _, _, status in load.answers)
