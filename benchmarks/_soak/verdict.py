@@ -16,6 +16,7 @@ SETTLED = 0.25
 """The first quarter is left out: caches and allocators fill."""
 GROWTH_MB_H = 5.0
 """What memory may grow by in an hour, at most, for it to be called flat."""
+_FEWEST_ALIKE = 10
 
 
 RECOVERY_S = 150.0
@@ -49,6 +50,10 @@ def slope(samples: list[dict[str, Any]], name: str) -> tuple[float, float, float
     Samples in a row are alike, and a line through all of them would be far too sure. So the line
     goes through the means of nine blocks (of 5 minutes in an hour: one round of all deployments),
     and the interval is Student's. Samples of stops and of the recovery from them are left out.
+
+    Like is compared with like: one version or two, with or without lanes, have each a number of
+    threads of their own, and count from the median of such samples. Else a deployment that has
+    found lanes to gain something would be growth.
     """
     stopped = stops(samples)
     end = samples[-1]["at_s"]
@@ -56,8 +61,14 @@ def slope(samples: list[dict[str, Any]], name: str) -> tuple[float, float, float
     own = [row for row in settled if not disturbed(row["at_s"], stopped)]
     if not own:
         return math.nan, -math.inf, math.inf
+    own = [row for row, num in zip(own, _num_alike(own), strict=True) if num >= _FEWEST_ALIKE]
+    if not own:
+        return math.nan, -math.inf, math.inf
     at = np.array([row["at_s"] for row in own]) / 3600
     values = np.array([row[name] for row in own], dtype=float)
+    threads = np.array([row["threads"] for row in own])
+    for num in np.unique(threads):
+        values[threads == num] -= np.median(values[threads == num])
     edges = np.linspace(at[0], at[-1] + 1e-9, NUM_BLOCKS + 1)
     block = np.clip(np.searchsorted(edges, at, side="right") - 1, 0, NUM_BLOCKS - 1)
     used = [number for number in range(NUM_BLOCKS) if (block == number).any()]
@@ -68,6 +79,12 @@ def slope(samples: list[dict[str, Any]], name: str) -> tuple[float, float, float
     line = stats.linregress(x, y)
     half = stats.t.ppf(0.975, len(used) - 2) * line.stderr
     return float(line.slope), float(line.slope - half), float(line.slope + half)
+
+
+def _num_alike(samples: list[dict[str, Any]]) -> list[int]:
+    """Of each sample, how many have its number of threads."""
+    counts = Counter(row["threads"] for row in samples)
+    return [counts[row["threads"]] for row in samples]
 
 
 def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.bundles import Bundle, Canary, Registry, Status, open_bundle
+from tunesmith.bundles import Bundle, Canary, Registry, Status, Traffic, open_bundle
 from tunesmith.errors import BundleError, InputError
 
 
@@ -35,6 +35,47 @@ def test_a_version_is_copied_whole_and_once(registry: Registry, tiny_bundle: Bun
     assert copy.manifest == tiny_bundle.manifest
     assert registry.versions("tickets") == [version]
     assert registry.names() == []  # nothing answers yet
+
+
+def test_a_damaged_copy_is_made_again(registry: Registry, tiny_bundle: Bundle) -> None:
+    version = registry.add("tickets", tiny_bundle)
+    place = registry.bundle_path("tickets", version)
+    with (place / "model/tokenizer.json").open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(BundleError):
+        open_bundle(place)
+    assert registry.add("tickets", tiny_bundle) == version
+    assert open_bundle(place).manifest == tiny_bundle.manifest
+
+
+def test_what_a_killed_copy_left_is_removed(registry: Registry, tiny_bundle: Bundle) -> None:
+    left = registry.folder / f"tickets/versions/.{tiny_bundle.version}.1a2b3c4d"
+    (left / "model").mkdir(parents=True)
+    version = registry.add("tickets", tiny_bundle)
+    assert [file.name for file in left.parent.iterdir()] == [version]
+
+
+def test_old_versions_are_removed_but_none_that_is_wanted(
+    registry: Registry, two: tuple[str, str]
+) -> None:
+    first, second = two
+    third = "1" * 12
+    shutil.copytree(
+        registry.bundle_path("tickets", first), registry.folder / "tickets/versions" / third
+    )
+    assert registry.prune("tickets") == [], "three are kept in any case"
+    registry.deploy("tickets", second)  # and `first` can be gone back to
+    registry.set_status("tickets", Status(serving=Traffic(change=1, production=third)))
+    assert registry.prune("tickets", keep=0) == [], "a server may not have followed yet"
+    registry.set_status("tickets", Status())
+    assert registry.prune("tickets", keep=0) == [third]
+    assert registry.versions("tickets") == [first, second]
+    registry.roll_back("tickets")
+    assert registry.prune("tickets", keep=0) == [second]
+    with pytest.raises(InputError, match="no such model"):
+        registry.prune("parcels")
+    with pytest.raises(InputError, match="-1 versions cannot be kept"):
+        registry.prune("tickets", keep=-1)
 
 
 def test_deploying_remembers_what_was_before(registry: Registry, two: tuple[str, str]) -> None:

@@ -34,7 +34,7 @@ def folder(tmp_path: Path, tiny_bundle: Bundle) -> Path:
 
 def test_deploy_and_what_is_deployed(folder: Path, tiny_bundle: Bundle) -> None:
     said = run("deployments", "--registry", folder)
-    assert f"tickets: {tiny_bundle.version} answers" in said
+    assert f"tickets, wanted: {tiny_bundle.version} answers" in said
     assert "serving: nothing yet" in said
     found = json.loads(run("deployments", "--registry", folder, "--json"))
     assert found["models"]["tickets"]["wanted"]["production"] == tiny_bundle.version
@@ -88,6 +88,23 @@ def test_waits_for_a_server_and_says_whether_it_followed(folder: Path) -> None:
     said = run("roll-back", "tickets", "--registry", folder, "--wait", "20", code=1)
     assert "not followed: it is broken" in said
     late.join()
+
+
+def test_a_second_model_is_warned_of_once(folder: Path, tiny_bundle: Bundle) -> None:
+    for times in range(2):
+        said = run("deploy", "news", tiny_bundle.path, "--registry", folder)
+        assert ("has two models now, tickets and news" in said) is (times == 0)
+    assert "models now" not in run("deploy", "more", tiny_bundle.path, "--registry", folder)
+
+
+def test_old_versions_are_removed(folder: Path, tiny_bundle: Bundle) -> None:
+    said = run("prune", "tickets", "--registry", folder, "--keep", "0")
+    assert f"{'0' * 12} removed, 1 left" in said
+    assert json.loads(run("prune", "tickets", "--registry", folder, "--json")) == {
+        "name": "tickets",
+        "removed": [],
+        "versions": [tiny_bundle.version],
+    }
 
 
 @pytest.mark.parametrize("share", ["0", "100%", "1", "-5%", "ten", "nan"])

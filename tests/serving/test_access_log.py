@@ -24,7 +24,8 @@ def log_of(tmp_path: Path, kind: str, *, log_texts: bool = False) -> tuple[list[
         body = {"texts": ["my secret", "two"]}
         client.post("/v1/predict?my+secret", json=body, headers=headers)
         client.request("BREW", "/my/secret", headers={"x-request-id": "trace-2"})
-        client.head("/healthz")
+        client.get("/healthz")  # all is well: no news
+        client.head("/login")
         client.post("/login", json={"key": access.login_token})
     return file.read_text().splitlines(), access
 
@@ -56,6 +57,13 @@ def test_json_for_programs(tmp_path: Path) -> None:
     )
     assert (third["method"], third["bytes"], third["key"]) == ("HEAD", 0, "-")
     assert fourth["status"] == 204
+    [ready] = [line for line in entries if line.get("event") == "ready"]
+    assert {**ready, "time": ""} == {
+        "time": "",
+        "level": "info",
+        "event": "ready",
+        "model_version": "0123456789ab",
+    }
     assert "secret" not in "".join(lines)
 
 

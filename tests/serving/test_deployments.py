@@ -26,7 +26,7 @@ from tunesmith.runtimes import Runtime
 from tunesmith.serving import Limits
 from tunesmith.serving.deployments import Deployments
 from tunesmith.serving.metrics import ServingMetrics
-from tunesmith.serving.refusals import Refused
+from tunesmith.serving.refusals import Overloaded, Refused
 from tunesmith.tasks import Field, TextClassification
 
 from .hash_runtime import HashRuntime
@@ -73,7 +73,10 @@ def versions(tmp_path: Path, tiny_bundle: Bundle) -> Versions:
 
 @asynccontextmanager
 async def following(
-    versions: Versions, metrics: ServingMetrics | None = None, trusted: TrustedKeys | None = None
+    versions: Versions,
+    metrics: ServingMetrics | None = None,
+    trusted: TrustedKeys | None = None,
+    default: str | None = None,
 ) -> AsyncIterator[Deployments]:
     deployments = Deployments(
         versions.registry,
@@ -81,6 +84,7 @@ async def following(
         metrics=metrics or ServingMetrics(),
         load=versions.load,
         trusted=trusted,
+        default=default,
         looks_every_s=0.01,
     )
     async with deployments.running():
@@ -228,6 +232,43 @@ def test_a_version_that_cannot_be_restored_does_not_stop_the_others(versions: Ve
     asyncio.run(restarted())
 
 
+def test_what_failed_is_tried_again_by_the_next_server(
+    versions: Versions, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may have failed for lack of memory, or been mended by hand."""
+    version = versions.add("first")
+    versions.registry.deploy("tickets", version)
+    versions.broken.add(version)
+
+    async def refused() -> None:
+        deployments = Deployments(
+            versions.registry,
+            limits=Limits(),
+            metrics=ServingMetrics(),
+            load=versions.load,
+            looks_every_s=0.01,
+        )
+        async with deployments.running():
+            assert "is broken" in await tried(versions, 1)
+            while deployments.waits_for == "the models are being loaded":
+                await asyncio.sleep(0.005)
+            assert "no model could be loaded" in deployments.waits_for
+            with pytest.raises(Overloaded, match="no model could be loaded"):
+                deployments.find()
+
+    asyncio.run(refused())
+    assert "event=deploy_failed model=tickets change=1 error=" in caplog.text
+    assert "this version is broken" in caplog.text
+    versions.broken.clear()
+
+    async def restarted() -> None:
+        async with following(versions) as deployments:
+            assert deployments.find().version == version
+
+    asyncio.run(restarted())
+    assert versions.registry.status("tickets").fault == ""
+
+
 def test_wrong_golden_rows_keep_a_version_out(versions: Versions) -> None:
     """The bundle's own golden rows are another model's than the one that is loaded here."""
     good = versions.add("good")
@@ -295,6 +336,27 @@ def test_what_is_not_served_is_refused(versions: Versions) -> None:
                 with pytest.raises(Refused) as caught:
                     deployments.find(name, version)
                 assert caught.value.code == "not_found"
+
+    asyncio.run(session())
+
+
+@pytest.mark.parametrize("default", [None, "tickets"])
+def test_of_two_models_one_may_be_the_default(versions: Versions, default: str | None) -> None:
+    version = versions.add("one")
+    versions.registry.deploy("tickets", version)
+    place = versions.registry.folder / "news/versions" / version
+    shutil.copytree(versions.registry.bundle_path("tickets", version), place)
+    versions.registry.deploy("news", version)
+
+    async def session() -> None:
+        async with following(versions, default=default) as deployments:
+            assert deployments.find("news").name == "news"
+            if default is not None:
+                assert deployments.find().name == default
+                return
+            with pytest.raises(Refused, match="names no model; here are news, tickets") as caught:
+                deployments.find()
+            assert "--default" in caught.value.message
 
     asyncio.run(session())
 

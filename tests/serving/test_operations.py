@@ -24,6 +24,11 @@ def samples(client: TestClient) -> dict[str, float]:
     return {name: float(value) for name, _, value in pairs}
 
 
+def labelled(name: str, **labels: str) -> str:
+    """A metric as Prometheus' text has it: labels in alphabetical order."""
+    return f"{name}{{{','.join(f'{label}="{labels[label]}"' for label in sorted(labels))}}}"
+
+
 def test_is_alive_before_it_is_ready(serve: Serve) -> None:
     runtime = HashRuntime(gate=threading.Event())
     client = serve(runtime, warm=False)
@@ -86,10 +91,13 @@ def test_counts_what_it_does(client: TestClient) -> None:
     client.get("/nope-1")
     client.get("/nope-2")
     found = samples(client)
-    assert found['tunesmith_requests_total{route="/v1/predict",status="200"}'] == 1
-    assert found['tunesmith_requests_total{route="/v1/predict",status="422"}'] == 1
-    assert found['tunesmith_requests_total{route="unknown",status="404"}'] == 2
-    assert found['tunesmith_rejects_total{code="empty_text"}'] == 1
+    of = {"model": "Tickets", "version": "0123456789ab"}
+    nobody = {"model": "", "version": ""}
+    answered = labelled("tunesmith_requests_total", route="/v1/predict", status="200", **of)
+    refused = labelled("tunesmith_requests_total", route="/v1/predict", status="422", **nobody)
+    strayed = labelled("tunesmith_requests_total", route="unknown", status="404", **nobody)
+    assert (found[answered], found[refused], found[strayed]) == (1, 1, 2)
+    assert found[labelled("tunesmith_rejects_total", code="empty_text", **nobody)] == 1
     assert found[f"tunesmith_texts_total{{{OF}}}"] == 2
     assert found[f"tunesmith_tokens_total{{{OF}}}"] == 3 + 16
     assert found[f"tunesmith_cut_texts_total{{{OF}}}"] == 1

@@ -47,7 +47,7 @@ def test_models_come_and_change_without_a_restart(versions: Versions) -> None:
         assert client.get("/readyz").status_code == 503
         assert client.get("/v1/models").json()["data"] == []
         refused = client.post("/v1/predict", json={"texts": ["a"]})
-        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
         first = versions.add("first")
         versions.registry.deploy("tickets", first)
         wait_for(client, first)

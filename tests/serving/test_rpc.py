@@ -235,8 +235,9 @@ def test_every_method_but_the_open_ones_wants_a_key(tmp_path: Path) -> None:
         assert status("/a.B/C", key=right) == "UNIMPLEMENTED"
         assert [status(INFER, asked, key=few) for _ in range(2)] == ["OK", "RESOURCE_EXHAUSTED"]
         metrics = app.state.metrics.render().decode()
-    assert f'tunesmith_requests_total{{route="{INFER}",status="200"}} 3.0' in metrics
-    assert 'route="unknown",status="401"' in metrics
+    answered = f'model="Tickets",route="{INFER}",status="200",version="0123456789ab"'
+    assert f"tunesmith_requests_total{{{answered}}} 3.0" in metrics
+    assert 'model="",route="unknown",status="401",version=""' in metrics
     assert "/a.B/C" not in metrics
 
 

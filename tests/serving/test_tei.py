@@ -53,7 +53,13 @@ def test_long_texts_are_cut_unless_that_is_forbidden(client: TestClient) -> None
     refused = client.post("/predict", json={**long, "truncate": False})
     assert refused.status_code == 413
     assert refused.json()["error_type"] == "Validation"
-    assert "at most 16 tokens, and has 40" in refused.json()["error"]
+    assert "inputs[0]: has 40 tokens, and the model reads 16" in refused.json()["error"]
+    counted = [
+        line
+        for line in client.get("/metrics").text.splitlines()
+        if line.startswith("tunesmith_texts_total{")
+    ]
+    assert [line.split()[-1] for line in counted] == ["2.0"], "what is refused is not answered"
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,9 @@ from tunesmith.bundles._registry import Registry, is_name, is_url
 from tunesmith.bundles._signature import SIGNATURE, TrustedKeys
 from tunesmith.bundles._traffic import Traffic
 from tunesmith.errors import BundleError, InputError, MissingDependencyError, TunesmithError
+from tunesmith.events import log_event
 
 __all__ = ["MirroredRegistry"]
-
-logger = logging.getLogger("tunesmith.serving")
 
 _LOOKS_EVERY_S = 5.0
 _LONGEST_WAIT_S = 600.0
@@ -117,7 +116,7 @@ class MirroredRegistry(Registry):
         try:
             wanted = self.traffic(name)
         except BundleError as error:
-            logger.error("event=registry_unreadable model=%s error=%s", name, _reason(error))
+            log_event(logging.ERROR, "registry_unreadable", model=name, error=_reason(error))
             return False
         return wanted is not None and all(self._is_whole(name, one) for one in wanted.versions)
 
@@ -139,7 +138,7 @@ class MirroredRegistry(Registry):
             found = self._system.ls(self._root, detail=False)
         # A file system raises what its library and its network raise.
         except Exception as error:  # noqa: BLE001
-            logger.error("event=registry_unreadable url=%s error=%s", self.url, _reason(error))
+            log_event(logging.ERROR, "registry_unreadable", url=self.url, error=_reason(error))
             return
         for path in found:
             name = PurePosixPath(str(path).rstrip("/")).name
@@ -148,7 +147,7 @@ class MirroredRegistry(Registry):
             try:
                 self._pull_model(name)
             except Exception as error:  # noqa: BLE001 - as above; the other models go on
-                logger.error("event=pull_failed model=%s error=%s", name, _reason(error))
+                log_event(logging.ERROR, "pull_failed", model=name, error=_reason(error))
 
     def _pull_model(self, name: str) -> None:
         try:

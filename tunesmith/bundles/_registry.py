@@ -84,8 +84,11 @@ class Registry:
     def add(self, name: str, bundle: Bundle) -> str:
         """Copies a bundle into the registry, whole or not at all, and verifies the copy.
 
+        What a copy left that was killed is removed.
+
         Returns:
-            Its version; one that is here already is left as it is, but for newer signatures.
+            Its version; one that is here already is left as it is, but for newer signatures. One
+            that was damaged since is copied again.
 
         Raises:
             InputError: the name is not one.
@@ -94,19 +97,42 @@ class Registry:
         """
         final = self._of(name) / "versions" / bundle.version
         with self._changing(name):
-            if final.is_dir():
-                self._add_signatures(final, bundle)
-            else:
+            for left in final.parent.glob(".*"):
+                shutil.rmtree(left, ignore_errors=True)
+            if not _is_whole(final, bundle):
                 with storage.new_folder(final) as temporary:
                     shutil.copytree(bundle.path, temporary, dirs_exist_ok=True)
                     if open_bundle(temporary).manifest.digest != bundle.manifest.digest:
                         raise BundleError("was changed while it was copied", where=str(bundle.path))
+            else:  # it may have been signed since
+                copy_signatures(bundle.path, final)
         return bundle.version
 
-    def _add_signatures(self, final: Path, bundle: Bundle) -> None:
-        """A version that is here may have been signed since; the bundle itself is the same."""
-        if open_bundle(final).manifest.digest == bundle.manifest.digest:
-            copy_signatures(bundle.path, final)
+    def prune(self, name: str, keep: int = 3) -> list[str]:
+        """Removes old versions: none that answers, is tried, or can be gone back to.
+
+        Args:
+            keep: how many of the newest stay in any case.
+
+        Returns:
+            What was removed.
+
+        Raises:
+            InputError: there is no such model, or `keep` is below zero.
+        """
+        if keep < 0:
+            raise InputError(f"{keep} versions cannot be kept", where="--keep", mend="--keep 3")
+        if not self._of(name).is_dir():
+            raise InputError("no such model", where=name, mend=self._known())
+        with self._changing(name):
+            wanted: set[str | None] = set(self.versions(name)[-keep:] if keep else ())
+            for traffic in (self.traffic(name), self.status(name).serving):
+                if traffic is not None:
+                    wanted |= {*traffic.versions, traffic.previous}
+            old = [version for version in self.versions(name) if version not in wanted]
+            for version in old:
+                shutil.rmtree(self.bundle_path(name, version))
+        return old
 
     def traffic(self, name: str) -> Traffic | None:
         """What is wanted of a model; None where nothing was ever deployed.
@@ -268,6 +294,17 @@ def is_name(text: str) -> bool:
 def is_url(text: str) -> bool:
     """Whether it is an address with a scheme, rather than a folder."""
     return _URL.match(text) is not None
+
+
+def _is_whole(copy: Path, bundle: Bundle) -> bool:
+    """Whether the copy of a bundle is there; one that is damaged is removed."""
+    if not copy.is_dir():
+        return False
+    try:
+        return open_bundle(copy).manifest.digest == bundle.manifest.digest
+    except BundleError:
+        shutil.rmtree(copy)
+        return False
 
 
 def _is_version(path: Path) -> bool:

@@ -24,7 +24,7 @@ from tunesmith import __version__  # noqa: E402
 from tunesmith.cli.check import check  # noqa: E402
 from tunesmith.cli.compare import compare  # noqa: E402
 from tunesmith.cli.demo import demo  # noqa: E402
-from tunesmith.cli.deploy import deploy, deployments, promote, roll_back  # noqa: E402
+from tunesmith.cli.deploy import deploy, deployments, promote, prune, roll_back  # noqa: E402
 from tunesmith.cli.doctor import doctor  # noqa: E402
 from tunesmith.cli.evaluate import evaluate  # noqa: E402
 from tunesmith.cli.explain import explain  # noqa: E402
@@ -52,7 +52,7 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(check, review, train, tune, evaluate, compare, explain, optimize, predict, serve),
-    *(deploy, promote, roll_back, deployments, sign, signing_key, info, doctor, demo),
+    *(deploy, promote, roll_back, prune, deployments, sign, signing_key, info, doctor, demo),
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -1,4 +1,4 @@
-"""`tunesmith deploy`, `promote`, `roll-back` and `deployments`."""
+"""`tunesmith deploy`, `promote`, `roll-back`, `prune` and `deployments`."""
 
 from __future__ import annotations
 
@@ -51,15 +51,29 @@ def deploy(
 
     Example: tunesmith deploy tickets runs/tickets/bundle --canary 10%
     """
+    from rich.text import Text
+
     from tunesmith.bundles import Registry, open_bundle
+    from tunesmith.cli._output import errors
     from tunesmith.errors import InputError
 
     if canary is not None and shadow:
         raise InputError("--canary and --shadow are two ways to try it", mend="give one of them")
     share = None if canary is None else _share(canary)
     store = Registry(registry)
+    others = [other for other in store.names() if other != name]
+    is_second = len(others) == 1 and store.traffic(name) is None
     version = store.add(name, open_bundle(bundle))
     traffic = store.deploy(name, version, share=share, shadow=shadow, allow_other_task=other_task)
+    if is_second:
+        errors.print(
+            Text(
+                f"! {registry} has two models now, {others[0]} and {name}: a request that names "
+                "none is refused, unless the server was started with --default NAME",
+                style="yellow",
+            ),
+            soft_wrap=True,
+        )
     _report(store, name, traffic, wait, as_json)
 
 
@@ -89,6 +103,32 @@ def roll_back(
     _report(store, name, store.roll_back(name), wait, as_json)
 
 
+def prune(
+    name: Name,
+    registry: Folder = _DEFAULT,
+    keep: Annotated[
+        int, typer.Option(metavar="N", help="So many of the newest versions stay in any case.")
+    ] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Remove old versions, none of which answers, is tried, or can be gone back to.
+
+    Example: tunesmith prune tickets --keep 2
+    """
+    from rich.text import Text
+
+    from tunesmith.bundles import Registry
+    from tunesmith.cli._output import out, print_json
+
+    store = Registry(registry)
+    removed = store.prune(name, keep)
+    if as_json:
+        print_json({"name": name, "removed": removed, "versions": store.versions(name)})
+    else:
+        left = len(store.versions(name))
+        out.print(Text(f"{name}: {', '.join(removed) or 'nothing'} removed, {left} left"))
+
+
 def deployments(registry: Folder = _DEFAULT, as_json: AsJson = False) -> None:
     """Show what is wanted of each model, and what the server made of it.
 
@@ -107,7 +147,7 @@ def deployments(registry: Folder = _DEFAULT, as_json: AsJson = False) -> None:
     if not found:
         errors.print(Text(f"no models in {registry}; tunesmith deploy NAME BUNDLE puts one there"))
     for name, one in found.items():
-        out.print(Text(f"{name}: {_words(one['wanted'])}", style="bold"))
+        out.print(Text(f"{name}, wanted: {_words(one['wanted'])}", style="bold"))
         serving = one["serving"]
         out.print(Text(f"  serving: {'nothing yet' if serving is None else _words(serving)}"))
         if one["fault"]:
@@ -142,7 +182,7 @@ def _report(
     if as_json:
         print_json({"name": name, **described, "followed": followed})
     else:
-        out.print(Text(f"{name}: {_words(described['wanted'])}"))
+        out.print(Text(f"{name}, wanted: {_words(described['wanted'])}"))
         if followed is None:
             errors.print(Text("a server of this registry follows within a second", style="dim"))
         elif followed:

@@ -29,6 +29,10 @@ def serve(
             help="Serve the models of tunesmith deploy instead; or of a bucket, s3://….",
         ),
     ] = None,
+    default: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --registry: who is asked where none is named."),
+    ] = None,
     registry_cache: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Where copies out of a bucket lie."),
@@ -82,13 +86,13 @@ def serve(
     ] = None,
     admin_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="A second listener, for metrics and admin."),
+        typer.Option(min=0, max=65535, help="A second listener, for metrics and health."),
     ] = None,
+    admin_host: Annotated[str, typer.Option(help="That one's address.")] = "127.0.0.1",
     grpc_port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="Speak gRPC too (Open Inference Protocol v2)."),
     ] = None,
-    admin_host: Annotated[str, typer.Option(help="Its address.")] = "127.0.0.1",
     log_format: Annotated[
         Literal["text", "json", "off"],
         typer.Option(help="A line a request; off: faults only.", rich_help_panel=_LOG),
@@ -143,6 +147,8 @@ def serve(
     if (bundle is None) == (registry is None):
         what = "nothing to serve" if bundle is None else "a bundle and a registry are two things"
         raise InputError(what, mend="tunesmith serve BUNDLE, or tunesmith serve --registry FOLDER")
+    if default is not None and registry is None:
+        raise InputError("a bundle is the only model", where="--default", mend="leave it out")
     security = Security(
         keys=keys,
         no_auth=no_auth,
@@ -167,6 +173,7 @@ def serve(
         allow_unverified=allow_unverified,
         cache_entries=cache,
         trusted_keys=trusted_keys,
+        default_model=default,
         max_wait_s=max_wait,
         otlp=otlp,
         as_json=as_json,
@@ -200,6 +207,7 @@ def serve_source(
     allow_unverified: bool = False,
     cache_entries: int = 0,
     trusted_keys: Path | None = None,
+    default_model: str | None = None,
     max_wait_s: float = 2.0,
     otlp: str | None = None,
     as_json: bool = False,
@@ -232,6 +240,7 @@ def serve_source(
         allow_unverified=allow_unverified,
         cache_entries=cache_entries,
         trusted_keys=trusted_keys,
+        default_model=default_model,
         otlp=otlp,
         on_ready=ready,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from tunesmith.storage import make_folder, making, write_bytes
 __all__ = ["KeptParts", "check_parts", "kept_parts"]
 
 _JOURNAL = "journal.json"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHANGED = {
     "bundle": "the bundle is another",
     "texts": "the texts are others",
@@ -51,10 +53,14 @@ class KeptParts:
             file.write_table(answers)
         write_bytes(_file(self.folder, number), buffer.getvalue())
 
+    def count(self) -> int:
+        """How many parts are there now."""
+        return _num_done(self.folder)
+
     def all(self) -> pa.Table:
         """The answers of all parts, which stay on the disk and are mapped."""
         tables = []
-        for number in range(_num_done(self.folder)):
+        for number in range(self.count()):
             with pa.memory_map(str(_file(self.folder, number))) as memory:
                 tables.append(pa.ipc.open_file(memory).read_all())
         return pa.concat_tables(tables, promote_options="default")
@@ -131,8 +137,13 @@ def _require_same(folder: Path, journal: Mapping[str, object], output: Path) -> 
 
 
 def _from_to(before: object, now: object) -> str:
-    """ " (torch-fp32, now onnx-int8)"; of digests the beginning."""
-    shown = [value[:12] if isinstance(value, str) else json.dumps(value) for value in (before, now)]
+    """ " (torch-fp32, now onnx-int8)"; of digests the beginning; nothing said is "none"."""
+    shown = [
+        (value[:12] if _DIGEST.fullmatch(value) else value or "none")
+        if isinstance(value, str)
+        else json.dumps(value)
+        for value in (before, now)
+    ]
     return f" ({shown[0]}, now {shown[1]})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -88,10 +88,13 @@ def predict(
         "bundle": opened.manifest.digest,
         "runtime": runtime.name,
         "texts": texts_digest,
-        "wanted": str(wanted),
+        "wanted": _words(wanted),
         "rows_a_part": ROWS_A_PART,
     }
-    with kept_parts(output, journal, resume=resume) as parts, _stoppable(output):
+    with (
+        kept_parts(output, journal, resume=resume) as parts,
+        _stoppable(output, parts, rows.table.num_rows),
+    ):
         _work(runtime, rows, parts, wanted, listener)
         answers = parts.all()
         lengths = answers.column(_LENGTH).drop_null().to_numpy()
@@ -101,6 +104,17 @@ def predict(
             listener.stage("writing")
             write_table(result, output, overwrite=overwrite)
     return result
+
+
+def _words(wanted: Wanted | None) -> str:
+    """What is wanted, as the command's options spell it: "coverage 0.9, scope"."""
+    given = {} if wanted is None else asdict(wanted)
+    words = [
+        name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value}"
+        for name, value in given.items()
+        if value is not None and value is not False
+    ]
+    return ", ".join(words)
 
 
 def _read(bundle: Bundle, source: Path | str, listener: Listener) -> _Rows:
@@ -188,15 +202,16 @@ def _work(
 
 
 @contextmanager
-def _stoppable(output: Path | None) -> Iterator[None]:
+def _stoppable(output: Path | None, parts: KeptParts, num_rows: int) -> Iterator[None]:
     """Says on Ctrl-C what is kept, and how to go on."""
     try:
         yield
     except KeyboardInterrupt as error:
         if output is None:
             raise
+        num_kept = min(parts.count() * ROWS_A_PART, num_rows)
         raise Interrupted(
-            f"what is done is kept in {output.name}.partial",
+            f"{num_kept:,} of {num_rows:,} rows are done, and kept in {output.name}.partial",
             where=str(output),
             mend="the same command with --resume goes on",
         ) from error

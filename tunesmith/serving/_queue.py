@@ -130,9 +130,9 @@ class Queue:
             Overloaded: the answer would not be, or was not, there in time.
         """
         with self._admitted(inputs) as (batcher, arrived):
-            tokens = await self._tokenize(inputs)
+            tokens = await self.tokenize(inputs)
             if states_of is not None:
-                self._check_whole(tokens, states_of)
+                self.check_whole(tokens, states_of)
             work = batcher.submit(tokens, states=states_of is not None)
             arrived()
             try:
@@ -143,7 +143,8 @@ class Queue:
         num_tokens = int(tokens.lengths.sum())
         return Asked(scores, counts, num_tokens, work.queue_s or 0.0, work.inference_s)
 
-    def _check_whole(self, tokens: Tokens, place: str) -> None:
+    def check_whole(self, tokens: Tokens, place: str) -> None:
+        """Refuses inputs that are longer than the model reads."""
         longest = self.runtime.max_length
         for index in np.flatnonzero(tokens.full_lengths > longest).tolist():
             raise Refused(
@@ -153,7 +154,7 @@ class Queue:
                 mend="send it in parts",
             )
 
-    async def _tokenize(self, inputs: Sequence[Inputs]) -> Tokens:
+    async def tokenize(self, inputs: Sequence[Inputs]) -> Tokens:
         """The inputs as the runtime reads them; beside the event loop where that takes a while."""
         if sum(len(str(value)) for values in inputs for value in values) < _READ_AT_ONCE:
             return self.runtime.tokenize(inputs)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from tunesmith.bundles import Bundle, Registry, TrustedKeys, open_bundle
+from tunesmith.errors import InputError
 from tunesmith.runtimes import Runtime, load
 from tunesmith.serving._cache import ResultCache
 from tunesmith.serving._memory import keep_large_blocks_apart
@@ -73,6 +74,7 @@ def serve(
     allow_unverified: bool = False,
     cache_entries: int = 0,
     trusted_keys: Path | None = None,
+    default_model: str | None = None,
     otlp: str | None = None,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
@@ -88,6 +90,8 @@ def serve(
         cache_entries: how many texts' answers are kept at most; 0: none.
         trusted_keys: public keys, a file or a folder, of which one must have signed whatever is
             served; None: it need not be signed.
+        default_model: of a registry, the model that is asked where a request names none; None: the
+            only one.
         otlp: the base URL of the collector that traces are sent to, by OTLP over HTTP; None: where
             the variable OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere.
         on_ready: called once connections are accepted.
@@ -97,6 +101,7 @@ def serve(
             contradict one another, or the collector's address is none.
         MissingDependencyError: traces are wanted, and the extra "otel" is not installed.
         OutputError: an address cannot or may not be listened on.
+        InputError: the registry's folder is not there.
         BundleError: the bundle is missing, incomplete, or was changed.
         ConfigError: the bundle has no runtime of that name, or one that did not pass the gate.
         MissingDependencyError: what its runtimes need is not installed.
@@ -104,6 +109,7 @@ def serve(
     Whatever is wrong with addresses, keys and certificates is found before the model is loaded.
     """
     security.check(host, port)
+    _check_registry(source)
     keep_large_blocks_apart()
     access, tls = security.access(), security.opened_tls()
     trusted = None if trusted_keys is None else TrustedKeys.read(trusted_keys)
@@ -120,7 +126,7 @@ def serve(
             log_texts=security.log_texts,
         )
         cache = ResultCache(cache_entries) if cache_entries else None
-        task, version, app = _app(source, guards, loaded, cache, trusted, tracer)
+        task, version, app = _app(source, guards, loaded, cache, trusted, default_model, tracer)
         admin_urls: list[str] = []
         grpc_addresses: list[str] = []
         untraced = why_not_traced(otlp)
@@ -158,18 +164,35 @@ def serve(
         )
 
 
+def _check_registry(source: Bundle | Registry | Path | str) -> None:
+    """A slip of the pen would be a server that waits for models for ever."""
+    if isinstance(source, Registry) and not source.folder.is_dir():
+        raise InputError(
+            "there is no such folder",
+            where=f"--registry {source}",
+            mend="tunesmith deploy NAME BUNDLE --registry FOLDER makes one",
+        )
+
+
 def _app(
     source: Bundle | Registry | Path | str,
     guards: Guards,
     load: Callable[[Bundle], Runtime],
     cache: ResultCache | None,
     trusted: TrustedKeys | None,
+    default: str | None,
     tracer: Tracer | None,
 ) -> tuple[Task, str | None, FastAPI]:
     """What is served does, its version where there is but one, and the app."""
     if isinstance(source, Registry):
         app = create_registry_app(
-            source, guards=guards, load=load, cache=cache, trusted=trusted, tracer=tracer
+            source,
+            guards=guards,
+            load=load,
+            cache=cache,
+            trusted=trusted,
+            default=default,
+            tracer=tracer,
         )
         return app.state.catalogue.task, None, app
     if isinstance(source, Bundle) and trusted is None:

@@ -15,14 +15,13 @@ from typing import Any, Literal, TypeAlias
 from starlette.types import Scope
 
 from tunesmith.errors import OutputError
+from tunesmith.events import line_of, logger
 from tunesmith.serving.problems import state_of
 from tunesmith.serving.usage import usage_of
 
 __all__ = ["LogFormat", "log_request", "logging_to"]
 
 LogFormat: TypeAlias = Literal["json", "off", "text"]
-
-logger = logging.getLogger("tunesmith.serving")
 
 
 def log_request(scope: Scope, *, route: str, status: int, size: int, seconds: float) -> None:
@@ -54,7 +53,7 @@ def log_request(scope: Scope, *, route: str, status: int, size: int, seconds: fl
     }
     if state.get("body"):
         fields["body"] = bytes(state["body"]).decode("utf-8", "replace")
-    logger.info("%s", _line(fields), extra={"fields": fields})
+    logger.info("%s", line_of(fields), extra={"fields": fields})
 
 
 @contextmanager
@@ -109,15 +108,6 @@ def _handler(file: Path | None) -> logging.Handler:
     except OSError as error:
         what = f"cannot be written: {error.strerror}"
         raise OutputError(what, where=f"--log-file {file}", mend="choose another file") from error
-
-
-def _line(fields: dict[str, object]) -> str:
-    return " ".join(f"{name}={_word(value)}" for name, value in fields.items())
-
-
-def _word(value: object) -> str:
-    text = str(value)
-    return text if text.isprintable() and " " not in text else json.dumps(text)
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -123,6 +123,7 @@ def create_registry_app(
     load: Callable[[Bundle], Runtime] = load_runtime,
     cache: ResultCache | None = None,
     trusted: TrustedKeys | None = None,
+    default: str | None = None,
     tracer: Tracer | None = None,
 ) -> FastAPI:
     """An ASGI app that answers for all models of a registry, and follows its changes.
@@ -132,6 +133,7 @@ def create_registry_app(
         guards: who may use it, and how much at once.
         load: makes a bundle's runtime.
         trusted: keys of which one must have signed each version; None: none need be signed.
+        default: the model that is asked where a request names none; None: the only one.
         cache, tracer: as of `create_app`.
     """
     metrics = ServingMetrics()
@@ -142,6 +144,7 @@ def create_registry_app(
         load=load,
         cache=cache,
         trusted=trusted,
+        default=default,
     )
     app = _bare_app(deployments, "Tunesmith", version=importlib.metadata.version("tunesmith"))
     return _with_routes(app, deployments, metrics, guards, tracer)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from tunesmith.events import log_event
 from tunesmith.runtimes import Runtime, Tokens
 from tunesmith.serving._cores import Cores
 from tunesmith.serving._speed import Lanes, Speed, measure_speeds
@@ -21,8 +22,6 @@ from tunesmith.serving._work import Work, finished, settle
 from tunesmith.types import Inputs, Outputs
 
 __all__ = ["Batcher", "Work"]
-
-logger = logging.getLogger("tunesmith.serving")
 
 _LOOKED_AT = 128
 """Waiting texts that are looked at for one batch."""
@@ -168,7 +167,7 @@ class Batcher:
         except _StoppedError:
             return
         except Exception as error:  # noqa: BLE001 - whatever a library raises; it is an extra
-            logger.warning("event=lanes_failed error=%s", type(error).__name__)
+            log_event(logging.WARNING, "lanes_failed", error=type(error).__name__)
             self._runtime.close_lanes()
             return
         lanes = Lanes(num, beside)

@@ -14,7 +14,7 @@ from tunesmith.serving.limits import Limits
 from tunesmith.serving.refusals import Refused
 from tunesmith.tasks import Task, Wanted
 
-__all__ = ["Catalogue", "OneModel", "Served", "bundle_details", "unknown"]
+__all__ = ["Catalogue", "OneModel", "Served", "bundle_details", "find_named", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,10 @@ class Catalogue(Protocol):
     def ready(self) -> bool:
         """Whether all that was wanted at the start can be asked."""
 
+    @property
+    def waits_for(self) -> str:
+        """Why it is not ready, for those who ask; empty where it is."""
+
     def running(self) -> AbstractAsyncContextManager[None]:
         """Answers for as long as the block lasts."""
 
@@ -121,6 +125,10 @@ class OneModel:
     def ready(self) -> bool:
         return self._served.plane.ready
 
+    @property
+    def waits_for(self) -> str:
+        return "" if self.ready else "the model is warming up"
+
     def running(self) -> AbstractAsyncContextManager[None]:
         return self._served.plane.running()
 
@@ -134,6 +142,18 @@ class OneModel:
 
     def all(self) -> Sequence[Served]:
         return (self._served,)
+
+
+def find_named(catalogue: Catalogue, model: str | None, version: str | None = None) -> Served:
+    """Who is meant: NAME, or NAME@VERSION where no version is asked for beside it.
+
+    Raises:
+        Refused: there is no such model or version.
+    """
+    names = {served.name for served in catalogue.all()}
+    if model is not None and version is None and "@" in model and model not in names:
+        model, _, version = model.rpartition("@")
+    return catalogue.find(model, version)
 
 
 def bundle_details(bundle: Bundle) -> dict[str, object]:

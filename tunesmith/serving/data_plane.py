@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.errors import ConfigError
+from tunesmith.events import log_event
 from tunesmith.runtimes import Runtime
 from tunesmith.serving._answers import Answers, Embeddings, Scores
 from tunesmith.serving._cache import KeptScores, ResultCache
@@ -32,8 +33,6 @@ from tunesmith.tasks import Task, Wanted
 from tunesmith.types import Inputs, Outputs, Prediction
 
 __all__ = ["Answers", "DataPlane", "Embeddings", "Scores"]
-
-logger = logging.getLogger("tunesmith.serving")
 
 _NOTHING = Asked(np.zeros((0, 0), dtype=np.float32), [])
 
@@ -120,7 +119,7 @@ class DataPlane:
             await asyncio.to_thread(batcher.warm_up, example)
             self._opening = asyncio.create_task(asyncio.to_thread(batcher.open_lanes, example))
         self._ready = True
-        logger.info("event=ready model_version=%s", self.runtime.version)
+        log_event(logging.INFO, "ready", model_version=self.runtime.version)
 
     async def retire(self) -> None:
         """Answers every request that has come, then stops for good."""
@@ -197,6 +196,7 @@ class DataPlane:
         """
         self._check_embeds()
         inputs = self.read(items, place)
+        self._metrics.note_asked()
         started = perf_counter()
         asked = await self._queue.ask(inputs, abandoned, states_of=place)
         states = asked.scores.astype(np.float64)
@@ -210,6 +210,17 @@ class DataPlane:
             queue_s=asked.queue_s,
             inference_s=asked.inference_s,
         )
+
+    async def check_whole(self, items: Sequence[object], place: str) -> None:
+        """Whether the model would read all of every item, for those who want nothing cut.
+
+        Args:
+            items, place: as of `predict`.
+
+        Raises:
+            Refused: an item is wrong, or longer than the model reads.
+        """
+        self._queue.check_whole(await self._queue.tokenize(self.read(items, place)), place)
 
     def _check_embeds(self) -> None:
         """Whether there are vectors of single texts."""
@@ -245,6 +256,7 @@ class DataPlane:
         Raises:
             Overloaded: the answer would not be, or was not, there in time.
         """
+        self._metrics.note_asked()
         started = perf_counter()
         if self._cache is None or not use_cache:
             asked = await self._queue.ask(inputs, abandoned)
@@ -361,4 +373,4 @@ def _with_likeliest(prediction: Prediction, top_k: int | None) -> Prediction:
 
 def _report_failure(warm_up: asyncio.Task[None]) -> None:
     if not warm_up.cancelled() and (error := warm_up.exception()) is not None:
-        logger.error("event=warm_up_failed error=%s", type(error).__name__)
+        log_event(logging.ERROR, "warm_up_failed", error=type(error).__name__)

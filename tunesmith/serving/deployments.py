@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tunesmith.bundles import Bundle, Registry, Status, Traffic, TrustedKeys, open_bundle
 from tunesmith.errors import BundleError, TunesmithError
+from tunesmith.events import log_event
 from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
 from tunesmith.serving._cache import ResultCache
@@ -26,8 +27,6 @@ from tunesmith.serving.refusals import Overloaded, Refused
 from tunesmith.tasks import Field, Task, TextClassification
 
 __all__ = ["Deployments"]
-
-logger = logging.getLogger("tunesmith.serving")
 
 _LOOKS_EVERY_S = 0.5
 _NO_MODEL = TextClassification((Field("text"),), ("label",))
@@ -68,6 +67,7 @@ class Deployments:
         load: Callable[[Bundle], Runtime] = load_runtime,
         cache: ResultCache | None = None,
         trusted: TrustedKeys | None = None,
+        default: str | None = None,
         looks_every_s: float = _LOOKS_EVERY_S,
     ) -> None:
         """Reads nothing yet; see `running`.
@@ -79,6 +79,7 @@ class Deployments:
             load: makes a bundle's runtime.
             cache: answers that are kept, of all versions; None: none are.
             trusted: keys of which one must have signed each version; None: none need be signed.
+            default: the model that is asked where a request names none; None: the only one.
             looks_every_s: how often the registry is looked at.
         """
         self.registry = registry
@@ -88,6 +89,7 @@ class Deployments:
         self._looks_every_s = looks_every_s
         self._cache = cache
         self._trusted = trusted
+        self._default = default
         self._routes: dict[str, _Route] = {}
         self._tried: dict[str, int] = {}
         self._cores = Cores()
@@ -96,8 +98,18 @@ class Deployments:
 
     @property
     def ready(self) -> bool:
-        """Whether every model that was wanted at the start, and one at least, can be asked."""
-        return self._started and bool(self._routes)
+        """Whether every model that was wanted at the start was tried, and one can be asked."""
+        return not self.waits_for
+
+    @property
+    def waits_for(self) -> str:
+        if not self._started:
+            return "the models are being loaded"
+        if self._routes:
+            return ""
+        if self._tried:
+            return "no model could be loaded; the server's log says why"
+        return "nothing is deployed yet"
 
     @property
     def task(self) -> Task:
@@ -114,21 +126,27 @@ class Deployments:
 
     def find(self, name: str | None = None, version: str | None = None) -> Served:
         """Who answers; see `Catalogue`."""
-        if name is None and len(self._routes) == 1:
-            route = next(iter(self._routes.values()))
-        elif name is None or name not in self._routes:
-            if not self._started:
-                raise Overloaded("not_ready", "the models are being loaded", retry_after_s=1)
-            known = ", ".join(self._routes) or "none yet"
-            what = "the request names no model" if name is None else "there is no such model"
-            raise unknown(f"{what}; here are {known}")
-        else:
-            route = self._routes[name]
+        route = self._route(self._default if name is None else name)
         if version is None:
             return route.pick()
         if version not in route.loaded:
             raise unknown(f"no such version is loaded; here are {', '.join(route.loaded)}")
         return route.loaded[version]
+
+    def _route(self, name: str | None) -> _Route:
+        if name in self._routes:
+            return self._routes[name]
+        if name is None and len(self._routes) == 1:
+            return next(iter(self._routes.values()))
+        if why := self.waits_for:
+            raise Overloaded("not_ready", why, retry_after_s=1)
+        known = ", ".join(self._routes)
+        if name is None:
+            raise unknown(
+                f"the request names no model; here are {known}, and --default of tunesmith serve "
+                "chooses one of them"
+            )
+        raise unknown(f"there is no such model; here are {known}")
 
     def all(self) -> Sequence[Served]:
         """Every version that is loaded, those in production before those that are tried."""
@@ -165,18 +183,19 @@ class Deployments:
         try:
             return await asyncio.to_thread(self.registry.names)
         except OSError as error:  # a share that is away for a moment; what is loaded answers on
-            logger.error("event=registry_unreadable error=%s", error)
+            log_event(logging.ERROR, "registry_unreadable", error=error)
             return []
 
     async def _restore(self, name: str) -> None:
         """Begins with the traffic that was served before the server ended, however it ended."""
         try:
             status = await asyncio.to_thread(self.registry.status, name)
-            self._tried[name] = status.tried
+            # What failed may have failed for lack of memory, or has been mended since.
+            self._tried[name] = 0 if status.fault else status.tried
             if status.serving is not None:
                 self._routes[name] = await self._brought_up(name, status.serving)
         except Exception as error:  # noqa: BLE001 - whatever a version does, the others answer on
-            logger.error("event=restore_failed model=%s error=%s", name, _reason(error))
+            log_event(logging.ERROR, "restore_failed", model=name, error=_reason(error))
             self._tried[name] = 0
 
     async def reconcile(self, name: str) -> None:
@@ -184,7 +203,7 @@ class Deployments:
         try:
             wanted = await asyncio.to_thread(self.registry.traffic, name)
         except TunesmithError as error:
-            logger.error("event=registry_unreadable model=%s error=%s", name, error)
+            log_event(logging.ERROR, "registry_unreadable", model=name, error=error)
             return
         if wanted is None or wanted.change <= self._tried.get(name, 0):
             return
@@ -193,12 +212,13 @@ class Deployments:
         try:
             route = await self._brought_up(name, wanted)
         except Exception as error:  # noqa: BLE001 - whatever a version does, the others answer on
-            logger.error("event=deploy_failed model=%s change=%d", name, wanted.change)
-            await self._note(name, before, wanted.change, _reason(error))
+            fault = _reason(error)
+            log_event(logging.ERROR, "deploy_failed", model=name, change=wanted.change, error=fault)
+            await self._note(name, before, wanted.change, fault)
             return
         self._routes[name] = route
         await self._note(name, route, wanted.change, "")
-        logger.info("event=deployed model=%s version=%s", name, wanted.production)
+        log_event(logging.INFO, "deployed", model=name, version=wanted.production)
         for version, served in ({} if before is None else before.loaded).items():
             if version not in route.loaded:
                 self._start_beside(_retired(served))
@@ -209,7 +229,7 @@ class Deployments:
         try:
             await asyncio.to_thread(self.registry.set_status, name, status)
         except TunesmithError as error:  # a full disk must not stop the answers
-            logger.error("event=status_not_written model=%s error=%s", name, error)
+            log_event(logging.ERROR, "status_not_written", model=name, error=error)
 
     async def _brought_up(self, name: str, traffic: Traffic) -> _Route:
         """A route of which every version is loaded, warm and tried."""

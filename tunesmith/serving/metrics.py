@@ -14,7 +14,7 @@ from prometheus_client import (
 )
 
 from tunesmith.serving._recent import Recent
-from tunesmith.serving.usage import current_usage
+from tunesmith.serving.usage import Usage, current_usage
 
 __all__ = ["ModelMetrics", "ServingMetrics"]
 
@@ -36,11 +36,18 @@ class ServingMetrics:
         self.registry = CollectorRegistry()
         self.recent = Recent()
         own = self.registry
+        of = ["model", "version"]
         self._requests = Counter(
-            "tunesmith_requests", "Requests answered", ["route", "status"], registry=own
+            "tunesmith_requests",
+            "Requests answered, with the version that was asked",
+            ["route", "status", *of],
+            registry=own,
         )
         self._rejects = Counter(
-            "tunesmith_rejects", "Requests not answered, by reason", ["code"], registry=own
+            "tunesmith_rejects",
+            "Requests not answered, by reason, with the version that was asked",
+            ["code", *of],
+            registry=own,
         )
         self._request_seconds = Histogram(
             "tunesmith_request_seconds",
@@ -49,7 +56,6 @@ class ServingMetrics:
             registry=own,
             buckets=_SECONDS,
         )
-        of = ["model", "version"]
         self._stage_seconds = Histogram(
             "tunesmith_stage_seconds",
             "Time of a prediction's stages: waiting for the model, and in the model",
@@ -103,7 +109,7 @@ class ServingMetrics:
         return ModelMetrics(self, model, version)
 
     def count_request(
-        self, route: str, status: int, seconds: float, code: str | None, num_texts: int = 0
+        self, route: str, status: int, seconds: float, code: str | None, usage: Usage
     ) -> None:
         """Counts an answered or refused request.
 
@@ -112,16 +118,17 @@ class ServingMetrics:
             status: the status of its answer.
             seconds: from its first line to the end of its answer.
             code: why it was refused; None where it was not.
-            num_texts: texts that were answered.
+            usage: what of the models it took.
         """
+        of = usage.model, usage.version
         if code is not None and route != "/readyz":  # which says "not yet" to no client
             self.recent.add_reject()
-        elif num_texts:
+        elif usage.texts:
             self.recent.add_answer(seconds)
-        self._requests.labels(route, str(status)).inc()
+        self._requests.labels(route, str(status), *of).inc()
         self._request_seconds.labels(route).observe(seconds)
         if code is not None:
-            self._rejects.labels(code).inc()
+            self._rejects.labels(code, *of).inc()
 
     def render(self) -> bytes:
         """All metrics in the text format."""
@@ -166,6 +173,12 @@ class ModelMetrics:
             self._server._ready.remove(*self._of)
             self._described = None
 
+    def note_asked(self) -> None:
+        """Notes with the request, answered or not in the end, that this version was asked."""
+        usage = current_usage.get()
+        if usage is not None:
+            usage.model, usage.version = self._of
+
     def count_batch(self, num_texts: int, num_tokens: int) -> None:
         """Counts one batch; `num_tokens` with its padding. Safe from any thread."""
         self._server.recent.add_batch(num_texts)
@@ -202,7 +215,6 @@ class ModelMetrics:
         if usage is not None:
             usage.texts += num_texts
             usage.tokens += num_tokens
-            usage.model, usage.version = self._of
             usage.started = usage.started or started
             usage.ended = perf_counter()
             usage.queue_s += queue_s

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tunesmith.events import log_event
 from tunesmith.serving.access_log import log_request
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.problems import Spellings, problem, refusal, state_of
@@ -31,8 +32,6 @@ __all__ = [
     "host_name",
     "new_request_id",
 ]
-
-logger = logging.getLogger("tunesmith.serving")
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "content-security-policy": (
@@ -57,6 +56,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOGGED_BODY_BYTES = 8 * 1024
 _NEVER_LOGGED = "/login"  # its body is a key
 _NOT_LOGGED = frozenset({"/v1/live"})  # the page asks every two seconds
+_PROBES = frozenset({"/healthz", "/readyz"})  # of which what is well is no news
 
 
 class RequestContext:
@@ -117,7 +117,7 @@ class RequestContext:
                 await response.end_with(late, scope, receive)
                 return
             request_id = state_of(scope)["request_id"]
-            logger.error("event=error request_id=%s %s", request_id, _described(error))
+            log_event(logging.ERROR, "error", request_id=request_id, **_described(error))
             opaque = problem(scope, "internal", "the server failed; its log knows this request")
             await response.end_with(opaque, scope, receive)
 
@@ -128,9 +128,8 @@ class RequestContext:
         status = response.status or _CLIENT_GONE
         state = state_of(scope)
         state["route"] = route
-        texts = usage_of(scope).texts
-        self._metrics.count_request(route, status, seconds, state.get("code"), texts)
-        if route not in _NOT_LOGGED:
+        self._metrics.count_request(route, status, seconds, state.get("code"), usage_of(scope))
+        if route not in _NOT_LOGGED and not (route in _PROBES and status == 200):
             log_request(scope, route=route, status=status, size=response.size, seconds=seconds)
 
 
@@ -377,8 +376,8 @@ def new_request_id() -> str:
     return uuid.uuid4().hex
 
 
-def _described(error: BaseException) -> str:
+def _described(error: BaseException) -> dict[str, str]:
     """The error's type and frames; never its message, which may quote a text."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     places = " ".join(f"{frame.filename}:{frame.lineno}" for frame in frames)
-    return f"error={type(error).__name__} at={places!r}"
+    return {"error": type(error).__name__, "at": places}

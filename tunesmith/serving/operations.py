@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from tunesmith.serving.catalogue import Catalogue, Served
+from tunesmith.serving.catalogue import Catalogue, Served, find_named
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.problems import responses
 from tunesmith.serving.refusals import Overloaded
@@ -45,7 +45,7 @@ def router(catalogue: Catalogue, metrics: ServingMetrics) -> APIRouter:
     )
     async def information(model: str | None = None) -> Response:
         """The model, its task and labels, its measured quality, and the limits of a request."""
-        described = to_json(_info(catalogue.find(model)), inf_nan_mode="null")
+        described = to_json(_info(find_named(catalogue, model)), inf_nan_mode="null")
         return Response(described, media_type="application/json")
 
     return routes
@@ -63,8 +63,8 @@ def health_router(catalogue: Catalogue, metrics: ServingMetrics) -> APIRouter:
     @routes.get("/readyz", summary="Ready", response_model=Status, responses=responses(503))
     async def readyz() -> Status:
         """200 once the model is warm; 503 before that, and while the server stops."""
-        if not catalogue.ready:
-            raise Overloaded("not_ready", "the model is warming up", retry_after_s=1)
+        if why := catalogue.waits_for:
+            raise Overloaded("not_ready", why, retry_after_s=1)
         return Status(status="ready")
 
     @routes.get(

@@ -18,7 +18,7 @@ class Usage:
         texts: texts that were answered.
         tokens: tokens that the model read.
         cached: texts of which the cache held the answer; None where there is no cache.
-        model, version: who answered.
+        model, version: who was asked last; empty where nobody was.
         started: when the model was asked, by `time.perf_counter`; 0 where it was not.
         ended: when it had answered.
         queue_s: seconds spent waiting for the model.

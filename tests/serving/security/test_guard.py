@@ -25,6 +25,7 @@ OPEN = {
     ("GET", "/readyz"),
     ("GET", "/login"),
     ("POST", "/login"),
+    ("DELETE", "/login"),
     ("GET", "/login/login.js"),
     ("GET", "/login/page.css"),
 }

@@ -84,6 +84,17 @@ def test_a_wrong_key_beside_a_session_is_wrong(client: TestClient, access: Acces
     assert client.get("/v1/info", headers={"x-api-key": "wrong"}).status_code == 401
 
 
+def test_signing_out_takes_the_cookie_back(client: TestClient, access: Access) -> None:
+    client.post("/login", json={"key": access.login_token})
+    assert client.get("/").status_code == 200
+    left = client.delete("/login")
+    assert left.status_code == 204
+    assert "Max-Age=0" in left.headers["set-cookie"]
+    assert client.get("/").status_code == 401
+    evil = {"origin": "http://evil.example"}
+    assert client.delete("/login", headers=evil).status_code == 403
+
+
 def test_guessing_at_the_login_is_slowed(client: TestClient) -> None:
     statuses = [client.post("/login", json={"key": f"{n}"}).status_code for n in range(11)]
     assert statuses == [401] * 10 + [429]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic_core import to_json
 
-from tunesmith.serving.catalogue import Catalogue, Served
+from tunesmith.serving.catalogue import Catalogue, Served, find_named
 from tunesmith.serving.explaining import ExplainedInputs, explain
 from tunesmith.serving.problems import responses
 from tunesmith.serving.protocols._body import parsed, read_json
@@ -42,7 +42,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         """What each word adds to a label's log-odds: the model is asked without each in turn."""
         body = await read_json(request)
         asked = parsed(body, ExplainRequest, _EXAMPLE, _WORDS)
-        served = catalogue.find(asked.model, asked.version)
+        served = find_named(catalogue, asked.model, asked.version)
         found = await explain(
             served.plane, asked.texts, label=asked.label, abandoned=request.is_disconnected
         )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic_core import to_json
 
-from tunesmith.serving.catalogue import Catalogue, Served
+from tunesmith.serving.catalogue import Catalogue, Served, find_named
 from tunesmith.serving.data_plane import Answers
 from tunesmith.serving.explaining import ExplainedInputs
 from tunesmith.serving.problems import responses
@@ -44,7 +44,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         """Answers a list of texts, in their order."""
         body = await read_json(request)
         asked = parsed(body, PredictRequest, _EXAMPLE, {})
-        served = catalogue.find(asked.model, asked.version)
+        served = find_named(catalogue, asked.model, asked.version)
         gone = request.is_disconnected
         if asked.explain:
             require(request.scope, "explain")

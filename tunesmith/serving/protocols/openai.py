@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from numpy.typing import NDArray
 from pydantic_core import to_json
 
-from tunesmith.serving.catalogue import Catalogue, Served
+from tunesmith.serving.catalogue import Catalogue, Served, find_named
 from tunesmith.serving.data_plane import Embeddings
 from tunesmith.serving.problems import Respelled
 from tunesmith.serving.protocols._body import parsed, read_json
@@ -70,7 +70,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         """A vector of length 1 for each text: the pooled states of the encoder that classifies."""
         body = await read_json(request)
         asked = parsed(body, EmbeddingRequest, _EXAMPLE, _WORDS)
-        served = _found(catalogue, asked.model)
+        served = find_named(catalogue, asked.model)  # vectors of two versions do not compare
         _check_dimensions(asked, served)
         found = await served.plane.embed(
             _texts(asked), place="input", abandoned=request.is_disconnected
@@ -91,7 +91,7 @@ def router(catalogue: Catalogue) -> APIRouter:
     )
     async def model(name: str) -> OpenAiModel:
         """One of the models."""
-        return _described(catalogue.find(name))
+        return _described(find_named(catalogue, name))
 
     return routes
 
@@ -100,15 +100,6 @@ def _described(served: Served) -> OpenAiModel:
     created = served.details.get("created")
     moment = datetime.fromisoformat(created).timestamp() if isinstance(created, str) else 0
     return OpenAiModel(id=served.name, created=int(moment))
-
-
-def _found(catalogue: Catalogue, model: str | None) -> Served:
-    """Who is meant: NAME, or NAME@VERSION, as vectors of two versions do not compare."""
-    names = {served.name for served in catalogue.all()}
-    if model is None or model in names or "@" not in model:
-        return catalogue.find(model)
-    name, _, version = model.rpartition("@")
-    return catalogue.find(name, version)
 
 
 def _check_dimensions(asked: EmbeddingRequest, served: Served) -> None:

@@ -70,15 +70,10 @@ def router(catalogue: Catalogue) -> APIRouter:
         asked = parsed(body, TeiRequest, _EXAMPLE, {})
         served = catalogue.find()
         items, is_batch = _items(asked, len(served.plane.task.fields))
-        answers = await served.predict(items, place="inputs", abandoned=request.is_disconnected)
-        if asked.truncate is False and answers.cut:
-            index, count = next(iter(answers.cut.items()))
-            raise Refused(
-                "text_too_long",
-                f"must have at most {served.plane.runtime.max_length} tokens, and has {count}",
-                where=f"inputs[{index}]",
-                mend='send a shorter text, or {"truncate": true}',
-            )
+        with served.plane.held():
+            if asked.truncate is False:
+                await served.plane.check_whole(items, "inputs")
+            answers = await served.predict(items, place="inputs", abandoned=request.is_disconnected)
         rows = _rows(served, answers, raw_scores=asked.raw_scores)
         return Response(to_json(rows if is_batch else rows[0]), media_type="application/json")
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import grpc
 
+from tunesmith.events import log_event
 from tunesmith.serving.access_log import log_request
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ServingMetrics
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 __all__ = ["Calls", "Method"]
-
-logger = logging.getLogger("tunesmith.serving")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PEER = re.compile(r"ipv[46]:\[?([0-9a-fA-F.:]+?)\]?:\d+")
@@ -127,9 +126,8 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
             answer = Refused("timed_out", "the whole request took too long")
         except Exception as error:  # noqa: BLE001 - the boundary: a client learns nothing but the id
             state["code"] = "internal"
-            logger.error(
-                "event=error request_id=%s type=%s", state["request_id"], type(error).__name__
-            )
+            kind = type(error).__name__
+            log_event(logging.ERROR, "error", request_id=state["request_id"], error=kind)
             answer = Refused("internal", "the server failed; its log knows this request")
         finally:
             current_usage.reset(token)
@@ -205,7 +203,7 @@ class Calls(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _note(self, name: str, state: dict[str, Any], usage: Usage, seconds: float) -> None:
         code: Code | None = state.get("code")
         status = 200 if code is None else status_of(code)
-        self._metrics.count_request(name, status, seconds, code, usage.texts)
+        self._metrics.count_request(name, status, seconds, code, usage)
         scope = {"method": "POST", "state": {**state, "usage": usage}}
         log_request(scope, route=name, status=status, size=0, seconds=seconds)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import ConfigError, MissingDependencyError, OutputError
+from tunesmith.events import log_event
 from tunesmith.serving.catalogue import Catalogue
 from tunesmith.serving.limits import Limits
 from tunesmith.serving.metrics import ServingMetrics
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 __all__ = ["RpcAddress", "RpcListener", "require_grpc"]
-
-logger = logging.getLogger("tunesmith.serving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ def _credentials(tls: Tls) -> grpc.ServerCredentials:
         try:
             pem = tls.pem()
         except ConfigError as error:  # encrypted since: what was read before goes on
-            logger.error("event=tls_unusable fault=%r", error.faults[0].what)
+            log_event(logging.ERROR, "tls_unusable", fault=error.faults[0].what)
             return None
         if pem == last:
             return None

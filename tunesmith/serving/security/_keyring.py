@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from tunesmith.errors import ConfigError
+from tunesmith.events import log_event
 from tunesmith.serving.security._key_file import KeyFile
 from tunesmith.serving.security._keys import Key, key_id
 
 __all__ = ["Keyring"]
-
-logger = logging.getLogger("tunesmith.serving")
 
 _LOOK_EVERY_S = 1.0
 
@@ -76,9 +75,9 @@ class Keyring:
             self._keys = self._own | self._read()
         except ConfigError as error:
             # A slip of the pen must not lock everybody out: the keys read last still hold.
-            logger.error("event=keys_unreadable fault=%r", error.faults[0].what)
+            log_event(logging.ERROR, "keys_unreadable", fault=error.faults[0].what)
         else:
-            logger.info("event=keys_reloaded keys=%d", len(self._keys))
+            log_event(logging.INFO, "keys_reloaded", keys=len(self._keys))
 
     def _read(self) -> dict[str, Key]:
         return {} if self._file is None else {key.id: key for key in self._file.read()}

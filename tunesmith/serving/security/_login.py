@@ -68,6 +68,12 @@ def router(access: Access) -> APIRouter:
     async def login(request: Request) -> Response:
         return _signed_in(access, request, await request.body())
 
+    @routes.delete(LOGIN)
+    async def leave(request: Request) -> Response:
+        response = Response(status_code=204)
+        _set_cookie(response, request.scope, "", 0)
+        return response
+
     for path, content in LOGIN_PAGE.files.items():
         _add_file(routes, path, content)
     return routes
@@ -94,12 +100,17 @@ def _signed_in(access: Access, request: Request, body: bytes) -> Response:
         return wrong_key(scope, more="; a link works once")
     state_of(scope)["key_id"] = key.id
     response = Response(status_code=204)
+    _set_cookie(response, scope, access.sessions.sealed(key.id), SESSION_S)
+    return response
+
+
+def _set_cookie(response: Response, scope: Scope, value: str, seconds: int) -> None:
+    """The session's cookie; 0 seconds have the browser forget it."""
     response.set_cookie(
         cookie_name(scope),
-        access.sessions.sealed(key.id),
-        max_age=SESSION_S,
+        value,
+        max_age=seconds,
         secure=scope.get("scheme") == "https",
         httponly=True,
         samesite="strict",
     )
-    return response

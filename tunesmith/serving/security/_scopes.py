@@ -20,6 +20,7 @@ _OPEN = frozenset(
         ("GET", "/readyz"),
         ("GET", LOGIN),
         ("POST", LOGIN),
+        ("DELETE", LOGIN),
         *(("GET", path) for path in LOGIN_FILES),
     ]
 )

@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tunesmith.errors import ConfigError, Fault
+from tunesmith.events import log_event
 
 __all__ = ["PASSWORD_VARIABLE", "Pem", "Tls", "TlsFiles"]
-
-logger = logging.getLogger("tunesmith.serving")
 
 PASSWORD_VARIABLE = "TUNESMITH_TLS_KEY_PASSWORD"  # noqa: S105 - its name, not its value
 
@@ -108,12 +107,12 @@ class Tls:
             _load(self.context, self._files)
             self._pem = _read_pem(self._files)
         except ConfigError as error:
-            logger.error("event=tls_unusable fault=%r", error.faults[0].what)
+            log_event(logging.ERROR, "tls_unusable", fault=error.faults[0].what)
             return False
         self._seen = signature if signature == self._signature() else None
         for warning in _validity(self._files):
-            logger.warning("event=tls_warning fault=%r", warning)
-        logger.info("event=tls_reloaded")
+            log_event(logging.WARNING, "tls_warning", fault=warning)
+        log_event(logging.INFO, "tls_reloaded")
         return True
 
     def pem(self) -> Pem:

@@ -188,3 +188,8 @@ document.getElementById("copy").addEventListener("click", (event) => {
 addEventListener("hashchange", readAddress);
 showCommand();
 readAddress();
+
+document.getElementById("leave")?.addEventListener("click", async () => {
+  await fetch("/login", { method: "DELETE" });
+  location.replace("/login");
+});

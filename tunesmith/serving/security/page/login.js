@@ -50,12 +50,6 @@ form.addEventListener("submit", (event) => {
   field.value = "";
   if (key) attempt(key, false);
 });
-field.addEventListener("keydown", (event) => {
-  if (event.key === "Enter") {
-    event.preventDefault();
-    form.requestSubmit();
-  }
-});
 
 // The part behind # never leaves the browser by itself; it is taken out of the address and history.
 if (isLogin && location.hash.length > 1) {
