@@ -26,7 +26,8 @@ def samples(client: TestClient) -> dict[str, float]:
 
 def labelled(name: str, **labels: str) -> str:
     """A metric as Prometheus' text has it: labels in alphabetical order."""
-    return f"{name}{{{','.join(f'{label}="{labels[label]}"' for label in sorted(labels))}}}"
+    shown = ",".join(f'{label}="{labels[label]}"' for label in sorted(labels))
+    return f"{name}{{{shown}}}"
 
 
 def test_is_alive_before_it_is_ready(serve: Serve) -> None:

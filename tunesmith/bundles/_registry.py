@@ -150,6 +150,20 @@ class Registry:
         """Notes what the server made of it."""
         _write(self._of(name) / "status.json", status)
 
+    def described(self, name: str) -> dict[str, object]:
+        """What is wanted of a model, what the server made of it, and what there is, as JSON has it.
+
+        Raises:
+            BundleError: a file was changed by hand into something else.
+        """
+        wanted, status = self.traffic(name), self.status(name)
+        return {
+            "wanted": None if wanted is None else wanted.model_dump(),
+            "serving": None if status.serving is None else status.serving.model_dump(),
+            "fault": status.fault,
+            "versions": self.versions(name),
+        }
+
     def deploy(
         self,
         name: str,

@@ -140,7 +140,7 @@ def deployments(registry: Folder = _DEFAULT, as_json: AsJson = False) -> None:
     from tunesmith.cli._output import errors, out, print_json
 
     store = Registry(registry)
-    found = {name: _described(store, name) for name in store.names()}
+    found = {name: store.described(name) for name in store.names()}
     if as_json:
         print_json({"models": found})
         return
@@ -178,7 +178,7 @@ def _report(
     from tunesmith.cli._output import errors, out, print_json
 
     followed = None if wait_s is None else _followed(store, name, traffic, wait_s)
-    described = _described(store, name)
+    described = store.described(name)
     if as_json:
         print_json({"name": name, **described, "followed": followed})
     else:
@@ -205,16 +205,6 @@ def _followed(store: Registry, name: str, traffic: Traffic, wait_s: float) -> bo
         if monotonic() >= ends:
             return False
         sleep(0.1)
-
-
-def _described(store: Registry, name: str) -> dict[str, object]:
-    wanted, status = store.traffic(name), store.status(name)
-    return {
-        "wanted": None if wanted is None else wanted.model_dump(),
-        "serving": None if status.serving is None else status.serving.model_dump(),
-        "fault": status.fault,
-        "versions": store.versions(name),
-    }
 
 
 def _words(traffic: object) -> str:

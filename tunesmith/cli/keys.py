@@ -177,6 +177,7 @@ def _quota(key: Key) -> str:
     quota = key.quota
     parts = [
         f"{quota.rate:g}/s" if quota.rate is not None else "",
+        f"{quota.burst:,} at once" if quota.burst is not None else "",
         f"{quota.tokens_per_minute:,} tokens/min" if quota.tokens_per_minute is not None else "",
         f"{quota.tokens_per_day:,} tokens/day" if quota.tokens_per_day is not None else "",
     ]

@@ -86,7 +86,7 @@ def serve(
     ] = None,
     admin_port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="A second listener, for metrics and health."),
+        typer.Option(min=0, max=65535, help="A second listener: metrics, health, deployments."),
     ] = None,
     admin_host: Annotated[str, typer.Option(help="That one's address.")] = "127.0.0.1",
     grpc_port: Annotated[

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 from tunesmith.bundles import Bundle, Registry, TrustedKeys
 from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
-from tunesmith.serving import live, operations, page
+from tunesmith.serving import administration, live, operations, page
 from tunesmith.serving._cache import ResultCache
 from tunesmith.serving._direct import DirectRoutes
 from tunesmith.serving.catalogue import Catalogue, OneModel, Served
@@ -190,7 +190,10 @@ def create_admin_app(served: FastAPI, *, guards: Guards) -> FastAPI:
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
-    _guarded(app, [operations.health_router(catalogue, metrics)], metrics, guards, admin_scope)
+    every = [operations.health_router(catalogue, metrics)]
+    if isinstance(catalogue, Deployments):
+        every.append(administration.router(catalogue.registry))
+    _guarded(app, every, metrics, guards, admin_scope)
     return app
 
 
