@@ -69,7 +69,7 @@ def test_old_versions_are_removed_but_none_that_is_wanted(
     assert registry.prune("tickets", keep=0) == [], "a server may not have followed yet"
     registry.set_status("tickets", Status())
     assert registry.prune("tickets", keep=0) == [third]
-    assert registry.versions("tickets") == [first, second]
+    assert set(registry.versions("tickets")) == {first, second}
     registry.roll_back("tickets")
     assert registry.prune("tickets", keep=0) == [second]
     with pytest.raises(InputError, match="no such model"):

@@ -19,6 +19,7 @@ from tunesmith.cli import app as command_line
 from tunesmith.serving.metrics import ServingMetrics
 from tunesmith.serving.security import Access
 from tunesmith.serving.server import _DRAIN_S, is_loopback
+from tunesmith.serving.usage import Usage
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "deploy"
@@ -90,7 +91,7 @@ def routes() -> frozenset[str]:
 def metrics() -> dict[str, frozenset[str]]:
     """Each series that the server gives out → the names of its labels."""
     counted = ServingMetrics()
-    counted.count_request("/v1/predict", 503, 0.1, "overloaded")
+    counted.count_request("/v1/predict", 503, 0.1, "overloaded", Usage())
     model = counted.of("news", "0123456789ab")
     model.describe(runtime="a", task="b", queue_depth=lambda: 0, ready=lambda: True)
     model.count_batch(1, 1)

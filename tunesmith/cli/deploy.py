@@ -147,11 +147,14 @@ def deployments(registry: Folder = _DEFAULT, as_json: AsJson = False) -> None:
     if not found:
         errors.print(Text(f"no models in {registry}; tunesmith deploy NAME BUNDLE puts one there"))
     for name, one in found.items():
-        out.print(Text(f"{name}, wanted: {_words(one['wanted'])}", style="bold"))
+        wanted = Text(f"{name}, wanted: {_words(one['wanted'])}", style="bold")
+        out.print(wanted, soft_wrap=True)
         serving = one["serving"]
-        out.print(Text(f"  serving: {'nothing yet' if serving is None else _words(serving)}"))
+        said = "nothing yet" if serving is None else _words(serving)
+        out.print(Text(f"  serving: {said}"), soft_wrap=True)
         if one["fault"]:
-            out.print(Text(f"  the last change was not followed: {one['fault']}", style="red"))
+            fault = Text(f"  the last change was not followed: {one['fault']}", style="red")
+            out.print(fault, soft_wrap=True)
 
 
 def _share(text: str) -> float:
@@ -182,7 +185,7 @@ def _report(
     if as_json:
         print_json({"name": name, **described, "followed": followed})
     else:
-        out.print(Text(f"{name}, wanted: {_words(described['wanted'])}"))
+        out.print(Text(f"{name}, wanted: {_words(described['wanted'])}"), soft_wrap=True)
         if followed is None:
             errors.print(Text("a server of this registry follows within a second", style="dim"))
         elif followed:
