@@ -353,6 +353,7 @@ def test_of_two_models_one_may_be_the_default(versions: Versions, default: str |
             assert deployments.find("news").name == "news"
             if default is not None:
                 assert deployments.find().name == default
+                assert [served.name for served in deployments.all()] == ["tickets", "news"]
                 return
             with pytest.raises(Refused, match="names no model; here are news, tickets") as caught:
                 deployments.find()

@@ -149,12 +149,10 @@ class Deployments:
         raise unknown(f"there is no such model; here are {known}")
 
     def all(self) -> Sequence[Served]:
-        """Every version that is loaded, those in production before those that are tried."""
-        return [
-            route.loaded[version]
-            for route in self._routes.values()
-            for version in route.traffic.versions
-        ]
+        """Every version that is loaded; the default model's first, and trials behind production."""
+        names = sorted(self._routes, key=lambda name: name != self._default)
+        routes = [self._routes[name] for name in names]
+        return [route.loaded[version] for route in routes for version in route.traffic.versions]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
