@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tunesmith.bundles import Bundle
+from tunesmith.bundles import Bundle, MirroredRegistry
 from tunesmith.serving import Guards, create_registry_app
 from tunesmith.serving.app import create_admin_app
 from tunesmith.serving.security import Access, KeyFile
@@ -103,6 +103,26 @@ def test_a_spoilt_file_hides_no_other_model(admin: TestClient, versions: Version
     assert found["tickets"]["fault"] == ""
     assert "not what Tunesmith writes" in found["spoilt"]["fault"]
     assert admin.get("/v1/deployments/spoilt").status_code == 422
+
+
+def test_a_registry_in_a_bucket_is_changed_elsewhere(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec")
+    versions.registry.deploy("tickets", versions.add("first"))
+    bucket = f"file://{versions.registry.folder}"
+    mirror = MirroredRegistry(bucket, tmp_path / "copies", looks_every_s=0.01)
+    guards = Guards(None, HOSTS)
+    app = create_registry_app(mirror, guards=guards, load=versions.load)
+    with TestClient(app):
+        client = TestClient(create_admin_app(app, guards=guards))
+        found = until(client, lambda found: found.get("serving") is not None)
+        refused = client.post(f"{ROUTE}/promote")
+        assert refused.status_code == 422
+        assert "changed where it is made" in refused.json()["error"]["message"]
+    monkeypatch.setattr(mirror, "pull", None)  # asking looks into no bucket
+    monkeypatch.setattr(mirror, "_looks_every_s", 0.0)
+    assert client.get("/v1/deployments").json() == [found]
 
 
 def test_only_admins(versions: Versions, tmp_path: Path) -> None:

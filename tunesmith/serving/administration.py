@@ -57,7 +57,7 @@ def router(registry: Registry) -> APIRouter:
     async def every() -> Response:
         """What is wanted of each model, and what answers."""
         found = await asyncio.to_thread(
-            lambda: [_described_or_why_not(registry, name) for name in registry.names()]
+            lambda: [_described_or_why_not(registry, name) for name in _names(registry)]
         )
         return Response(to_json(found), media_type="application/json")
 
@@ -131,7 +131,7 @@ async def _answer(registry: Registry, name: str, change: Callable[[], Traffic] |
 def _changed(
     registry: Registry, name: str, change: Callable[[], Traffic] | None
 ) -> dict[str, object]:
-    if name not in registry.names():
+    if name not in _names(registry):
         raise Refused("not_found", "there is no such model", mend="GET /v1/deployments lists all")
     if change is not None and is_url(str(registry)):
         raise Refused(
@@ -148,6 +148,11 @@ def _changed(
     except InputError as error:
         fault = error.faults[0]
         raise Refused("invalid_request", fault.what, mend=fault.mend) from error
+
+
+def _names(registry: Registry) -> list[str]:
+    """The models that are here; into a bucket only the thread that follows it looks."""
+    return Registry.names(registry)
 
 
 def _described(registry: Registry, name: str) -> dict[str, object]:
