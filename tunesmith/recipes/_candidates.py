@@ -200,7 +200,7 @@ def _add_bf16(found: Candidates, device: Literal["cpu", "gpu"]) -> None:
         found.built.append(Candidate("torch-bf16", "torch", "bf16"))
     else:
         gain = rates["bf16"] / rates["fp32"]
-        found.reasons["torch-bf16"] = f"bf16 runs at {gain:.1f} × the rate of fp32 here"
+        found.reasons["torch-bf16"] = f"bf16 runs at {gain:.2g} × the rate of fp32 here"
 
 
 def _add_openvino(found: Candidates) -> None:
