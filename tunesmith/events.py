@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-__all__ = ["line_of", "log_event", "logger"]
+__all__ = ["log_event", "logger"]
 
 logger = logging.getLogger("tunesmith.serving")
 
@@ -18,15 +18,16 @@ def log_event(level: int, event: str, **fields: object) -> None:
         event: what, such as "deployed".
         fields: what is known of it; never a text.
     """
-    known = {"event": event, **fields}
-    logger.log(level, "%s", line_of(known), extra={"fields": known})
+    if logger.isEnabledFor(level):
+        known = {"event": event, **fields}
+        logger.log(level, "%s", _line(known), extra={"fields": known})
 
 
-def line_of(fields: dict[str, object]) -> str:
+def _line(fields: dict[str, object]) -> str:
     """Names with values on one line, for people."""
     return " ".join(f"{name}={_word(value)}" for name, value in fields.items())
 
 
 def _word(value: object) -> str:
     text = str(value)
-    return text if text.isprintable() and " " not in text else json.dumps(text, ensure_ascii=False)
+    return text if text.isprintable() and " " not in text else json.dumps(text)

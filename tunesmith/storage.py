@@ -26,6 +26,7 @@ __all__ = [
     "make_private",
     "making",
     "new_folder",
+    "remove_folder",
     "require_empty",
     "require_space",
     "user_cache",
@@ -108,6 +109,17 @@ def make_folder(folder: Path) -> None:
     """
     with _readable_failures(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder and all that it holds; one that is not there is no fault.
+
+    Raises:
+        OutputError: it may not be removed.
+    """
+    with _readable_failures(folder):
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def is_private(folder: Path) -> bool:

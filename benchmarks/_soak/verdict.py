@@ -58,10 +58,9 @@ def slope(samples: list[dict[str, Any]], name: str) -> tuple[float, float, float
     stopped = stops(samples)
     end = samples[-1]["at_s"]
     settled = [row for row in samples if row["at_s"] >= SETTLED * end]
-    own = [row for row in settled if not disturbed(row["at_s"], stopped)]
-    if not own:
-        return math.nan, -math.inf, math.inf
-    own = [row for row, num in zip(own, _num_alike(own), strict=True) if num >= _FEWEST_ALIKE]
+    calm = [row for row in settled if not disturbed(row["at_s"], stopped)]
+    num_alike = Counter(row["threads"] for row in calm)
+    own = [row for row in calm if num_alike[row["threads"]] >= _FEWEST_ALIKE]
     if not own:
         return math.nan, -math.inf, math.inf
     at = np.array([row["at_s"] for row in own]) / 3600
@@ -79,12 +78,6 @@ def slope(samples: list[dict[str, Any]], name: str) -> tuple[float, float, float
     line = stats.linregress(x, y)
     half = stats.t.ppf(0.975, len(used) - 2) * line.stderr
     return float(line.slope), float(line.slope - half), float(line.slope + half)
-
-
-def _num_alike(samples: list[dict[str, Any]]) -> list[int]:
-    """Of each sample, how many have its number of threads."""
-    counts = Counter(row["threads"] for row in samples)
-    return [counts[row["threads"]] for row in samples]
 
 
 def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:

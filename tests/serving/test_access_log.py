@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tunesmith.errors import OutputError
+from tunesmith.events import log_event
 from tunesmith.serving import logging_to
 from tunesmith.serving.security import Access
 
@@ -97,3 +98,11 @@ def test_the_logger_is_as_before(tmp_path: Path) -> None:
     with logging_to("text", tmp_path / "a"):
         pass
     assert (logger.level, logger.propagate, list(logger.handlers)) == before
+
+
+def test_what_a_terminal_would_obey_is_spelled_out(tmp_path: Path) -> None:
+    file = tmp_path / "server.log"
+    with logging_to("text", file):
+        log_event(logging.ERROR, "deploy_failed", error="a\u2028b \x9b2J \u202e ä")
+    [line] = file.read_text(encoding="utf-8").splitlines()
+    assert line.endswith('error="a\\u2028b \\u009b2J \\u202e \\u00e4"')

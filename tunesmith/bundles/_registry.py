@@ -99,13 +99,14 @@ class Registry:
         with self._changing(name):
             for left in final.parent.glob(".*"):
                 shutil.rmtree(left, ignore_errors=True)
-            if not _is_whole(final, bundle):
+            if _is_whole(final, bundle):  # it may have been signed since
+                copy_signatures(bundle.path, final)
+            else:
+                storage.remove_folder(final)
                 with storage.new_folder(final) as temporary:
                     shutil.copytree(bundle.path, temporary, dirs_exist_ok=True)
                     if open_bundle(temporary).manifest.digest != bundle.manifest.digest:
                         raise BundleError("was changed while it was copied", where=str(bundle.path))
-            else:  # it may have been signed since
-                copy_signatures(bundle.path, final)
         return bundle.version
 
     def prune(self, name: str, keep: int = 3) -> list[str]:
@@ -119,6 +120,7 @@ class Registry:
 
         Raises:
             InputError: there is no such model, or `keep` is below zero.
+            OutputError: a version may not be removed.
         """
         if keep < 0:
             raise InputError(f"{keep} versions cannot be kept", where="--keep", mend="--keep 3")
@@ -131,7 +133,7 @@ class Registry:
                     wanted |= {*traffic.versions, traffic.previous}
             old = [version for version in self.versions(name) if version not in wanted]
             for version in old:
-                shutil.rmtree(self.bundle_path(name, version))
+                storage.remove_folder(self.bundle_path(name, version))
         return old
 
     def traffic(self, name: str) -> Traffic | None:
@@ -311,13 +313,10 @@ def is_url(text: str) -> bool:
 
 
 def _is_whole(copy: Path, bundle: Bundle) -> bool:
-    """Whether the copy of a bundle is there; one that is damaged is removed."""
-    if not copy.is_dir():
-        return False
+    """Whether the copy of a bundle is there, and undamaged."""
     try:
         return open_bundle(copy).manifest.digest == bundle.manifest.digest
     except BundleError:
-        shutil.rmtree(copy)
         return False
 
 

@@ -138,13 +138,13 @@ def _require_same(folder: Path, journal: Mapping[str, object], output: Path) -> 
 
 def _from_to(before: object, now: object) -> str:
     """ " (torch-fp32, now onnx-int8)"; of digests the beginning; nothing said is "none"."""
-    shown = [
-        (value[:12] if _DIGEST.fullmatch(value) else value or "none")
-        if isinstance(value, str)
-        else json.dumps(value)
-        for value in (before, now)
-    ]
-    return f" ({shown[0]}, now {shown[1]})"
+    return f" ({_shown(before)}, now {_shown(now)})"
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return value[:12] if _DIGEST.fullmatch(value) else value or "none"
 
 
 def _folder(output: Path) -> Path:

@@ -109,12 +109,11 @@ def predict(
 def _words(wanted: Wanted | None) -> str:
     """What is wanted, as the command's options spell it: "coverage 0.9, scope"."""
     given = {} if wanted is None else asdict(wanted)
-    words = [
-        name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value}"
-        for name, value in given.items()
-        if value is not None and value is not False
-    ]
-    return ", ".join(words)
+    said = {
+        name: value for name, value in given.items() if value is not None and value is not False
+    }
+    words = [name if value is True else f"{name} {value}" for name, value in said.items()]
+    return ", ".join(words).replace("_", " ")
 
 
 def _read(bundle: Bundle, source: Path | str, listener: Listener) -> _Rows:

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 from starlette.types import Scope
 
 from tunesmith.errors import OutputError
-from tunesmith.events import line_of, logger
+from tunesmith.events import log_event, logger
 from tunesmith.serving.problems import state_of
 from tunesmith.serving.usage import usage_of
 
@@ -39,7 +39,6 @@ def log_request(scope: Scope, *, route: str, status: int, size: int, seconds: fl
     state, usage = state_of(scope), usage_of(scope)
     method = state.get("method", scope["method"])
     fields: dict[str, object] = {
-        "event": "request",
         "method": method if method in _METHODS else "other",
         "route": route,
         "status": status,
@@ -53,7 +52,7 @@ def log_request(scope: Scope, *, route: str, status: int, size: int, seconds: fl
     }
     if state.get("body"):
         fields["body"] = bytes(state["body"]).decode("utf-8", "replace")
-    logger.info("%s", line_of(fields), extra={"fields": fields})
+    log_event(logging.INFO, "request", **fields)
 
 
 @contextmanager

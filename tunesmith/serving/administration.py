@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -52,6 +53,7 @@ class Deployed(BaseModel):
 def router(registry: Registry) -> APIRouter:
     """The routes of a server that follows `registry`."""
     routes = APIRouter(tags=["deployments"], prefix="/v1/deployments")
+    changing = partial(routes.post, status_code=202, response_model=Deployed)
 
     @routes.get("", summary="All models", response_model=list[Deployed])
     async def every() -> Response:
@@ -66,11 +68,9 @@ def router(registry: Registry) -> APIRouter:
         """What is wanted of a model, and what answers; `fault`: why a change was not followed."""
         return await _answer(registry, name, None)
 
-    @routes.post(
+    @changing(
         "/{name}",
         summary="Deploy",
-        status_code=202,
-        response_model=Deployed,
         openapi_extra={
             "requestBody": {
                 "required": True,
@@ -96,24 +96,12 @@ def router(registry: Registry) -> APIRouter:
             ),
         )
 
-    @routes.post(
-        "/{name}/promote",
-        summary="Promote",
-        status_code=202,
-        response_model=Deployed,
-        responses=responses(404, 422),
-    )
+    @changing("/{name}/promote", summary="Promote", responses=responses(404, 422))
     async def promote(name: str) -> Response:
         """Wants the version that is tried to answer all requests."""
         return await _answer(registry, name, lambda: registry.promote(name))
 
-    @routes.post(
-        "/{name}/roll-back",
-        summary="Roll back",
-        status_code=202,
-        response_model=Deployed,
-        responses=responses(404, 422),
-    )
+    @changing("/{name}/roll-back", summary="Roll back", responses=responses(404, 422))
     async def roll_back(name: str) -> Response:
         """Ends a trial; where there is none, wants the version before."""
         return await _answer(registry, name, lambda: registry.roll_back(name))

@@ -150,9 +150,9 @@ def find_named(catalogue: Catalogue, model: str | None, version: str | None = No
     Raises:
         Refused: there is no such model or version.
     """
-    names = {served.name for served in catalogue.all()}
-    if model is not None and version is None and "@" in model and model not in names:
-        model, _, version = model.rpartition("@")
+    own = model or ""
+    if version is None and "@" in own and own not in {served.name for served in catalogue.all()}:
+        model, _, version = own.rpartition("@")
     return catalogue.find(model, version)
 
 
