@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
+from tunesmith.serving._cache import ResultCache
+
 from .hash_runtime import LABELS, MANY_LABELS, PAIRS, HashRuntime
 
 Serve = Callable[..., TestClient]
@@ -60,6 +62,18 @@ def test_long_texts_are_cut_unless_that_is_forbidden(client: TestClient) -> None
         if line.startswith("tunesmith_texts_total{")
     ]
     assert [line.split()[-1] for line in counted] == ["2.0"], "what is refused is not answered"
+
+
+def test_long_texts_are_refused_out_of_the_cache_too(serve: Serve) -> None:
+    client = serve(HashRuntime(), cache=ResultCache(10))
+    long = "word " * 40
+    assert client.post("/predict", json={"inputs": [[long]]}).status_code == 200
+    asked = [["short"], [long], ["word " * 50]]
+    refused = client.post("/predict", json={"inputs": asked, "truncate": False})
+    assert (refused.status_code, "inputs[1]: has 40" in refused.json()["error"]) == (413, True)
+    asked[1] = ["short too"]
+    refused = client.post("/predict", json={"inputs": asked, "truncate": False})
+    assert (refused.status_code, "inputs[2]: has 50" in refused.json()["error"]) == (413, True)
 
 
 @pytest.mark.parametrize(

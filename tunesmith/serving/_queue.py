@@ -116,24 +116,26 @@ class Queue:
         inputs: Sequence[Inputs],
         abandoned: Callable[[], Awaitable[bool]] | None,
         *,
-        states_of: str | None = None,
+        states: bool = False,
+        uncut: Callable[[int], str] | None = None,
     ) -> Asked:
         """Puts inputs in the queue, and waits for their scores.
 
         Args:
             abandoned: asked now and then whether nobody waits for the answer any more.
-            states_of: for pooled states in the scores' place, what the protocol calls the inputs;
-                these may not be longer than the model reads.
+            states: whether pooled states are wanted in the scores' place.
+            uncut: what the protocol calls the input of an index, where none may be longer than the
+                model reads.
 
         Raises:
             Refused: an input is too long for that, or nobody waits any more.
             Overloaded: the answer would not be, or was not, there in time.
         """
         with self._admitted(inputs) as (batcher, arrived):
-            tokens = await self.tokenize(inputs)
-            if states_of is not None:
-                self.check_whole(tokens, states_of)
-            work = batcher.submit(tokens, states=states_of is not None)
+            tokens = await self._tokenize(inputs)
+            if uncut is not None:
+                self._check_whole(tokens, uncut)
+            work = batcher.submit(tokens, states=states)
             arrived()
             try:
                 scores = await self._answer(work, abandoned)
@@ -143,18 +145,20 @@ class Queue:
         num_tokens = int(tokens.lengths.sum())
         return Asked(scores, counts, num_tokens, work.queue_s or 0.0, work.inference_s)
 
-    def check_whole(self, tokens: Tokens, place: str) -> None:
-        """Refuses inputs that are longer than the model reads."""
-        longest = self.runtime.max_length
-        for index in np.flatnonzero(tokens.full_lengths > longest).tolist():
-            raise Refused(
-                "text_too_long",
-                f"has {int(tokens.full_lengths[index]):,} tokens, and the model reads {longest:,}",
-                where=f"{place}[{index}]",
-                mend="send it in parts",
-            )
+    def _check_whole(self, tokens: Tokens, named: Callable[[int], str]) -> None:
+        for index in np.flatnonzero(tokens.full_lengths > self.runtime.max_length).tolist():
+            raise self.too_long(named(index), int(tokens.full_lengths[index]))
 
-    async def tokenize(self, inputs: Sequence[Inputs]) -> Tokens:
+    def too_long(self, where: str, num_tokens: int) -> Refused:
+        """The refusal of an input that may not be cut."""
+        return Refused(
+            "text_too_long",
+            f"has {num_tokens:,} tokens, and the model reads {self.runtime.max_length:,}",
+            where=where,
+            mend="send it in parts",
+        )
+
+    async def _tokenize(self, inputs: Sequence[Inputs]) -> Tokens:
         """The inputs as the runtime reads them; beside the event loop where that takes a while."""
         if sum(len(str(value)) for values in inputs for value in values) < _READ_AT_ONCE:
             return self.runtime.tokenize(inputs)

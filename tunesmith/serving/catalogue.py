@@ -45,6 +45,7 @@ class Served:
         top_k: int | None = None,
         wanted: Wanted | None = None,
         place: str = "texts",
+        cuts: bool = True,
         abandoned: Callable[[], Awaitable[bool]] | None = None,
     ) -> Answers:
         """Answers every item; see `DataPlane.predict`."""
@@ -53,6 +54,7 @@ class Served:
             top_k=top_k,
             wanted=wanted,
             place=place,
+            cuts=cuts,
             abandoned=abandoned,
         )
         if self.watched is not None:

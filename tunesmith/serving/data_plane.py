@@ -145,6 +145,7 @@ class DataPlane:
         top_k: int | None = None,
         wanted: Wanted | None = None,
         place: str = "texts",
+        cuts: bool = True,
         abandoned: Callable[[], Awaitable[bool]] | None = None,
     ) -> Answers:
         """Answers every item; `Task.read` says what an item may be.
@@ -154,6 +155,8 @@ class DataPlane:
             top_k: how many of the likeliest labels' probabilities to give; None gives all.
             wanted: what the answers should say beside the labels.
             place: what the protocol calls the list of items, for messages.
+            cuts: whether of an item that is longer than the model reads the end is left out; else
+                it is refused.
             abandoned: asked now and then whether nobody waits for the answer any more.
 
         Raises:
@@ -163,7 +166,9 @@ class DataPlane:
         """
         self.check(wanted)
         inputs = self.read(items, place)
-        return self.answers(await self.score(inputs, abandoned=abandoned), top_k, wanted)
+        uncut = None if cuts else _indexed(place)
+        scores = await self.score(inputs, abandoned=abandoned, uncut=uncut)
+        return self.answers(scores, top_k, wanted)
 
     def answers(self, found: Scores, top_k: int | None, wanted: Wanted | None) -> Answers:
         """Scores as answers; `check` says beforehand whether the model can give what is wanted."""
@@ -198,7 +203,7 @@ class DataPlane:
         inputs = self.read(items, place)
         self._metrics.note_asked()
         started = perf_counter()
-        asked = await self._queue.ask(inputs, abandoned, states_of=place)
+        asked = await self._queue.ask(inputs, abandoned, states=True, uncut=_indexed(place))
         states = asked.scores.astype(np.float64)
         lengths = np.linalg.norm(states, axis=1, keepdims=True)
         if not np.isfinite(lengths).all():
@@ -210,17 +215,6 @@ class DataPlane:
             queue_s=asked.queue_s,
             inference_s=asked.inference_s,
         )
-
-    async def check_whole(self, items: Sequence[object], place: str) -> None:
-        """Whether the model would read all of every item, for those who want nothing cut.
-
-        Args:
-            items, place: as of `predict`.
-
-        Raises:
-            Refused: an item is wrong, or longer than the model reads.
-        """
-        self._queue.check_whole(await self._queue.tokenize(self.read(items, place)), place)
 
     def _check_embeds(self) -> None:
         """Whether there are vectors of single texts."""
@@ -245,23 +239,26 @@ class DataPlane:
         inputs: Sequence[Inputs],
         *,
         abandoned: Callable[[], Awaitable[bool]] | None = None,
+        uncut: Callable[[int], str] | None = None,
         use_cache: bool = True,
     ) -> Scores:
         """The model's scores of what `read` gave; what is kept in the cache never waits.
 
         Args:
             abandoned: as of `predict`.
+            uncut: as of `Queue.ask`.
             use_cache: whether to look into the cache, and to keep what comes out.
 
         Raises:
+            Refused: an input is too long for `uncut`.
             Overloaded: the answer would not be, or was not, there in time.
         """
         self._metrics.note_asked()
         started = perf_counter()
         if self._cache is None or not use_cache:
-            asked = await self._queue.ask(inputs, abandoned)
+            asked = await self._queue.ask(inputs, abandoned, uncut=uncut)
         else:
-            asked = await self._recall(self._cache, inputs, abandoned)
+            asked = await self._recall(self._cache, inputs, abandoned, uncut)
         if not np.isfinite(asked.scores).all():
             raise ArithmeticError("the runtime gave a score that is not a number")
         longest = self.runtime.max_length
@@ -302,16 +299,22 @@ class DataPlane:
         cache: ResultCache,
         inputs: Sequence[Inputs],
         abandoned: Callable[[], Awaitable[bool]] | None,
+        uncut: Callable[[int], str] | None,
     ) -> Asked:
         """Takes from the cache what it holds, and asks for the rest."""
         self._queue.require_running()
         keys = [cache.key(self.runtime.version, one) for one in inputs]
         kept = {place: own for place, key in enumerate(keys) if (own := cache.get(key)) is not None}
+        if uncut is not None:
+            for place, own in kept.items():
+                if own.num_tokens > self.runtime.max_length:
+                    raise self._queue.too_long(uncut(place), own.num_tokens)
         missing = [place for place in range(len(inputs)) if place not in kept]
         asked = _NOTHING
         if missing:
             rest = [inputs[place] for place in missing]
-            asked = await self._queue.ask(rest, abandoned)
+            named = None if uncut is None else lambda index: uncut(missing[index])
+            asked = await self._queue.ask(rest, abandoned, uncut=named)
             for place, row, count in zip(missing, asked.scores, asked.counts, strict=True):
                 kept[place] = KeptScores(row, count)
                 if np.isfinite(row).all():
@@ -360,6 +363,11 @@ class DataPlane:
             max_characters=self.limits.max_characters,
             max_tokens=self.runtime.max_length,
         )
+
+
+def _indexed(place: str) -> Callable[[int], str]:
+    """What the protocol calls an item of its list: "inputs[3]"."""
+    return lambda index: f"{place}[{index}]"
 
 
 def _with_likeliest(prediction: Prediction, top_k: int | None) -> Prediction:

@@ -70,10 +70,12 @@ def router(catalogue: Catalogue) -> APIRouter:
         asked = parsed(body, TeiRequest, _EXAMPLE, {})
         served = catalogue.find()
         items, is_batch = _items(asked, len(served.plane.task.fields))
-        with served.plane.held():
-            if asked.truncate is False:
-                await served.plane.check_whole(items, "inputs")
-            answers = await served.predict(items, place="inputs", abandoned=request.is_disconnected)
+        answers = await served.predict(
+            items,
+            place="inputs",
+            cuts=asked.truncate is not False,
+            abandoned=request.is_disconnected,
+        )
         rows = _rows(served, answers, raw_scores=asked.raw_scores)
         return Response(to_json(rows if is_batch else rows[0]), media_type="application/json")
 
