@@ -29,5 +29,9 @@ def _line(fields: dict[str, object]) -> str:
 
 
 def _word(value: object) -> str:
+    """The value, in quotes where a blank would end it, and without what a terminal would obey."""
     text = str(value)
-    return text if text.isprintable() and " " not in text else json.dumps(text)
+    if text.isprintable() and " " not in text:
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(own if own.isprintable() else json.dumps(own)[1:-1] for own in quoted)
