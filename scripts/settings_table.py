@@ -9,8 +9,9 @@ Keeps what stands outside the two comments in the page.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -26,8 +27,19 @@ def table(title: str, rows: dict[str, FieldInfo]) -> str:
     lines = [f"### {title}\n", "| setting | default | meaning |", "|---|---|---|"]
     for name, info in rows.items():
         meaning = " ".join((info.description or "").split()).replace("|", "\\|")
+        if choices := list(dict.fromkeys(choices_of(info.annotation))):
+            meaning += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
         lines.append(f"| `{name}` | {shown(info.default)} | {meaning} |")
     return "\n".join(lines) + "\n"
+
+
+def choices_of(annotation: Any) -> Iterator[str]:
+    """The words that a setting admits, wherever in its type they stand."""
+    if get_origin(annotation) is Literal:
+        yield from map(str, get_args(annotation))
+    else:
+        for inner in get_args(annotation):
+            yield from choices_of(inner)
 
 
 def shown(value: Any) -> str:

@@ -28,10 +28,23 @@ def same_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def test_threads_follow_the_cores_unless_set() -> None:
+def test_threads_follow_the_cores_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert available_cores() >= 1
     assert set_threads(1) == torch.get_num_threads() == 1
     assert set_threads(None) == torch.get_num_threads() == available_cores()
+
+
+@pytest.mark.parametrize(
+    ("variable", "processes", "threads"),
+    [("1", "1", 1), ("1,1", "1", None), ("0", "1", None), ("9999", "1", None), ("1", "1000", 1)],
+)
+def test_the_usual_variable_makes_them_fewer(
+    monkeypatch: pytest.MonkeyPatch, variable: str, processes: str, threads: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert set_threads(None) == (threads or available_cores())
 
 
 def test_the_rate_is_measured() -> None:

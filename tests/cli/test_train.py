@@ -102,12 +102,12 @@ def test_nothing_to_resume(invoke: Invoke, small: Path) -> None:
 def test_budget_and_trackers_are_settings(invoke: Invoke, small: Path) -> None:
     result = invoke(
         *("train", small / "topics.csv", "--base", small / "base", "--output", "run", *QUICK),
-        *("--method", "probe", "--budget", "1h30m", "--track", "tensorboard", "--track", "mlflow"),
+        *("--method", "probe", "--budget", "1h30m", "--track", "tensorboard"),
     )
     assert result.code == 0, result.err
     used = yaml.safe_load(Path("run/config.yaml").read_text())["training"]
     assert used["budget_s"] == 5400
-    assert used["track"] == ["tensorboard", "mlflow"]
+    assert used["track"] == ["tensorboard"]
     wrong = invoke("train", "x.csv", "--budget", "soon", "--track", "tensorbord")
     assert wrong.code == 2
     assert "must be a time such as 90s, 10m or 1h30m (got 'soon')" in wrong.err
@@ -153,3 +153,24 @@ def test_flags_for_a_bundle_as_the_base(invoke: Invoke, small: Path) -> None:
     assert not Path("runs").exists()
     share = invoke("train", "x.csv", "--replay", 1.5)
     assert "data.replay: must be less than 1 (got 1.5)" in share.err
+
+
+def test_a_fault_is_told_of_where_it_was_made(invoke: Invoke, small: Path) -> None:
+    file = small / "own.yaml"
+    file.write_text("training: {epochs: 0, batch_size: 8}\n")
+    result = invoke(
+        "train", small / "none.csv", "--config", file, "--set", "training.optimizer=adamm"
+    )
+    assert result.code == 2
+    assert f"{file}: training.epochs: must be" in result.err
+    assert f"{file}: training.optimizer" not in result.err
+    assert "training.optimizer: there is no 'adamm'" in result.err
+
+
+def test_a_run_goes_on_with_another_rate_alone(invoke: Invoke, small: Path) -> None:
+    alone = invoke("train", "--resume", small, "--set", "training.learning_rate=1e-5")
+    assert (alone.code, "is no run that can be resumed" in alone.err) == (2, True)
+    more = ("--set", "training.learning_rate=1e-5", "--set", "training.epochs=2")
+    both = invoke("train", "--resume", small, *more)
+    assert (both.code, "given as well: --set" in both.err) == (2, True)
+    assert "only training.learning_rate may be" in both.err

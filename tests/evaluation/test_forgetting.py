@@ -150,7 +150,7 @@ def test_the_page_shows_it(size: int, replayed: int) -> None:
     text = " ".join(" ".join(page.texts).split())
     assert "What it kept of its parent" in text
     assert "parent 3fa2c1d09e77" in text
-    assert "On the 300 test rows of its parent: " in text
+    assert "On 300 of the 307 test rows of its parent: " in text
     assert "7 more were left out" in text
     assert ("--replay does that" in text) == (replayed == 0)
     assert f"{replayed} of the parent’s training rows were mixed" in text or not replayed

@@ -19,6 +19,7 @@ from tunesmith.evaluation import (
     most_confident_mistakes,
     paired_difference,
 )
+from tunesmith.evaluation._figures import learning_curve
 from tunesmith.tasks import Field, MultiLabelClassification, TextClassification
 from tunesmith.types import Dataset, Estimate
 
@@ -276,3 +277,14 @@ def test_unreadable_reports(change):
         del saved["task"]
     with pytest.raises(BundleError):
         Report.from_dict(saved)
+
+
+def test_a_metric_that_stays_has_ticks_that_can_be_read() -> None:
+    history = [{"epoch": epoch, "metric": 0.78126} for epoch in range(3)]
+    curve = learning_curve("accuracy", history, {"metric": ("", "accent")}, percent=True)
+    assert curve is not None
+    assert [text for _, text in curve.y_ticks] == ["78.0 %", "78.5 %"]
+    history[1]["metric"] = 0.7815
+    curve = learning_curve("accuracy", history, {"metric": ("", "accent")}, percent=True)
+    assert curve is not None
+    assert len(curve.y_ticks) <= 3

@@ -68,6 +68,22 @@ def test_a_race_that_was_stopped_ends_as_if_it_was_not(
     assert run.report.method == raced.report.method
 
 
+@pytest.mark.parametrize(("batch_size", "epochs"), [(32, 10), (4, 2), (2, 1)])
+def test_comparing_rows_takes_so_many_steps_and_not_so_many_epochs(
+    train: Train, batch_size: int, epochs: int
+) -> None:
+    settings = {"training.batch_size": batch_size, "training.epochs": None}
+    run = train({**settings, "training.method": "few-shot"})
+    assert [record["epoch"] for record in run.report.history] == list(range(epochs + 1))
+
+
+def test_a_race_of_methods_with_unlike_epochs_is_run_to_its_end(train: Train) -> None:
+    run = train({"training.method": "auto", "training.batch_size": 2, "training.epochs": None})
+    rows = {row["name"]: row for row in run.report.contenders}
+    assert rows["few-shot"]["epochs"] == 1
+    assert rows["full"]["epochs"] in (2, 10)
+
+
 def test_many_rows_a_label_need_no_few_shot_training(train: Train, tmp_path: Path) -> None:
     file = write_rows(tmp_path / "many.csv", labelled_rows(300))
     run = train({**AUTO, "training.epochs": 1}, source=str(file))

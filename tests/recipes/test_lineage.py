@@ -221,7 +221,9 @@ def test_a_new_head(finished: Run, train: Train, notes: Notes, tmp_path: Path) -
     forgetting = run.report.forgetting
     assert forgetting is not None
     assert (forgetting.before.num_examples, forgetting.num_left_out) == (8, 4)
-    assert not notes.warned
+    assert forgetting.sentence().startswith("on 8 of the 12 test rows of its parent: ")
+    [warned] = notes.warned
+    assert "the new model has no label 'money', which its base had" in warned
     names = {"money": "a", "login": "b", "parcel": "c"}
     none = write_rows(tmp_path / "none.csv", renamed(unseen(90), **names))
     assert train(settings, "none", source=str(none)).report.forgetting is None

@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from tiny import FAMILIES, labelled_rows, tiny_model
 
 from tunesmith import runtimes
+from tunesmith.bases import find_base
 from tunesmith.config import Method, RunConfig
-from tunesmith.errors import ConfigError, TunesmithError
+from tunesmith.errors import ConfigError
 from tunesmith.recipes import Run
 from tunesmith.recipes._methods import check_method
 
@@ -106,6 +107,8 @@ def test_an_adapter_apart_answers_as_one_that_is_merged(
     # A bundle with an adapter is a base like any other.
     child = train({**QUICK, "training.method": "full", "base.id": str(apart.bundle.path)}, "child")
     assert child.bundle.manifest.parent == apart.bundle.manifest.digest
+    # So is the adapter itself, beside which its base stands.
+    assert find_base(str(adapter)).adapter == adapter
 
 
 def test_kept_states_of_frozen_layers_change_nothing(train: Train, notes: Notes) -> None:
@@ -116,10 +119,13 @@ def test_kept_states_of_frozen_layers_change_nothing(train: Train, notes: Notes)
     np.testing.assert_allclose(answers(kept), answers(computed), atol=2e-3)
 
 
-def test_four_bits_need_a_gpu(train: Train, tmp_path: Path) -> None:
-    with pytest.raises(TunesmithError) as raised:
-        train({"training.method": "qlora"})
-    assert "GPU" in str(raised.value)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_what_cannot_be_had_here_is_said_before_any_work(train: Train, tmp_path: Path) -> None:
+    settings = {"training.method": "qlora", "training.track": ("clearml",)}
+    with pytest.raises(ConfigError) as raised:
+        train(settings, source="no such file, and nobody looks for it")
+    assert "4-bit needs an NVIDIA GPU" in str(raised.value)
+    assert "pip install clearml" in str(raised.value)
     assert not (tmp_path / "run").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,9 @@ import pytest
 from tiny import labelled_rows, tiny_model
 
 from tunesmith import recipes
-from tunesmith.errors import InputError, Interrupted, OutputError
+from tunesmith.errors import ConfigError, InputError, Interrupted, OutputError, TrainingError
 from tunesmith.recipes import Run
-from tunesmith.training import Checkpoints, EpochRecord
+from tunesmith.training import Checkpoints, EpochRecord, _step
 
 from .conftest import Notes, Train, write_rows
 from .test_train import digests
@@ -180,3 +181,24 @@ def test_other_failures_of_the_system_are_not_hidden(
     with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output error"):
         patch.setattr(notes, "on_epoch", fail)
         train()
+
+
+def test_a_run_whose_rate_was_too_high_goes_on_with_a_lower_one(
+    train: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    check = _step.check_loss
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            _step, "check_loss", lambda value, at: check(math.nan if "step 8" in at else value, at)
+        )
+        with pytest.raises(TrainingError, match="the loss is nan at step 8") as raised:
+            train()
+    folder = tmp_path / "run"
+    [note] = raised.value.__notes__
+    assert f"tunesmith train --resume {folder} --set training.learning_rate=" in note
+    with pytest.raises(ConfigError, match=r"training\.learning_rate: must be greater than 0"):
+        recipes.resume(folder, learning_rate=-1.0)
+    run = recipes.resume(folder, learning_rate=1e-3)
+    assert run.report.config["training"]["learning_rate"] == 1e-3
+    assert run.report.fit["learning_rate"] == 1e-3
+    assert [epoch["epoch"] for epoch in run.report.history] == [0, 1, 2]

@@ -42,5 +42,11 @@ def test_a_best_that_is_clear_or_quick() -> None:
     assert quick.reason().endswith("1 more is within a standard error of it, none of them quicker.")
 
 
+def test_one_trial_alone_is_better_than_nothing() -> None:
+    alone = choose_trial([trial(0, 0.9, 1.0), trial(1, 0.95, 9.0, "pruned")], is_clearly_better)
+    assert alone is not None
+    assert alone.reason() == "Trial 0 is the only one that was trained to its end."
+
+
 def test_nothing_to_choose() -> None:
     assert choose_trial([trial(0, None, 1.0, "failed")], is_clearly_better) is None

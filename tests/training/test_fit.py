@@ -386,7 +386,7 @@ def test_the_log_has_a_line_an_epoch_and_grows_when_resumed(
         run(
             make_model(),
             PLAIN,
-            MetricsLog(log, "full"),
+            MetricsLog(log, "full", {"learning_rate": 1e-3}),
             Listener(signal_at(8)),
             checkpoints=checkpoints,
         )
@@ -395,4 +395,17 @@ def test_the_log_has_a_line_an_epoch_and_grows_when_resumed(
     assert [(line["event"], line["step"]) for line in lines] == [
         ("start", 0), ("epoch", 0), ("epoch", 6), ("start", 8), ("step", 10), ("epoch", 12),
     ]  # fmt: skip
+    assert lines[0]["settings"] == {"learning_rate": 1e-3}
     assert {"train_loss", "validation_loss", "metric", "seconds"} <= lines[-1].keys()
+
+
+def test_figures_on_rows_that_are_learned_from_are_not_logged(
+    make_model: MakeModel, run: Run, tmp_path: Path
+) -> None:
+    log = tmp_path / "metrics.jsonl"
+    run(make_model(), PLAIN, MetricsLog(log, "refit", judged=False))
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    epochs = [line for line in lines if line["event"] == "epoch"]
+    assert len(epochs) > 1
+    assert epochs[-1]["train_loss"] > 0
+    assert not any({"validation_loss", "metric"} & line.keys() for line in epochs)

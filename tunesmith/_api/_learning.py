@@ -132,15 +132,20 @@ def train(
     return recipes.train(chosen, listener or console())
 
 
-def resume(folder: str | Path, *, listener: Listener | None = None) -> Run:
+def resume(
+    folder: str | Path, *, learning_rate: float | None = None, listener: Listener | None = None
+) -> Run:
     """Goes on with the interrupted run in `folder`.
+
+    Args:
+        learning_rate: from the last checkpoint on; for a run that a rate that was too high ended.
 
     Raises:
         InputError: there is nothing to resume, or the data changed since.
     """
     from tunesmith import recipes
 
-    return recipes.resume(Path(folder), listener or console())
+    return recipes.resume(Path(folder), listener or console(), learning_rate=learning_rate)
 
 
 def tune(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from tunesmith.bases._cores import available_cores
     from tunesmith.bases._fewer_layers import spread_layers, with_layers
+    from tunesmith.bases._four_bit import check_four_bit
     from tunesmith.bases._freezing import PartialMethod, train_only
     from tunesmith.bases._inference import (
         TokenSource,
@@ -73,6 +74,7 @@ __all__ = [
     "TokenizedDataset",
     "attach_adapter",
     "available_cores",
+    "check_four_bit",
     "choose_device",
     "choose_precision",
     "device_name",
@@ -119,6 +121,7 @@ _HEAVY = {
     "PartialMethod": "_freezing",
     "train_only": "_freezing",
     "available_cores": "_cores",
+    "check_four_bit": "_four_bit",
     "choose_device": "_machine",
     "choose_precision": "_machine",
     "device_name": "_machine",

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from tunesmith.bases._find import Pooling
 from tunesmith.bases._four_bit import compute_as_given
 from tunesmith.bases._layers import layers_of
-from tunesmith.bases._safety import check_folder
+from tunesmith.bases._safety import HEAD_FILE, check_folder
 from tunesmith.bases._suffix import split_entering, starting_at
 from tunesmith.bases._tokens import TokenBatch
 from tunesmith.errors import BaseModelError, BundleError
@@ -35,7 +35,6 @@ DTYPES: dict[Precision, torch.dtype] = {
 STARTS = "cu_seq_lens"
 """What a batch without padding calls the places where its texts begin and end, int32 [n + 1]."""
 
-HEAD_FILE = "head.safetensors"
 
 # transformers turns the tying of weights off for all threads while one of them opens a model; of
 # two at once the second would leave it off for good, and later models would read random embeddings.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import importlib.util
@@ -13,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from tunesmith.bases._safety import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
+    HEAD_FILE,
     check_adapter,
     check_folder,
     read_json,
@@ -139,10 +141,7 @@ def _embedded() -> Path:
 def _download(identifier: str, download: bool) -> Path:
     where = identifier
     if identifier.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(identifier):
-        parent = Path(identifier).expanduser().parent
-        names = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
-        near = difflib.get_close_matches(Path(identifier).name, names, n=1)
-        mend = f"did you mean {parent / near[0]}?" if near else "give a folder, or a hub id"
+        mend = _near_folder(identifier) or "give a folder, or a hub id"
         raise BaseModelError("no such folder", where=where, mend=mend)
     import huggingface_hub
     from huggingface_hub.errors import (
@@ -169,8 +168,19 @@ def _download(identifier: str, download: bool) -> Path:
         raise BaseModelError(
             f"is no folder here, and {what}",
             where=where,
-            mend=f"check the name and the network, or give a folder; {EMBEDDED!r} is built in",
+            mend=_near_folder(identifier)
+            or f"check the name and the network, or give a folder; {EMBEDDED!r} is built in",
         ) from error
+
+
+def _near_folder(identifier: str) -> str:
+    """ "did you mean runs/first?", or "" where no folder is called nearly so."""
+    named = Path(identifier).expanduser()
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        names = [entry.name for entry in named.parent.iterdir() if entry.is_dir()]
+    near = difflib.get_close_matches(named.name, names, n=1)
+    return f"did you mean {named.parent / near[0]}?" if near else ""
 
 
 def _describe(identifier: str, folder: Path) -> Base:
@@ -180,7 +190,8 @@ def _describe(identifier: str, folder: Path) -> Base:
     config = check_folder(folder)
     family = str(config["model_type"])
     pooling, reason = _pooling(folder, config)
-    digests = [file_digest(file) for file in sorted(folder.glob("*.safetensors"))]
+    weights = [file for file in sorted(folder.glob("*.safetensors")) if file.name != HEAD_FILE]
+    digests = [file_digest(file) for file in weights]
     return Base(
         id=identifier,
         path=folder,

@@ -31,10 +31,15 @@ _EMULATED_S = 0.5  # a tenth of that is much for 2.4 · 10⁹ operations by inst
 def set_threads(threads: int | None) -> int:
     """Gives torch `threads` threads, or as many as there are cores; returns how many.
 
-    Processes that torchrun started on this machine share its cores.
+    Fewer where OMP_NUM_THREADS says so. Processes that torchrun started on this machine share its
+    cores; it sets the variable by itself, to 1, so that it says nothing there.
     """
+    cores = available_cores()
     sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    chosen = threads or max(1, available_cores() // sharing)
+    if sharing == 1:
+        wanted = os.environ.get("OMP_NUM_THREADS", "")
+        cores = min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) else cores
+    chosen = threads or max(1, cores // sharing)
     torch.set_num_threads(chosen)
     return chosen
 

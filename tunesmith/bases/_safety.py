@@ -12,10 +12,19 @@ from typing import Any
 
 from tunesmith.errors import BaseModelError
 
-__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "check_adapter", "check_folder", "read_json"]
+__all__ = [
+    "ADAPTER_CONFIG",
+    "ADAPTER_WEIGHTS",
+    "HEAD_FILE",
+    "check_adapter",
+    "check_folder",
+    "read_json",
+]
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+HEAD_FILE = "head.safetensors"
+"""Beside the weights of a model in a bundle; no part of what can be a base."""
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.msgpack", "*.h5")
 _WITHOUT_CODE = "use a model that needs no code of its own"

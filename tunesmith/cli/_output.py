@@ -90,7 +90,8 @@ def contenders_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         metric = "–" if row["metric"] is None else f"{100 * row['metric']:.1f} %"
         style = "bold" if row["verdict"].startswith("chosen") else None
         epochs = str(row["epochs"] or "–")
-        cells = (row["name"], metric, epochs, f"{row['seconds']:.1f}", row["verdict"])
+        seconds = f"{row['seconds']:.1f}" if row["metric"] is not None else f"~{row['seconds']:.0f}"
+        cells = (row["name"], metric, epochs, seconds, row["verdict"])
         table.add_row(*cells, style=style)
     return table
 

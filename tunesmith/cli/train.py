@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -112,15 +113,18 @@ def train(
         "output": output,
         "seed": seed,
     }
+    rate = _new_rate(overrides) if resume is not None else None
     given = [name for name, value in settings.items() if value is not None]
-    given += ["--config"] * bool(config_file) + ["--set"] * bool(overrides)
+    given += ["--config"] * bool(config_file) + ["--set"] * bool(overrides and rate is None)
     if resume is not None and given:
         raise ConfigError(
             f"goes on with the run's own settings; given as well: {', '.join(given)}",
             where="--resume",
-            mend=f"tunesmith train --resume {shlex.quote(str(resume))}",
+            mend=f"tunesmith train --resume {shlex.quote(str(resume))} "
+            "(only training.learning_rate may be --set anew)",
         )
     chosen = config.load(config_file, overrides or (), settings)
+    learning_rate = chosen.training.learning_rate if rate is not None else None
     if resume is None and not chosen.data.source:
         raise ConfigError("no data file was given", mend="tunesmith train tickets.csv")
 
@@ -131,10 +135,21 @@ def train(
 
     listener = ConsoleListener(errors)
     try:
-        run = recipes.resume(resume, listener) if resume else recipes.train(chosen, listener)
+        run = (
+            recipes.resume(resume, listener, learning_rate=learning_rate)
+            if resume
+            else recipes.train(chosen, listener)
+        )
     finally:
         listener.close()
-    print_run(run, as_json=as_json)
+    if int(os.environ.get("RANK", "0")) == 0:  # one of those that torchrun started
+        print_run(run, as_json=as_json)
+
+
+def _new_rate(overrides: list[str] | None) -> str | None:
+    """The rate that a run goes on with; None where that, or more than that, is not set."""
+    name, _, value = overrides[0].partition("=") if overrides and len(overrides) == 1 else ("",) * 3
+    return value if name.strip() == "training.learning_rate" else None
 
 
 def _labels(extend: bool, new: bool) -> str | None:

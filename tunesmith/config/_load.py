@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def load(
     """
     values: dict[str, Any] = _read_yaml(file) if file else {}
     faults: list[Fault] = []
+    given: set[str] = set()
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals or not name.strip():
@@ -49,18 +50,20 @@ def load(
             continue
         try:
             _place(values, name.strip(), yaml.safe_load(text))
+            given.add(name.strip())
         except (yaml.YAMLError, ConfigError) as error:
             faults.append(Fault(f"cannot be read: {_brief(error)}", f"--set {override}"))
     for name, value in (settings or {}).items():
         if value is not None:
             try:
                 _place(values, name, value)
+                given.add(name)
             except ConfigError as error:
                 faults.append(Fault(str(error), name))
     try:
         config = RunConfig.model_validate(values)
     except ValidationError as error:
-        faults.extend(_fault(entry, str(file) if file else "") for entry in error.errors())
+        faults.extend(_fault(entry, file, given) for entry in error.errors())
     if faults:
         raise ConfigError.of(faults)
     return config
@@ -98,9 +101,11 @@ def _place(values: dict[str, Any], name: str, value: object) -> None:
     values[last] = value
 
 
-def _fault(entry: Any, file: str) -> Fault:
+def _fault(entry: Any, file: Path | None, given: Set[str]) -> Fault:
+    """What is wrong with a setting; it stands in the file where it was not given beside it."""
     name = ".".join(str(part) for part in entry["loc"])
-    where = f"{file}: {name}" if file else name
+    is_given = any(f"{name}.".startswith(f"{one}.") for one in given)
+    where = name if file is None or is_given else f"{file}: {name}"
     if entry["type"] == "literal_error":
         choices = _choices(entry)
         near = difflib.get_close_matches(str(entry["input"]), choices, n=1)

@@ -102,6 +102,7 @@ class Forgetting:
             after=self.after[self.metric].value,
             change=self.change,
             num_rows=self.before.num_examples,
+            num_left_out=self.num_left_out,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -125,11 +125,20 @@ def is_better(metric: str, difference: Estimate) -> bool:
 
 
 def forgetting_sentence(
-    *, metric: str, before: float, after: float, change: Estimate, num_rows: int
+    *,
+    metric: str,
+    before: float,
+    after: float,
+    change: Estimate,
+    num_rows: int,
+    num_left_out: int,
 ) -> str:
     """What `Forgetting.sentence` says."""
+    rows = f"the {counted(num_rows, 'test row', 'test rows')} of its parent"
+    if num_left_out:
+        rows = f"{num_rows:,} of the {num_rows + num_left_out:,} test rows of its parent"
     known = (
-        f"on the {counted(num_rows, 'test row', 'test rows')} of its parent: "
+        f"on {rows}: "
         f"{figure(metric, after)} {metric_name(metric)} now, "
         f"{figure(metric, before)} with the parent"
     )

@@ -301,6 +301,7 @@ def _facts(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Data", [*splits, ("test rows from", report.split_source), *_flat(data)]),
         ("Base model", list(_flat(report.base))),
         ("Run", run),
+        ("Training", list(_flat(report.fit))),
         ("Configuration", list(_flat(report.config))),
         ("Versions", list(_flat(report.versions))),
     ]

@@ -74,6 +74,8 @@ class Report:
             by `paired_difference`; None where nothing was compared.
         advantage_over: the best baseline's name.
         method: how the weights were trained: probe, full, lora …
+        fit: what the chosen method was trained with, the settings that were left open filled in;
+            empty for the probe.
         contenders: what else was trained and judged on the validation rows, one entry a method:
             name, metric, epochs, seconds, verdict; empty where the user named the method.
         notes: everything said during the run, warnings among it.
@@ -105,6 +107,7 @@ class Report:
     advantage: Estimate | None = None
     advantage_over: str = ""
     method: str = ""
+    fit: Mapping[str, Any] = field(default_factory=dict)
     contenders: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     history: tuple[Mapping[str, float], ...] = ()

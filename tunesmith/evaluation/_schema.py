@@ -125,6 +125,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "advantage": _or_null(_ref("estimate")),
     "advantage_over": _TEXT,
     "method": _TEXT,
+    "fit": _ANYTHING,
     "contenders": _list(_ANYTHING),
     "notes": _list(_TEXT),
     "history": _list(_ANYTHING),

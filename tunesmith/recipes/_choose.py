@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tunesmith.config import Method, RunConfig
 from tunesmith.recipes._baselines import FittedBaseline
@@ -25,11 +26,13 @@ from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._plan import Plan, make_plan, may_refit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
-from tunesmith.training import Processes
+from tunesmith.training import EpochRecord, MetricsLog, Processes
+from tunesmith.training.criteria import mean_loss
 
 __all__ = ["Choice", "Contender", "choose_model"]
 
 _SMALLEST_RACE = 2
+_FIRST_PART = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ def choose_model(
         "probe", model.classifier, probe.validation_scores, (), 0, None, probe.seconds
     )
     if method == "probe":
+        _log_probe(untrained, data, folder)
         return Choice(untrained, (), config, may_refit(data, config))
     plan = make_plan(
         model.classifier, probe, tokens, data, config,
@@ -105,6 +109,21 @@ def choose_model(
         return Choice(race.finish(method), (), config, plan.refit, plan.refit_limit_s)
     finalists, dropped = race.run()
     return _choice(data, config, listener, [untrained, *finalists], dropped, baselines, plan)
+
+
+def _log_probe(probe: Tuned, data: PreparedData, folder: Path) -> None:
+    """Its figures on the validation rows, where those of every other method are found."""
+    if not Processes().is_first:
+        return
+    validation = data.split.validation
+    scores = torch.from_numpy(probe.validation_scores)
+    targets = torch.from_numpy(data.task.encode(validation.targets or []))
+    loss = float(mean_loss(data.task.objective, scores, targets))
+    metric = judge_of(data.task, validation)(probe.validation_scores)
+    log = MetricsLog(folder / "metrics.jsonl", "probe")
+    log.on_start(total_steps=0, first_step=0)
+    log.on_epoch(EpochRecord(0, 0, None, loss, metric, probe.seconds))
+    log.on_end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +144,8 @@ class _Race:
         """The methods that were trained to the end, and those that were dropped on the way."""
         methods = list(self.plan.methods)
         dropped: list[Tuned] = []
-        rung = max(1, self.plan.epochs // 4)
-        if len(methods) >= _SMALLEST_RACE and rung < self.plan.epochs:
-            trials = [self._train(method, until_epoch=rung) for method in methods]
+        if len(methods) >= _SMALLEST_RACE and self.plan.epochs > 1:
+            trials = [self._train(method, part=_FIRST_PART) for method in methods]
             methods = self._better_half(trials)
             dropped = [trial for trial in trials if trial.method not in methods]
         resumed = bool(dropped)
@@ -144,9 +162,8 @@ class _Race:
         agreed: list[Method] = json.loads(Processes().from_first(lambda: json.dumps(kept)))
         return agreed
 
-    def _train(
-        self, method: Method, *, until_epoch: int | None = None, resume: bool = False
-    ) -> Tuned:
+    def _train(self, method: Method, *, part: float = 1.0, resume: bool = False) -> Tuned:
+        """Trains a method, or the first part of its epochs."""
         settings = fit_settings(
             method,
             self.config,
@@ -164,7 +181,7 @@ class _Race:
         return fine_tune(
             method, self.model, self.probe, self.tokens, self.data, self.config, self.listener,
             folder=self.folder, resume=self.resume or resume, settings=settings,
-            until_epoch=until_epoch,
+            until_epoch=None if part == 1.0 else max(1, int(part * settings.epochs)),
         )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from tunesmith.training import (
     fit,
 )
 from tunesmith.training.callbacks import Trackers
+from tunesmith.training.criteria import FEWEST_BATCHES
 from tunesmith.training.optimizers import suited_rate
 from tunesmith.types import Dataset, Outputs
 
@@ -46,6 +47,7 @@ _ROWS_TO_SEE = 25_000
 _RATE_OF_MINILM = 1e-4
 _HIDDEN_OF_MINILM = 384
 _STEPS_TO_SETTLE = 400
+_STEPS_OF_FEW_SHOT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,10 @@ def fine_tune(
         interval_s=training.checkpoint_interval_s,
     )
     validation = Rows(tokens.validation, task.encode(data.split.validation.targets or []))
-    callbacks: list[Callback] = [*_logs(name or method, config, folder, listener), listener]
+    callbacks: list[Callback] = [*_trackers(name or method, config, folder, listener), listener]
     if settings.keep_last:
         callbacks = [_Unjudged(callback) for callback in callbacks]
+    callbacks = [*_log(name or method, settings, folder), *callbacks]
     with context, _sharing_out(model.classifier, method, config, listener):
         result = fit(
             classifier,
@@ -196,18 +199,21 @@ def _sharing_out(
             other.to(device)
 
 
-def _logs(name: str, config: RunConfig, folder: Path, listener: Listener) -> list[Callback]:
+def _log(name: str, settings: FitSettings, folder: Path) -> list[Callback]:
     """What is written down of the losses, by the first of the processes that train together."""
     if not Processes().is_first:
         return []
-    logs: list[Callback] = [MetricsLog(folder / "metrics.jsonl", name)]
-    if config.training.track:
-        values = config.model_dump(mode="json")
-        run = f"{folder.name}-{name}"
-        logs.append(
-            Trackers(config.training.track, "tunesmith", run, values, folder, warn=listener.warn)
-        )
-    return logs
+    file = folder / "metrics.jsonl"
+    return [MetricsLog(file, name, settings.facts(), judged=not settings.keep_last)]
+
+
+def _trackers(name: str, config: RunConfig, folder: Path, listener: Listener) -> list[Callback]:
+    """Who else is told of them, by that process alone."""
+    if not (config.training.track and Processes().is_first):
+        return []
+    values = config.model_dump(mode="json")
+    run = f"{folder.name}-{name}"
+    return [Trackers(config.training.track, "tunesmith", run, values, folder, warn=listener.warn)]
 
 
 def suited_epochs(num_rows: int) -> int:
@@ -228,7 +234,11 @@ def fit_settings(
 
     The rate falls with the base's width, and where there are few steps, in which a high rate cannot
     settle; adapters and biases, which are few, need a higher one. The weights are averaged over
-    about a quarter of an epoch.
+    about a quarter of an epoch. Comparing rows has brought those of a label together after some 50
+    steps, whatever the number of rows; what comes after that is learned by heart.
+
+    Args:
+        epochs: as planned, which may be more than suits the method.
     """
     training = config.training
     epochs = epochs or training.epochs or suited_epochs(num_rows)
@@ -236,6 +246,8 @@ def fit_settings(
     steps = max(num_rows / training.batch_size, 1.0)
     # Contrastive training of a few rows has to move far in its few steps (docs/log.md).
     is_few_shot = method == "few-shot"
+    if is_few_shot and training.epochs is None:
+        epochs = min(epochs, max(1, round(_STEPS_OF_FEW_SHOT / max(steps, FEWEST_BATCHES))))
     settled = 1.0 if is_few_shot else min(1.0, (steps * epochs / _STEPS_TO_SETTLE) ** 0.5)
     rate = min(_RATE_OF_MINILM * _HIDDEN_OF_MINILM / hidden, 1e-3) * settled
     suited = suited_rate(training.optimizer, rate * suited_factor(method))

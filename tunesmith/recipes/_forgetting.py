@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.bases import score, tokenize
 from tunesmith.config import RunConfig
-from tunesmith.data import overlap
+from tunesmith.data import listed, overlap
 from tunesmith.errors import DataError
 from tunesmith.evaluation import Answers, Forgetting, evaluate, judge_forgetting
 from tunesmith.recipes._baselines import FittedBaseline
@@ -73,6 +73,12 @@ def find_old_rows(parent: Parent | None, data: PreparedData, listener: Listener)
         for place, row in enumerate(held_out.rows.tolist())
         if row not in trained_on and _has_labels(new, (held_out.targets or ())[place])
     ]
+    gone = sorted({label for label in old.labels if label not in new.labels})
+    if gone and judged:
+        listener.warn(
+            f"the new model has no label {listed(gone)}, which its base had: what is forgotten "
+            "is measured on the rows of the other labels alone"
+        )
     if not judged:
         listener.warn(
             "of the base bundle's test rows none is left whose label the new model has: "

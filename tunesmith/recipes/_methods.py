@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tunesmith.bases import (
@@ -14,15 +14,17 @@ from tunesmith.bases import (
     TokenizedDataset,
     TokenSource,
     attach_adapter,
+    check_four_bit,
     choose_device,
     train_only,
 )
 from tunesmith.config import Method, RunConfig
-from tunesmith.errors import ConfigError, Fault
+from tunesmith.errors import ConfigError, Fault, InputError
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.tasks import Task
 from tunesmith.training import Rows, can_shard
+from tunesmith.training.callbacks import check_trackers
 from tunesmith.training.criteria import Contrastive, Criterion, Supervised, balanced_weights
 
 __all__ = [
@@ -122,12 +124,24 @@ def check_method(config: RunConfig) -> None:
                 "--set training.precision=auto",
             )
         )
+    if training.method == "qlora":
+        faults += _faults_of(lambda: check_four_bit(choose_device()))
+    faults += _faults_of(lambda: check_trackers(training.track))
     if training.packing:
         faults += _against_packing(config)
     if training.sharding == "full":
         faults += _against_sharding(config)
     if faults:
         raise ConfigError.of(faults)
+
+
+def _faults_of(check: Callable[[], None]) -> tuple[Fault, ...]:
+    """What a check that ends with an error finds."""
+    try:
+        check()
+    except InputError as error:
+        return error.faults
+    return ()
 
 
 def _against_packing(config: RunConfig) -> Iterator[Fault]:

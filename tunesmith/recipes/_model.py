@@ -84,7 +84,8 @@ def build_model(base: Base, config: RunConfig, task: Task, listener: Listener) -
     classifier.to(device)
     precision, why = choose_precision(config.training.precision, device)
     listener.say(f"base {base.id} ({base.family}); {pooling} pooling: {reason}")
-    listener.say(f"{precision} on {device}, {threads} threads: {why}")
+    cores = "1 thread" if threads == 1 else f"{threads} threads"
+    listener.say(f"{precision} on {device}, {cores}: {why}")
     return Model(classifier, tokenizer, pooling, max_length, precision)
 
 

@@ -37,6 +37,7 @@ from tunesmith.evaluation import (
     most_confident_mistakes,
 )
 from tunesmith.recipes._choose import Choice
+from tunesmith.recipes._fine_tune import Tuned
 from tunesmith.recipes._judge import Judged
 from tunesmith.recipes._lineage import Parent
 from tunesmith.recipes._model import Model
@@ -89,6 +90,7 @@ def make_report(
         notes=tuple(warnings),
         history=tuple(record.as_dict() for record in choice.tuned.history),
         method=choice.tuned.method,
+        fit=_fit_facts(choice.tuned),
         contenders=tuple(asdict(contender) for contender in choice.contenders),
         confusion=confusion_matrix(judged.task, judged.targets, judged.probabilities),
         mistakes=most_confident_mistakes(
@@ -110,6 +112,15 @@ def make_report(
         seconds=seconds,
         machine=f"{platform.system()} {platform.machine()}, {available_cores()} cores",
     )
+
+
+def _fit_facts(tuned: Tuned) -> dict[str, Any]:
+    """The settings that a method was trained with, as JSON values."""
+    if tuned.settings is None:
+        return {}
+    return {
+        "method": tuned.method, **tuned.settings.facts(), "best_epoch": tuned.best_epoch,
+    }  # fmt: skip
 
 
 def package(

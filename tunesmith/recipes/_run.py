@@ -18,7 +18,7 @@ from tunesmith import storage
 from tunesmith.bundles import Bundle, is_bundle, open_bundle, write_rows
 from tunesmith.config import RunConfig
 from tunesmith.data import source_stem
-from tunesmith.errors import InputError, Interrupted, OutputError, TunesmithError
+from tunesmith.errors import InputError, Interrupted, OutputError, TrainingError, TunesmithError
 from tunesmith.evaluation import Report
 from tunesmith.types import Dataset, Metrics
 
@@ -85,10 +85,16 @@ class RunFolder:
         return cls(path)
 
     @classmethod
-    def reopen(cls, path: Path) -> tuple[RunFolder, RunConfig]:
+    def reopen(
+        cls, path: Path, *, learning_rate: float | None = None
+    ) -> tuple[RunFolder, RunConfig]:
         """The folder of a run that was interrupted, and its settings.
 
+        Args:
+            learning_rate: from now on; None: as it was.
+
         Raises:
+            ConfigError: the rate cannot be used.
             OutputError: it is no such folder, or its run has finished.
         """
         if not (path / "config.yaml").is_file():
@@ -102,7 +108,13 @@ class RunFolder:
             raise OutputError(
                 "this run has finished", where=str(path), mend=f"its bundle is {folder.bundle}"
             )
-        return folder, config_module.load(path / "config.yaml")
+        config = config_module.load(
+            path / "config.yaml", settings={"training.learning_rate": learning_rate}
+        )
+        if learning_rate is not None:
+            folder._allow("training.learning_rate", learning_rate)
+            storage.write_bytes(path / "config.yaml", config_module.dump(config).encode())
+        return folder, config
 
     @property
     def bundle(self) -> Path:
@@ -170,6 +182,15 @@ class RunFolder:
             elif is_new:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise full from error
+        except TrainingError as error:
+            if self._can_go_on:
+                error.add_note(
+                    "the last checkpoint before that is kept; to go on from there with a lower "
+                    f"rate: {go_on} --set training.learning_rate=…"
+                )
+            elif is_new:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
         except TunesmithError:
             if is_new and not self._can_go_on:
                 shutil.rmtree(self.path, ignore_errors=True)
@@ -188,6 +209,13 @@ class RunFolder:
         """
         for name in ("report.json", "report.html"):
             storage.write_bytes(self.path / name, (bundle.path / "report" / name).read_bytes())
+
+    def _allow(self, name: str, value: object) -> None:
+        """Lets a setting differ from what it was when the run was interrupted."""
+        file = self.path / "pinned.json"
+        if file.is_file():
+            facts = {**json.loads(file.read_text(encoding="utf-8")), name: value}
+            storage.write_bytes(file, json.dumps(facts, indent=1).encode())
 
     def pin(self, facts: dict[str, Any], *, resumed: bool) -> None:
         """Keeps what a resumed run must find unchanged, or checks that it is.

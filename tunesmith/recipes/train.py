@@ -51,14 +51,20 @@ def train(config: RunConfig, listener: Listener | None = None) -> Run:
         return _run(config, listener or Silent(), None, processes)
 
 
-def resume(folder: Path, listener: Listener | None = None) -> Run:
+def resume(
+    folder: Path, listener: Listener | None = None, *, learning_rate: float | None = None
+) -> Run:
     """Goes on with a run that was interrupted; the result is that of an undisturbed run.
 
+    Args:
+        learning_rate: from the last checkpoint on; for a run that a rate that was too high ended.
+
     Raises:
+        ConfigError: the rate cannot be used.
         OutputError: there is nothing to resume in `folder`.
         InputError: the data or the base changed since.
     """
-    run_folder, config = RunFolder.reopen(folder)
+    run_folder, config = RunFolder.reopen(folder, learning_rate=learning_rate)
     with looking_for_names(_names(config)):
         return _run(config, listener or Silent(), run_folder, join_processes())
 
@@ -110,6 +116,7 @@ def _run(
         forgetting = measure_forgetting(old, model, judged.task, data, config, listener)
         sections = examine(examined(model, judged, data, config), listener)
         seconds = time.monotonic() - started
+        _say_if_late(seconds, config, listener)
         report = make_report(
             config, base, data, model, choice, judged, listener.warnings, seconds,
             parent=parent, forgetting=forgetting, sections=sections,
@@ -124,6 +131,18 @@ def _run(
     folder.copy_report(bundle)
     processes.wait()
     return Run(folder.path, bundle, report, time.monotonic() - started)
+
+
+def _say_if_late(seconds: float, config: RunConfig, listener: Listener) -> None:
+    """Says that a budget did not suffice for what is not training, which nothing is left out of."""
+    budget_s = config.training.budget_s
+    if budget_s is not None and seconds > 1.1 * budget_s:
+        listener.warn(
+            f"the run took {seconds:.0f} s, and its budget was {budget_s:.0f} s: checks, "
+            "baselines, features and the judging on test rows are done whatever the budget; for "
+            "fewer of them, --set data.checks=false, --set evaluation.robustness=false or "
+            "--set evaluation.explanation_seconds=0"
+        )
 
 
 def _pinned(config: RunConfig, base: Base, data: PreparedData) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tunesmith.config import RunConfig
 from tunesmith.errors import DataError, OutputError
 from tunesmith.recipes._lineage import find_parent
 from tunesmith.recipes._listener import Listener, Silent
+from tunesmith.recipes._methods import check_method
 from tunesmith.recipes._model import build_model, space_needed
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._run import Run
@@ -62,6 +63,7 @@ def tune(
     if config.output:
         storage.require_empty(Path(config.output))
     _check_test_file(config)
+    check_method(config)
     base = find_base(config.base.id)
     data = _prepare(base, config, listener)
     model = build_model(base, config, data.task, listener)

@@ -19,14 +19,18 @@ class Choice:
         best: the trial with the highest metric.
         chosen: the trial whose settings are taken.
         tied: the numbers of the trials that are not clearly worse than the best, itself included.
+        num_complete: trials that were trained to their end.
     """
 
     best: Trial
     chosen: Trial
     tied: tuple[int, ...]
+    num_complete: int
 
     def reason(self) -> str:
         """The choice in a sentence or two."""
+        if self.num_complete == 1:
+            return f"Trial {self.best.number} is the only one that was trained to its end."
         best = f"Trial {self.best.number} is the best on the validation rows"
         if len(self.tied) == 1:
             return f"{best}, by more than a standard error."
@@ -69,4 +73,4 @@ def choose_trial(
     best = max(complete, key=lambda trial: (trial.metric or 0.0, -trial.seconds))
     tied = [trial for trial in complete if trial is best or not is_clearly_better(best, trial)]
     chosen = min(tied, key=lambda trial: trial.seconds)
-    return Choice(best, chosen, tuple(trial.number for trial in tied))
+    return Choice(best, chosen, tuple(trial.number for trial in tied), len(complete))

@@ -155,6 +155,7 @@ def _listen(run: _Search) -> None:
             own.result = message
         else:
             _conclude(run, number, own)
+            run.study.note_spent(run.spent_s)
             return
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,13 @@ class FitSettings:
     keep_last: bool = False
     time_limit_s: float | None = None
     seed: int = 42
+
+    def facts(self) -> dict[str, Any]:
+        """What a reader wants to know of it, as JSON values: how the weights were trained."""
+        own = asdict(self)
+        for inner in ("keep_start", "keep_last", "time_limit_s", "seed"):
+            del own[inner]
+        return own
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,6 @@
 
 from tunesmith.training.callbacks._callback import Callback, EpochRecord
 from tunesmith.training.callbacks._metrics_log import MetricsLog
-from tunesmith.training.callbacks._trackers import Trackers
+from tunesmith.training.callbacks._trackers import Trackers, check_trackers
 
-__all__ = ["Callback", "EpochRecord", "MetricsLog", "Trackers"]
+__all__ = ["Callback", "EpochRecord", "MetricsLog", "Trackers", "check_trackers"]

@@ -13,7 +13,7 @@ from tunesmith.config import Tracker
 from tunesmith.errors import Fault, MissingDependencyError, OutputError
 from tunesmith.training.callbacks._callback import EpochRecord
 
-__all__ = ["Trackers"]
+__all__ = ["Trackers", "check_trackers"]
 
 _STEPS_A_POINT = 10
 
@@ -56,7 +56,7 @@ class Trackers:
         *,
         warn: Callable[[str], None] = warnings.warn,
     ) -> None:
-        _check_packages(names)
+        check_trackers(names)
         self._names = tuple(dict.fromkeys(names))
         self._project = project
         self._run_name = run_name
@@ -161,7 +161,12 @@ class Trackers:
         return arguments[name]
 
 
-def _check_packages(names: Sequence[Tracker]) -> None:
+def check_trackers(names: Sequence[Tracker]) -> None:
+    """Checks that the trackers' packages are installed.
+
+    Raises:
+        MissingDependencyError: some are not; names all that are missing.
+    """
     faults: list[Fault] = []
     for name in names:
         found = find_spec(name)

@@ -7,9 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["balanced_batches"]
+__all__ = ["FEWEST_BATCHES", "balanced_batches"]
 
-_FEWEST_BATCHES = 4
+FEWEST_BATCHES = 4
+"""Of an epoch: the model is judged after it, which costs more than training on one or two."""
 
 
 def balanced_batches(
@@ -25,9 +26,8 @@ def balanced_batches(
     Labels and the rows of each label are dealt like cards: all come once before one comes again. So
     labels come equally often, to within one, and where they have equally many rows so does every
     row. An epoch shows about as many rows as there are, so the work grows with their number, and
-    not with that of their pairs. It has at least four batches, as the model is judged after it,
-    which costs more than training on one or two. The order depends on the arguments alone, the
-    number of batches not on seed and epoch.
+    not with that of their pairs. It has at least FEWEST_BATCHES. The order depends on
+    the arguments alone, the number of batches not on seed and epoch.
 
     Args:
         targets: int64 [n], or float32 [n, labels] for several labels a row; rows without a label
@@ -47,7 +47,7 @@ def balanced_batches(
     labels = _Deck(np.arange(len(rows)), generator)
     usual = num_labels * float(np.mean([min(num_rows, len(deck)) for deck in rows]))
     batches: list[NDArray[np.int64]] = []
-    for _ in range(max(_FEWEST_BATCHES, math.ceil(len(targets) / usual))):
+    for _ in range(max(FEWEST_BATCHES, math.ceil(len(targets) / usual))):
         hands = [rows[label].deal(num_rows) for label in labels.deal(num_labels)]
         # With several labels a row may be dealt twice.
         batches.append(np.array(list(dict.fromkeys(row for hand in hands for row in hand))))
