@@ -210,11 +210,11 @@ def learning_curve(
 def _ticks(low: float, high: float, percent: bool) -> tuple[list[float], int]:
     """About five round numbers around [low, high], and how many decimals they need.
 
-    Percentages differ by a quarter of a point at least: less is no change that anybody has to see.
+    Percentages differ by half a point at least: less is no change that anybody has to see.
     """
     scale = 100.0 if percent else 1.0
     low, high = low * scale, high * scale
-    rough = max((high - low) / 4, 0.25 if percent else 1e-3)
+    rough = max((high - low) / 4, 0.5 if percent else 1e-3)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
     first, last = math.floor(low / step), math.ceil(high / step)
