@@ -249,7 +249,8 @@ class TrainingConfig(Section):
     compile: bool = False
     """Compile the layers (torch.compile); pays on GPUs in long runs."""
     threads: Annotated[int, Field(ge=1)] | None = None
-    """Processor threads; null: the cores that this process may use."""
+    """Processor threads; null: the cores that this process may use, or fewer where OMP_NUM_THREADS
+    says so."""
     checkpoint_interval_s: Annotated[float, Field(ge=0)] = 60.0
     """How much work, in seconds, a crash may cost."""
     checkpoints_kept: Annotated[int, Field(ge=1)] = 2
