@@ -58,7 +58,7 @@ def test_bad_input(invoke: Invoke) -> None:
     )
     assert result.code == 2
     for word in (
-        "--trials: Input should be greater than or equal to 1",
+        "--trials: must be greater than or equal to 1",
         "--budget: must be a time such as 90s, 10m or 1h30m (got 'soon')",
         "--memory: must be a size such as 4GB or 512MB (got '4 apples')",
         "space.yaml: training.epoch: there is no such setting\n  → did you mean 'training.epochs'?",

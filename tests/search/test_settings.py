@@ -31,4 +31,4 @@ def test_all_faults_are_told_at_once() -> None:
     assert len(caught.value.faults) == 5
     assert "--budget: must be a time such as 90s, 10m or 1h30m (got 'soon')" in text
     assert "search.memory_bytes: must be a size such as 4GB or 512MB (got '4 apples')" in text
-    assert "search.trials: Input should be greater than or equal to 1 (got 0)" in text
+    assert "search.trials: must be greater than or equal to 1 (got 0)" in text

@@ -70,7 +70,7 @@ def make_settings(
         faults = []
         for entry in error.errors():
             field = str(entry["loc"][0])
-            what = entry["msg"].removeprefix("Value error, ")
+            what = entry["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
             where = (names or {}).get(field, f"search.{field}")
             faults.append(Fault(f"{what} (got {entry['input']!r})", where))
         raise ConfigError.of(faults) from None
