@@ -99,13 +99,19 @@ def test_the_rows_learned_from_are_kept_as_such(once: Run, twice: Run) -> None:
 
 
 def test_the_log_tells_both_trainings_apart(twice: Run) -> None:
-    lines = (twice.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    starts = [line["run"] for line in map(json.loads, lines) if line["event"] == "start"]
+    text = (twice.folder / "metrics.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    starts = [line["run"] for line in lines if line["event"] == "start"]
     assert starts == ["full", "full-refit"]
-    events = [line["event"] for line in map(json.loads, lines)]
-    again = events.index("start", 1)
-    assert "epoch" in events[:again]
-    assert "epoch" not in events[again:]  # these rows are learned from by then
+    again = [line["event"] for line in lines].index("start", 1)
+    epochs = [
+        [line for line in part if line["event"] == "epoch"]
+        for part in (lines[:again], lines[again:])
+    ]
+    assert all("metric" in line for line in epochs[0])
+    # The validation rows are learned from by then.
+    assert epochs[1][-1]["train_loss"] > 0
+    assert not any({"metric", "validation_loss"} & line.keys() for line in epochs[1])
     assert not (twice.folder / "checkpoints").exists()
 
 

@@ -43,7 +43,7 @@ from tunesmith.evaluation._forgetting import (
     judge_forgetting,
 )
 from tunesmith.evaluation._model_card import CardFacts, Cost, model_card
-from tunesmith.evaluation._paired import McNemar, mcnemar, paired_difference
+from tunesmith.evaluation._paired import McNemar, mcnemar, paired_difference, paired_differences
 from tunesmith.evaluation._perturbations import PERTURBATIONS, Perturbation
 from tunesmith.evaluation._report import Candidate, Report
 from tunesmith.evaluation._robustness import Robustness, judge_robustness
@@ -120,6 +120,7 @@ __all__ = [
     "model_card",
     "most_confident_mistakes",
     "paired_difference",
+    "paired_differences",
     "read_expectations",
     "report_schema",
     "scope_section",

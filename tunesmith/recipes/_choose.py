@@ -3,7 +3,8 @@
 With `auto` methods race on the validation rows by successive halving (Jamieson & Talwalkar 2016,
 arXiv:1502.07943): each trains a part of its epochs, the better half goes on to the end. Of the
 finalists the simplest one is taken that is not worse than the best by more than a standard error
-(Breiman et al. 1984, "Classification and Regression Trees").
+(Breiman et al. 1984, "Classification and Regression Trees"). Of very few rows a standard error is
+so wide that this would always be the probe; there it is few-shot that has to be clearly worse.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tunesmith.recipes._baselines import FittedBaseline
 from tunesmith.recipes._compare import is_clearly_better
 from tunesmith.recipes._fine_tune import Tuned, fine_tune, fit_settings, judge_of
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._methods import may_use_r_drop
+from tunesmith.recipes._methods import has_very_few_rows, may_use_r_drop
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._plan import Plan, make_plan, may_refit
 from tunesmith.recipes._prepare import PreparedData
@@ -108,7 +109,10 @@ def choose_model(
     if method != "auto":
         return Choice(race.finish(method), (), config, plan.refit, plan.refit_limit_s)
     finalists, dropped = race.run()
-    return _choice(data, config, listener, [untrained, *finalists], dropped, baselines, plan)
+    preferred = [untrained, *finalists]
+    if has_very_few_rows(data):  # which the probe wins by the rule alone, and seldom on other rows
+        preferred.reverse()
+    return _choice(data, config, listener, preferred, dropped, baselines, plan)
 
 
 def _log_probe(probe: Tuned, data: PreparedData, folder: Path) -> None:
@@ -194,7 +198,7 @@ def _choice(
     baselines: Sequence[FittedBaseline],
     plan: Plan,
 ) -> Choice:
-    """The simplest finalist (they stand from simple to not) within a standard error of the best."""
+    """The first of the finalists, as they are preferred, within a standard error of the best."""
     judge = judge_of(data.task, data.split.validation)
     metrics = [judge(tuned.validation_scores) for tuned in finalists]
     best = finalists[int(np.argmax(metrics))]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.config import RunConfig
-from tunesmith.evaluation import paired_difference
+from tunesmith.evaluation import paired_differences
 from tunesmith.recipes._fine_tune import decide
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.types import Outputs
@@ -24,6 +24,9 @@ def is_clearly_better(
 ) -> bool:
     """Whether the first is ahead by more than a standard error of the difference, row by row.
 
+    In the task's leading metric, or, where it is not behind in that, in log loss: of few rows that
+    tells more, since it asks how sure a model was, and not only on which side of a half.
+
     Args:
         scores, others: float32 [n, labels], of the validation rows.
     """
@@ -33,15 +36,18 @@ def is_clearly_better(
         np.asarray(data.task.probabilities(Outputs(scores=one)), dtype=np.float64)
         for one in (scores, others)
     ]
-    difference = paired_difference(
+    lead, loss = data.task.default_metrics[0], "log_loss"
+    differences = paired_differences(
         tasks[0],
         data.task.encode(validation.targets or []),
         probabilities[0],
         probabilities[1],
         task_b=tasks[1],
-        metric=data.task.default_metrics[0],
+        metrics=(lead, loss),
         confidence=_ONE_STANDARD_ERROR,
         resamples=config.evaluation.resamples,
         seed=config.seed,
     )
-    return difference.low > 0
+    if differences[lead].low > 0:
+        return True
+    return differences[lead].value >= 0 and differences[loss].high < 0

@@ -29,6 +29,7 @@ from tunesmith.training.criteria import Contrastive, Criterion, Supervised, bala
 
 __all__ = [
     "check_method",
+    "has_very_few_rows",
     "is_adapter",
     "make_criterion",
     "may_use_r_drop",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 _CACHE_BYTES = 4_000_000_000
-_FEW_ROWS_A_LABEL = 64
+_FEW_ROWS_A_LABEL, _VERY_FEW_ROWS_A_LABEL = 64, 16
 
 # Fewer weights want a higher rate: about ten times for adapters of low rank (Schulman et al. 2025,
 # "LoRA Without Regret"); measured on validation rows for the others, see docs/log.md.
@@ -98,9 +99,23 @@ def _no_dropout(why: str) -> Fault:
 
 
 def racing_methods(data: PreparedData) -> tuple[Method, ...]:
-    """What `auto` tries: full fine-tuning, and few-shot where labels have few rows."""
-    rows_a_label = len(data.split.train) / max(len(data.task.labels), 1)
-    return ("full", "few-shot") if rows_a_label <= _FEW_ROWS_A_LABEL else ("full",)
+    """What `auto` tries: full fine-tuning, and few-shot where labels have few rows.
+
+    Of very few rows full fine-tuning learns hardly more than the probe (docs/log.md), and those
+    that are left to choose by could not tell.
+    """
+    if has_very_few_rows(data):
+        return ("few-shot",)
+    return ("full", "few-shot") if _rows_a_label(data) <= _FEW_ROWS_A_LABEL else ("full",)
+
+
+def has_very_few_rows(data: PreparedData) -> bool:
+    """Whether labels have so few rows that validation rows can hardly tell models apart."""
+    return _rows_a_label(data) <= _VERY_FEW_ROWS_A_LABEL
+
+
+def _rows_a_label(data: PreparedData) -> float:
+    return len(data.split.train) / max(len(data.task.labels), 1)
 
 
 def check_method(config: RunConfig) -> None:

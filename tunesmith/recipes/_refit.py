@@ -22,6 +22,7 @@ from tunesmith.recipes._choose import Choice
 from tunesmith.recipes._fine_tune import Tuned, fine_tune, fit_settings
 from tunesmith.recipes._lineage import Parent
 from tunesmith.recipes._listener import Listener
+from tunesmith.recipes._methods import has_very_few_rows
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe, refit_probe
@@ -93,7 +94,10 @@ def finish(
     split = data.split
     learned = Split(joined(split.train, split.validation), split.validation.take([]), split.test)
     whole = replace(split, train=learned.train)
-    epochs = "" if tuned.settings is None else f", {_epochs(tuned.best_epoch)}"
+    num_epochs = tuned.best_epoch
+    if tuned.settings is not None and has_very_few_rows(data):
+        num_epochs = tuned.settings.epochs  # which epoch was the best was said by a handful of rows
+    epochs = "" if tuned.settings is None else f", {_epochs(num_epochs)}"
     listener.say(
         f"{tuned.method} is trained again on the {len(learned.train):,} training and validation "
         f"rows together{epochs}"
@@ -106,7 +110,7 @@ def finish(
             config,
             model,
             len(learned.train),
-            epochs=tuned.best_epoch,
+            epochs=num_epochs,
             time_limit_s=choice.refit_limit_s,
         )
         places = [
