@@ -33,7 +33,6 @@ from tunesmith.training.criteria import mean_loss
 __all__ = ["Choice", "Contender", "choose_model"]
 
 _SMALLEST_RACE = 2
-_FIRST_PART = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +147,9 @@ class _Race:
         """The methods that were trained to the end, and those that were dropped on the way."""
         methods = list(self.plan.methods)
         dropped: list[Tuned] = []
-        if len(methods) >= _SMALLEST_RACE and self.plan.epochs > 1:
-            trials = [self._train(method, part=_FIRST_PART) for method in methods]
+        rung = max(1, self.plan.epochs // 4)  # the same for all, however many epochs suit them
+        if len(methods) >= _SMALLEST_RACE and rung < self.plan.epochs:
+            trials = [self._train(method, until_epoch=rung) for method in methods]
             methods = self._better_half(trials)
             dropped = [trial for trial in trials if trial.method not in methods]
         resumed = bool(dropped)
@@ -166,8 +166,9 @@ class _Race:
         agreed: list[Method] = json.loads(Processes().from_first(lambda: json.dumps(kept)))
         return agreed
 
-    def _train(self, method: Method, *, part: float = 1.0, resume: bool = False) -> Tuned:
-        """Trains a method, or the first part of its epochs."""
+    def _train(
+        self, method: Method, *, until_epoch: int | None = None, resume: bool = False
+    ) -> Tuned:
         settings = fit_settings(
             method,
             self.config,
@@ -185,7 +186,7 @@ class _Race:
         return fine_tune(
             method, self.model, self.probe, self.tokens, self.data, self.config, self.listener,
             folder=self.folder, resume=self.resume or resume, settings=settings,
-            until_epoch=None if part == 1.0 else max(1, int(part * settings.epochs)),
+            until_epoch=until_epoch,
         )  # fmt: skip
 
 
