@@ -65,7 +65,11 @@ def test_the_folder_holds_no_more_than_it_should(finished: Run) -> None:
     }
     log = (finished.folder / "metrics.jsonl").read_text()
     events = [json.loads(line) for line in log.splitlines()]
+    settings = events[0].pop("settings")
     assert events[0] == {"event": "start", "run": "full", "step": 0, "total_steps": 12}
+    assert (settings["epochs"], settings["batch_size"], settings["dropout"]) == (2, 16, 0.0)
+    assert settings["learning_rate"] > 0  # which nobody has set
+    assert settings == {name: finished.report.fit[name] for name in settings}
     assert [event["epoch"] for event in events if event["event"] == "epoch"] == [0, 1, 2]
 
 
