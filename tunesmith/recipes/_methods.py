@@ -41,6 +41,7 @@ __all__ = [
 
 _CACHE_BYTES = 4_000_000_000
 _FEW_ROWS_A_LABEL, _VERY_FEW_ROWS_A_LABEL = 64, 16
+_ROWS_TO_TELL_BY = 50
 
 # Fewer weights want a higher rate: about ten times for adapters of low rank (Schulman et al. 2025,
 # "LoRA Without Regret"); measured on validation rows for the others, see docs/log.md.
@@ -110,8 +111,9 @@ def racing_methods(data: PreparedData) -> tuple[Method, ...]:
 
 
 def has_very_few_rows(data: PreparedData) -> bool:
-    """Whether labels have so few rows that validation rows can hardly tell models apart."""
-    return _rows_a_label(data) <= _VERY_FEW_ROWS_A_LABEL
+    """Whether labels have so few rows, and validation so few, that these can tell nothing apart."""
+    is_short = len(data.split.validation) < _ROWS_TO_TELL_BY
+    return is_short and _rows_a_label(data) <= _VERY_FEW_ROWS_A_LABEL
 
 
 def _rows_a_label(data: PreparedData) -> float:
