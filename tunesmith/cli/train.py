@@ -113,9 +113,8 @@ def train(
         "output": output,
         "seed": seed,
     }
-    rate = _new_rate(overrides) if resume is not None else None
     given = [name for name, value in settings.items() if value is not None]
-    given += ["--config"] * bool(config_file) + ["--set"] * bool(overrides and rate is None)
+    given += ["--config"] * bool(config_file) + ["--set"] * (not _sets_rate_at_most(overrides))
     if resume is not None and given:
         raise ConfigError(
             f"goes on with the run's own settings; given as well: {', '.join(given)}",
@@ -124,7 +123,6 @@ def train(
             "(only training.learning_rate may be --set anew)",
         )
     chosen = config.load(config_file, overrides or (), settings)
-    learning_rate = chosen.training.learning_rate if rate is not None else None
     if resume is None and not chosen.data.source:
         raise ConfigError("no data file was given", mend="tunesmith train tickets.csv")
 
@@ -136,7 +134,7 @@ def train(
     listener = ConsoleListener(errors)
     try:
         run = (
-            recipes.resume(resume, listener, learning_rate=learning_rate)
+            recipes.resume(resume, listener, learning_rate=chosen.training.learning_rate)
             if resume
             else recipes.train(chosen, listener)
         )
@@ -146,10 +144,10 @@ def train(
         print_run(run, as_json=as_json)
 
 
-def _new_rate(overrides: list[str] | None) -> str | None:
-    """The rate that a run goes on with; None where that, or more than that, is not set."""
-    name, _, value = overrides[0].partition("=") if overrides and len(overrides) == 1 else ("",) * 3
-    return value if name.strip() == "training.learning_rate" else None
+def _sets_rate_at_most(overrides: list[str] | None) -> bool:
+    """Whether nothing is set but the rate, which alone a run may go on with another of."""
+    names = {override.partition("=")[0].strip() for override in overrides or ()}
+    return names <= {"training.learning_rate"}
 
 
 def _labels(extend: bool, new: bool) -> str | None:

@@ -118,9 +118,8 @@ def _fit_facts(tuned: Tuned) -> dict[str, Any]:
     """The settings that a method was trained with, as JSON values."""
     if tuned.settings is None:
         return {}
-    return {
-        "method": tuned.method, **tuned.settings.facts(), "best_epoch": tuned.best_epoch,
-    }  # fmt: skip
+    settings = tuned.settings.facts()
+    return {"method": tuned.method, **settings, "best_epoch": tuned.best_epoch}
 
 
 def package(

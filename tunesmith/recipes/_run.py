@@ -182,18 +182,14 @@ class RunFolder:
             elif is_new:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise full from error
-        except TrainingError as error:
-            if self._can_go_on:
+        except TunesmithError as error:
+            if is_new and not self._can_go_on:
+                shutil.rmtree(self.path, ignore_errors=True)
+            elif isinstance(error, TrainingError) and self._can_go_on:
                 error.add_note(
                     "the last checkpoint before that is kept; to go on from there with a lower "
                     f"rate: {go_on} --set training.learning_rate=…"
                 )
-            elif is_new:
-                shutil.rmtree(self.path, ignore_errors=True)
-            raise
-        except TunesmithError:
-            if is_new and not self._can_go_on:
-                shutil.rmtree(self.path, ignore_errors=True)
             raise
 
     def finished(self, seconds: float) -> Run:
