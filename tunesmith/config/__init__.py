@@ -1,6 +1,6 @@
 """A run's settings: load YAML → dotted overrides → validate everything at once → dump."""
 
-from tunesmith.config._load import dump, load, setting_names
+from tunesmith.config._load import dump, in_plain_words, load, setting_names
 from tunesmith.config._redact import password_in, redact
 from tunesmith.config._schema import (
     AdapterConfig,
@@ -32,6 +32,7 @@ __all__ = [
     "Tracker",
     "TrainingConfig",
     "dump",
+    "in_plain_words",
     "load",
     "parse_duration",
     "password_in",

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tunesmith.config._schema import RunConfig, Section
 from tunesmith.errors import ConfigError, Fault
 
-__all__ = ["dump", "load", "setting_names"]
+__all__ = ["dump", "in_plain_words", "load", "setting_names"]
 
 _PLAIN = {
     "bool_parsing": "must be true or false",
@@ -114,9 +114,7 @@ def _fault(entry: Any, file: Path | None, given: Set[str]) -> Fault:
             f"there is no {entry['input']!r}", where, f"{mend}choices: {', '.join(choices)}"
         )
     if entry["type"] != "extra_forbidden":
-        what = _PLAIN.get(entry["type"]) or entry["msg"].removeprefix("Value error, ")
-        what = what.replace("Input should be", "must be")
-        return Fault(f"{what} (got {entry['input']!r})", where, _default_text(name))
+        return Fault(in_plain_words(entry), where, _default_text(name))
     known = setting_names()
     # An unknown section is reported by its own name, without the settings in it.
     peers = known if "." in name else list(RunConfig.model_fields)
@@ -125,6 +123,12 @@ def _fault(entry: Any, file: Path | None, given: Set[str]) -> Fault:
     ]
     mend = f"did you mean {near[0]!r}?" if near else f"settings: {', '.join(known)}"
     return Fault("there is no such setting", where, mend)
+
+
+def in_plain_words(entry: Any) -> str:
+    """What pydantic has against a value: "must be a whole number (got 'x')"."""
+    what = _PLAIN.get(entry["type"]) or entry["msg"].removeprefix("Value error, ")
+    return f"{what.replace('Input should be', 'must be')} (got {entry['input']!r})"
 
 
 def _brief(error: Exception) -> str:

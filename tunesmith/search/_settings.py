@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from tunesmith.config import parse_duration
+from tunesmith.config import in_plain_words, parse_duration
 from tunesmith.errors import ConfigError, Fault
 
 __all__ = ["SearchSettings", "make_settings"]
@@ -70,7 +70,6 @@ def make_settings(
         faults = []
         for entry in error.errors():
             field = str(entry["loc"][0])
-            what = entry["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
             where = (names or {}).get(field, f"search.{field}")
-            faults.append(Fault(f"{what} (got {entry['input']!r})", where))
+            faults.append(Fault(in_plain_words(entry), where))
         raise ConfigError.of(faults) from None
