@@ -120,3 +120,20 @@ def test_a_full_disk_leaves_the_older_ones(
     with pytest.raises(OutputError, match="the disk is full"):
         checkpoints.save(2, tensors(2), {})
     assert newest(checkpoints) == 2, "the older one of the same step stays too"
+
+
+def test_what_had_diverged_is_removed(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=9)
+    start = {"validation_loss": 0.4}
+    states: list[dict[str, object]] = [
+        {"history": [start], "loss_sum": 40.0, "loss_rows": 16},
+        {"history": [start, {"validation_loss": 1.2}], "loss_sum": 0.0, "loss_rows": 0},
+        {"history": [start, {"validation_loss": 1.2}], "loss_sum": 900.0, "loss_rows": 16},
+        {"history": [start, {"validation_loss": 172.0}], "loss_sum": 0.0, "loss_rows": 0},
+        {},
+    ]
+    for step, state in enumerate(states):
+        checkpoints.save(step, {"weight": torch.zeros(2)}, state)
+    checkpoints.remove_diverged()
+    left = sorted(int(folder.name.removeprefix("step-")) for folder in tmp_path.iterdir())
+    assert left == [0, 1, 4]

@@ -138,7 +138,8 @@ def resume(
     """Goes on with the interrupted run in `folder`.
 
     Args:
-        learning_rate: from the last checkpoint on; for a run that a rate that was too high ended.
+        learning_rate: a lower one, for a run that ended since its rate was too high; it goes on
+            from the last checkpoint before the loss rose, or from the start.
 
     Raises:
         InputError: there is nothing to resume, or the data changed since.

@@ -20,6 +20,7 @@ from tunesmith.config import RunConfig
 from tunesmith.data import source_stem
 from tunesmith.errors import InputError, Interrupted, OutputError, TrainingError, TunesmithError
 from tunesmith.evaluation import Report
+from tunesmith.training import Checkpoints
 from tunesmith.types import Dataset, Metrics
 
 __all__ = ["Run", "RunFolder", "as_output_error", "settings_by_name"]
@@ -112,6 +113,8 @@ class RunFolder:
             path / "config.yaml", settings={"training.learning_rate": learning_rate}
         )
         if learning_rate is not None:
+            for method in folder.checkpoints.glob("*/"):
+                Checkpoints(method).remove_diverged()
             folder._allow("training.learning_rate", learning_rate)
             storage.write_bytes(path / "config.yaml", config_module.dump(config).encode())
         return folder, config
@@ -187,8 +190,8 @@ class RunFolder:
                 shutil.rmtree(self.path, ignore_errors=True)
             elif isinstance(error, TrainingError) and self._can_go_on:
                 error.add_note(
-                    "the last checkpoint before that is kept; to go on from there with a lower "
-                    f"rate: {go_on} --set training.learning_rate=…"
+                    "to go on with a lower rate, from the last checkpoint before the loss rose or, "
+                    f"where there is none, from the start: {go_on} --set training.learning_rate=…"
                 )
             raise
 

@@ -57,7 +57,8 @@ def resume(
     """Goes on with a run that was interrupted; the result is that of an undisturbed run.
 
     Args:
-        learning_rate: from the last checkpoint on; for a run that a rate that was too high ended.
+        learning_rate: a lower one, for a run that ended since its rate was too high; it goes on
+            from the last checkpoint before the loss rose, or from the start.
 
     Raises:
         ConfigError: the rate cannot be used.

@@ -22,6 +22,8 @@ from tunesmith import storage
 
 __all__ = ["Checkpoints"]
 
+_DIVERGED = 10.0
+
 
 class Checkpoints:
     """The checkpoints of one run; the newest `keep` stay.
@@ -78,12 +80,30 @@ class Checkpoints:
                 continue
         return None
 
+    def remove_diverged(self) -> None:
+        """Removes those at which the loss had risen beyond measure: a lower rate comes too late."""
+        for folder in self._folders():
+            try:
+                state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+                diverged = _has_diverged(state)
+            except (OSError, ValueError, KeyError, IndexError):
+                continue  # `load_newest` passes it over
+            if diverged:
+                shutil.rmtree(folder)
+
     def remove(self) -> None:
         """Removes all of them, once the bundle is written."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _folders(self) -> list[Path]:
         return sorted(self.folder.glob("step-*")) if self.folder.is_dir() else []
+
+
+def _has_diverged(state: Mapping[str, Any]) -> bool:
+    """Whether a loss, of an epoch or of the steps since, is ten times what a poor model's is."""
+    losses = [float(record["validation_loss"]) for record in state["history"]]
+    now: float = state["loss_sum"] / max(state["loss_rows"], 1)
+    return max(*losses, now) > _DIVERGED * max(1.0, losses[0])
 
 
 def _digest(file: Path) -> str:
