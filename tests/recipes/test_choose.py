@@ -103,6 +103,9 @@ def test_a_race_takes_the_probe_where_nothing_else_fits(train: Train, notes: Not
     run = train({**AUTO, "training.budget_s": 0.01})
     assert run.report.method == "probe"
     assert any("the budget does not suffice for fine-tuning" in text for text in notes.warned)
+    log = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["event"], line["step"]) for line in log] == [("start", 0), ("epoch", 0)]
+    assert any("its budget was 0 s" in text for text in notes.warned)
     left_out = [row for row in run.report.contenders if row["metric"] is None]
     assert {row["name"] for row in left_out} == {"full", "few-shot"}
     assert all("budget" in row["verdict"] for row in left_out)

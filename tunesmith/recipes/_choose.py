@@ -96,8 +96,9 @@ def choose_model(
     untrained = Tuned(
         "probe", model.classifier, probe.validation_scores, (), 0, None, probe.seconds
     )
-    if method == "probe":
+    if method in ("probe", "auto"):  # where it is not only what training starts from
         _log_probe(untrained, data, folder)
+    if method == "probe":
         return Choice(untrained, (), config, may_refit(data, config))
     plan = make_plan(
         model.classifier, probe, tokens, data, config,
