@@ -72,7 +72,10 @@ def measure(name: str, seed: int, limit: int | None, threads: int | None) -> dic
             seed=seed,
             output=Path(folder) / "run",
             settings={
+                "data.checks": False,
                 "evaluation.resamples": 100,
+                "evaluation.robustness": False,
+                "evaluation.explanation_seconds": 0,
                 **({"training.threads": threads} if threads else {}),
                 **SETTINGS[name],
             },

@@ -13,9 +13,9 @@ from fastapi import FastAPI
 
 from tunesmith.bundles import Bundle, Registry, TrustedKeys, open_bundle
 from tunesmith.errors import InputError
+from tunesmith.memory import keep_large_blocks_apart
 from tunesmith.runtimes import Runtime, load
 from tunesmith.serving._cache import ResultCache
-from tunesmith.serving._memory import keep_large_blocks_apart
 from tunesmith.serving._options import Security
 from tunesmith.serving.access_log import logging_to
 from tunesmith.serving.app import Guards, create_admin_app, create_app, create_registry_app

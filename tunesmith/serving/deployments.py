@@ -14,11 +14,11 @@ from pathlib import Path
 from tunesmith.bundles import Bundle, Registry, Status, Traffic, TrustedKeys, open_bundle
 from tunesmith.errors import BundleError, TunesmithError
 from tunesmith.events import log_event
+from tunesmith.memory import give_back
 from tunesmith.runtimes import Runtime
 from tunesmith.runtimes import load as load_runtime
 from tunesmith.serving._cache import ResultCache
 from tunesmith.serving._cores import Cores
-from tunesmith.serving._memory import give_back
 from tunesmith.serving.catalogue import Served, bundle_details, unknown
 from tunesmith.serving.data_plane import Answers, DataPlane
 from tunesmith.serving.limits import Limits

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tunesmith.bases import Classifier, score
 from tunesmith.errors import Interrupted
+from tunesmith.memory import keep_freed_memory
 from tunesmith.tasks import Objective
 from tunesmith.training._averaging import Averaging, Soup, WeightAverage
 from tunesmith.training._checkpoints import Checkpoints
@@ -123,7 +124,7 @@ def fit(
     if resume and checkpoints is not None:
         run.state.restore(checkpoints)
     run.total_steps = len(run.batches(0)) * settings.epochs
-    with ExitStack() as ending, stop_on_signals() as stop:
+    with ExitStack() as ending, keep_freed_memory(), stop_on_signals() as stop:
         for callback in callbacks:
             ending.callback(callback.on_end)
             callback.on_start(run.total_steps, run.state.step)

@@ -1,4 +1,4 @@
-"""Memory that is freed goes back to the system."""
+"""Memory that is freed goes back to the system, or is kept for what comes next."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.serving._memory import give_back
+from tunesmith.memory import give_back
 
-_SECOND_BLOCK = """
+_LIBC = """
 import ctypes
-from tunesmith.serving._memory import keep_large_blocks_apart
 
 class Info(ctypes.Structure):
     names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
@@ -26,6 +25,10 @@ libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
 libc.mallinfo2.restype = Info
+"""
+_SECOND_BLOCK = """
+from tunesmith.memory import keep_large_blocks_apart
+
 keep_large_blocks_apart()
 libc.free(libc.malloc(16 << 20))
 before = libc.mallinfo2().hblks
@@ -33,6 +36,44 @@ libc.malloc(4 << 20)
 print(libc.mallinfo2().hblks - before)
 """
 """Prints 1 where glibc maps a block by itself though a larger one was freed before."""
+
+_FREED_BLOCKS = """
+from tunesmith.memory import keep_freed_memory
+
+def heap_after_200_mb():
+    for block in [libc.malloc(1 << 20) for _ in range(200)]:
+        libc.free(block)
+    return libc.mallinfo2().arena >> 20
+
+with keep_freed_memory():
+    within = heap_after_200_mb()
+print(within >= 200, libc.mallinfo2().arena >> 20 < 100, heap_after_200_mb() < 100)
+"""
+"""Prints whether the heap keeps what is freed within; whether it has given it back after that; and
+whether it keeps no more of what is freed later."""
+
+
+WITH_MALLINFO = pytest.mark.skipif(
+    not sys.platform.startswith("linux") or not hasattr(ctypes.CDLL(None), "mallinfo2"),
+    reason="another allocator, or an older glibc",
+)
+
+
+def printed_by(script: str, environment: dict[str, str]) -> str:
+    """What a process prints that begins with `_LIBC`, without the user's own allocator settings."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MALLOC_") and name != "GLIBC_TUNABLES"
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _LIBC + script],
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
 
 
 def resident_bytes() -> int:
@@ -58,10 +99,7 @@ def test_pages_below_what_is_still_used_are_returned() -> None:
     libc.free(pieces[-1])
 
 
-@pytest.mark.skipif(
-    not sys.platform.startswith("linux") or not hasattr(ctypes.CDLL(None), "mallinfo2"),
-    reason="another allocator, or an older glibc",
-)
+@WITH_MALLINFO
 @pytest.mark.parametrize(
     ("set_by_the_user", "is_apart"),
     [
@@ -73,19 +111,22 @@ def test_pages_below_what_is_still_used_are_returned() -> None:
 def test_large_blocks_stay_apart_unless_the_user_says_otherwise(
     set_by_the_user: dict[str, str], is_apart: bool
 ) -> None:
-    clean = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"}
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", _SECOND_BLOCK],
-        env=clean | set_by_the_user,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == str(int(is_apart))
+    assert printed_by(_SECOND_BLOCK, set_by_the_user) == str(int(is_apart))
+
+
+@WITH_MALLINFO
+@pytest.mark.parametrize(
+    ("set_by_the_user", "expected"),
+    [
+        ({}, "True True True"),
+        ({"MALLOC_TRIM_THRESHOLD_": "131072"}, "False True True"),
+        ({"GLIBC_TUNABLES": "glibc.malloc.trim_threshold=131072"}, "False True True"),
+    ],
+)
+def test_freed_memory_is_kept_for_a_while_unless_the_user_says_otherwise(
+    set_by_the_user: dict[str, str], expected: str
+) -> None:
+    assert printed_by(_FREED_BLOCKS, set_by_the_user) == expected
 
 
 def test_what_only_a_cycle_holds_is_freed() -> None:
