@@ -20,7 +20,7 @@ MAX_LINES = 450
 
 def modules_after(statement: str) -> set[str]:
     """The names of all modules that a fresh interpreter holds after `statement`."""
-    code = f"import json, sys; {statement}; print(json.dumps(sorted(sys.modules)))"
+    code = f"import json, sys; {statement}\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
@@ -45,6 +45,29 @@ def test_importing_tunesmith_brings_hardly_anything() -> None:
 )
 def test_what_serves_and_reads_does_not_bring_torch(name: str) -> None:
     assert not modules_after(f"import tunesmith.{name}") & (HEAVY - {"pandas", "scipy"})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train none.csv --target label",
+        "train README.md --target label --test none.csv",
+        "tune none.csv --target label",
+        "check none.csv",
+        "evaluate bundle none.csv",
+        "predict bundle none.csv -o labelled.csv",
+    ],
+)
+def test_a_missing_file_is_said_before_torch_is_loaded(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "README.md").touch()
+    monkeypatch.chdir(tmp_path)
+    run = (
+        "import tunesmith.cli, contextlib; sys.argv = ['tunesmith', *" + repr(words.split()) + "]\n"
+        "with contextlib.suppress(SystemExit): tunesmith.cli.main()\n"
+    )
+    assert not modules_after(run + "pass") & (HEAVY - {"pandas", "scipy"})
 
 
 def test_the_import_contracts_hold() -> None:

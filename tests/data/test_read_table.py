@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tunesmith.data import choose_columns, read_table
+from tunesmith.data import choose_columns, read_table, require_present
 from tunesmith.errors import DataError
 
 CSV = "text,label\nhello there,a\ngood bye,b\n"
@@ -40,6 +40,15 @@ def test_gzip(make_file) -> None:
     assert read_table(make_file("x.csv.gz", gzip.compress(CSV.encode()))).num_rows == 2
     lines = gzip.compress(b'{"text": "a"}\n')
     assert read_table(make_file("x.jsonl.gz", lines)).num_rows == 1
+
+
+def test_a_file_can_be_asked_for_before_it_is_read(make_file) -> None:
+    file = make_file("x.csv", CSV)
+    rest = ("-", "no/such/*.csv", "sqlite:///no.db?table=t", "hf://datasets/a/b", None)
+    require_present(file, str(file), file.parent, *rest)
+    for absent in (file.with_name("y.csv"), str(file.with_name("y.xlsx")) + "?sheet=Rows"):
+        with pytest.raises(DataError, match="no such file"):
+            require_present(file, absent)
 
 
 @pytest.mark.parametrize(

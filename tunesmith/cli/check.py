@@ -82,10 +82,10 @@ def check(
 
     Example: tunesmith check tickets.csv --target team
     """
-    from tunesmith import recipes
     from tunesmith.checks import Names, find_steps
     from tunesmith.cli._console import ConsoleListener
     from tunesmith.cli._output import errors, print_pieces
+    from tunesmith.data import require_present
     from tunesmith.errors import ConfigError
 
     if steps and not fix:
@@ -97,6 +97,9 @@ def check(
             "--names-model is given, and names are not looked for", mend="add --names"
         )
     chosen = find_steps(steps or ["safe"]) if fix else []
+    require_present(data, validation, test, against)
+    from tunesmith import recipes
+
     if fix:
         recipes.require_copy(data, output, overwrite=overwrite)
     if report is not None:

@@ -110,6 +110,9 @@ def evaluate(
     if junit is not None and expect is None:
         mend = "name the file with the expectations with --expect"
         raise ConfigError("there is nothing to write", where="--junit", mend=mend)
+    from tunesmith.data import require_present
+
+    require_present(data)
     from tunesmith import recipes, storage
     from tunesmith.cli._console import ConsoleListener
     from tunesmith.cli._output import errors, print_json

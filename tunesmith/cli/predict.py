@@ -53,6 +53,9 @@ def predict(
     """
     from rich.text import Text
 
+    from tunesmith.data import require_present
+
+    require_present(data)
     from tunesmith import recipes
     from tunesmith.cli._console import ConsoleListener
     from tunesmith.cli._output import errors, out, print_json

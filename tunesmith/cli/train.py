@@ -90,6 +90,7 @@ def train(
     Example: tunesmith train tickets.csv --target team
     """
     from tunesmith import config
+    from tunesmith.data import require_present
 
     settings = {
         "data.source": data,
@@ -125,6 +126,7 @@ def train(
     chosen = config.load(config_file, overrides or (), settings)
     if resume is None and not chosen.data.source:
         raise ConfigError("no data file was given", mend="tunesmith train tickets.csv")
+    require_present(chosen.data.source, chosen.data.validation, chosen.data.test)
 
     from tunesmith import recipes
     from tunesmith.cli._console import ConsoleListener

@@ -16,7 +16,7 @@ from tunesmith.data._compare import Changes, compare
 from tunesmith.data._content import fingerprint, normal_text, overlap, row_digests
 from tunesmith.data._folds import fold_rows
 from tunesmith.data._groups import Groups, group_rows
-from tunesmith.data._read import read_table
+from tunesmith.data._read import read_table, require_present
 from tunesmith.data._sources import is_address, is_pattern, sheet_of, source_name, source_stem
 from tunesmith.data._spill import forget_pages, spilled_column, writing_temporary_files
 from tunesmith.data._split import Split, split_dataset
@@ -61,6 +61,7 @@ __all__ = [
     "read_target_codes",
     "read_targets",
     "read_times",
+    "require_present",
     "row_digests",
     "rows_text",
     "sheet_of",

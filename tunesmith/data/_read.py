@@ -27,7 +27,7 @@ from tunesmith.data._table import Table, empty_file
 from tunesmith.data._text_files import is_text_folder, read_text_folder
 from tunesmith.errors import DataError
 
-__all__ = ["read_table"]
+__all__ = ["read_table", "require_present"]
 
 _PARSERS: dict[str, Callable[[str, str], Table]] = {
     ".csv": parse_delimited,
@@ -84,13 +84,35 @@ def read_table(source: str | Path) -> Table:
             return _read_address(name)
         if is_pattern(name):
             return read_several(files_of_pattern(name), name, _read_file)
-        file, sheet = sheet_of(name)
-        path = Path(file).expanduser()
-        if not path.exists():
-            raise _absent(path, file)
+        path, sheet = _place(name)
         if sheet is not None:
             return read_workbook(path, name, sheet)
         return _read_folder(path, name) if path.is_dir() else _read_file(path, name)
+
+
+def require_present(*sources: str | Path | None) -> None:
+    """Looks whether files that `read_table` is to read are there; what else it reads is let pass.
+
+    Takes no time, for a command to ask before it loads libraries that take seconds.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    for source in sources:
+        name = "-" if source is None else str(source)
+        if name == "-" or is_pattern(name) or (isinstance(source, str) and is_address(name)):
+            continue
+        with _readable(name):
+            _place(name)
+
+
+def _place(name: str) -> tuple[Path, str | None]:
+    """The path, and the sheet of a workbook where the name says one."""
+    file, sheet = sheet_of(name)
+    path = Path(file).expanduser()
+    if not path.exists():
+        raise _absent(path, file)
+    return path, sheet
 
 
 def _read_address(address: str) -> Table:
