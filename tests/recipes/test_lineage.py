@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tiny import labelled_rows
 
+import tunesmith
 from tunesmith import config, recipes
 from tunesmith.bundles import HELD_OUT, Bundle, Manifest, open_bundle, read_rows
 from tunesmith.bundles import write_rows as keep_rows
@@ -120,6 +121,22 @@ def test_labels_and_head_are_kept(
     assert forgetting.before["accuracy"].value == finished.metrics["accuracy"].value
     assert forgetting.change.value == 0
     assert forgetting.sentence() in notes.said
+
+
+@pytest.mark.parametrize("method", ["probe", "few-shot", "full"])
+def test_a_label_without_new_rows_is_still_told(
+    method: str, finished: Run, train: Train, tmp_path: Path
+) -> None:
+    rows = [row for row in unseen(120) if row[1] != "money"]
+    file = write_rows(tmp_path / "two.csv", rows)
+    settings = {"base.id": str(finished.folder), "training.method": method, "training.epochs": 1}
+    run = train(settings, source=str(file))
+    texts = [text for text, label in labelled_rows(120) if label == "money"]
+    before, after = (
+        [answer.label for answer in bundle.predict(texts)].count("money")
+        for bundle in (tunesmith.load(finished.bundle.path), tunesmith.load(run.bundle.path))
+    )
+    assert after >= 0.8 * before > 20, (before, after, len(texts))
 
 
 def test_the_parent_is_a_candidate(finished: Run, train: Train, more: Path) -> None:

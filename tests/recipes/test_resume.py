@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import math
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from tiny import labelled_rows, tiny_model
 
 from tunesmith import recipes
+from tunesmith.bases import _machine
 from tunesmith.errors import ConfigError, InputError, Interrupted, OutputError, TrainingError
 from tunesmith.recipes import Run
 from tunesmith.training import Checkpoints, EpochRecord, _step
@@ -91,6 +93,36 @@ def test_changed_data_is_refused(stopped: Path, tmp_path: Path) -> None:
     assert (stopped / "checkpoints").is_dir()
     file.write_text(before)
     recipes.resume(stopped)
+
+
+def test_rows_in_another_order_are_refused(stopped: Path, tmp_path: Path) -> None:
+    file = tmp_path / "topics.csv"
+    heading, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([heading, *rows[::-1]]) + "\n")
+    with pytest.raises(InputError, match="cannot be resumed: training rows.* changed"):
+        recipes.resume(stopped)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_other_rows_beside_the_data_are_refused(
+    part: str, train: Train, notes: Notes, tmp_path: Path
+) -> None:
+    beside = write_rows(tmp_path / "beside.csv", labelled_rows(60, seed=3)[:30])
+    with stopping(notes, step=8), pytest.raises(Interrupted):
+        train(**{part: str(beside)})
+    write_rows(beside, labelled_rows(60, seed=3)[:29])
+    with pytest.raises(InputError, match=f"cannot be resumed: {part} rows changed"):
+        recipes.resume(tmp_path / "run")
+
+
+def test_a_resumed_run_computes_in_the_precision_that_it_began_in(
+    stopped: Path, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = json.loads((stopped / "pinned.json").read_text())["precision"]
+    other = {"fp32": 1.0, "bf16": 100.0 if began == "fp32" else 0.01}
+    monkeypatch.setattr(_machine, "matrix_rates", lambda device: other)
+    recipes.resume(stopped, notes)
+    assert any(line.startswith(f"{began} on cpu") and "as before" in line for line in notes.said)
 
 
 def test_a_changed_base_is_refused(train: Train, notes: Notes, tmp_path: Path) -> None:

@@ -83,3 +83,17 @@ def test_the_same_features_give_the_same_head() -> None:
     targets = noisy_labels(features, 3).argmax(axis=1)
     one, other = (fit_linear_head(features, targets, 3, "cross-entropy") for _ in range(2))
     assert all(a.equal(b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_label_without_rows_is_kept_near_to_the_head_one_starts_from() -> None:
+    generator = np.random.default_rng(0)
+    targets = (np.arange(120) % 3).astype(np.int64)
+    noise = generator.normal(size=(120, 8)).astype(np.float32)
+    features = 3 * np.eye(8, dtype=np.float32)[targets] + 0.3 * noise
+    known = fit_linear_head(features, targets, 3, "cross-entropy")
+    two = targets < 2
+    for start, told in ((known, 1.0), (None, 0.0)):
+        weight, bias = fit_linear_head(features[two], targets[two], 3, "cross-entropy", start=start)
+        answers = (features @ weight.numpy().T + bias.numpy()).argmax(axis=1)
+        assert (answers == targets)[two].all()
+        assert (answers == 2)[~two].mean() == told

@@ -63,15 +63,19 @@ def overlap(a: Dataset, b: Dataset) -> list[tuple[int, int]]:
     ]
 
 
-def fingerprint(dataset: Dataset) -> str:
+def fingerprint(dataset: Dataset, *, ordered: bool = False) -> str:
     """The SHA-256 of what the dataset holds, 64 hexadecimal digits.
 
-    It does not depend on the order of the rows, on column names or on the file's format; equal
-    rows count as often as they occur.
+    It does not depend on column names or on the file's format; equal rows count as often as they
+    occur.
+
+    Args:
+        ordered: whether it depends on the order of the rows.
     """
     targets = [None] * len(dataset) if dataset.targets is None else dataset.targets
     digests = digest_array(row_digests(dataset.inputs, targets), _DIGEST_BYTES, len(dataset))
-    digests.sort()
+    if not ordered:
+        digests.sort()
     whole = hashlib.sha256(b"tunesmith dataset 1\n")
     whole.update(digests.data)
     return whole.hexdigest()

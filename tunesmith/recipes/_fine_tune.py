@@ -133,7 +133,7 @@ def fine_tune(
             rows,
             validation,
             objective=task.objective,
-            criterion=make_criterion(method, task, rows, config),
+            criterion=make_criterion(method, task, rows, config, inherited=probe.inherited),
             judge=judge_of(task, data.split.validation),
             settings=settings,
             callbacks=callbacks,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from torch import Tensor
+
 from tunesmith.bases import (
     ADAPTERS,
     Classifier,
@@ -263,8 +265,19 @@ def prepare_method(
     return cache
 
 
-def make_criterion(method: Method, task: Task, rows: Rows, config: RunConfig) -> Criterion:
-    """What the method minimises."""
+def make_criterion(
+    method: Method,
+    task: Task,
+    rows: Rows,
+    config: RunConfig,
+    *,
+    inherited: tuple[Tensor, Tensor] | None = None,
+) -> Criterion:
+    """What the method minimises.
+
+    Args:
+        inherited: the head that training goes on from; None where it begins with a new one.
+    """
     training = config.training
     if method == "few-shot":
         return Contrastive(
@@ -273,6 +286,7 @@ def make_criterion(method: Method, task: Task, rows: Rows, config: RunConfig) ->
             num_labels=task.head.size,
             temperature=config.few_shot.temperature,
             rows_a_label=config.few_shot.rows_a_label,
+            start=inherited,
         )
     weights = None
     if training.class_weights == "balanced":

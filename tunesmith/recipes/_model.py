@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tunesmith.bases import (
+    DTYPES,
     Base,
     Classifier,
     Pooling,
@@ -27,6 +28,7 @@ from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._predictions import warn_of_cut
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.tasks import Task
+from tunesmith.training import Processes
 
 __all__ = [
     "UNKNOWN_SHARE_WORTH_A_WARNING",
@@ -61,8 +63,18 @@ class TokenizedSplit:
     test: TokenizedDataset
 
 
-def build_model(base: Base, config: RunConfig, task: Task, listener: Listener) -> Model:
+def build_model(
+    base: Base,
+    config: RunConfig,
+    task: Task,
+    listener: Listener,
+    *,
+    precision: Precision | None = None,
+) -> Model:
     """Opens the base, puts a head on it, and chooses pooling, length and precision.
+
+    Args:
+        precision: that of the run that goes on; None: as set, or as measured.
 
     Raises:
         BaseModelError: the base cannot be opened.
@@ -82,11 +94,15 @@ def build_model(base: Base, config: RunConfig, task: Task, listener: Listener) -
     )
     device = choose_device()
     classifier.to(device)
-    precision, why = choose_precision(config.training.precision, device)
+    chosen, why = choose_precision(precision or config.training.precision, device)
+    why = "as before" if precision else why
+    # Processes that train together may measure differently.
+    agreed = Processes().from_first(lambda: chosen)
+    used = next(name for name in DTYPES if name == agreed)
     listener.say(f"base {base.id} ({base.family}); {pooling} pooling: {reason}")
     cores = "1 thread" if threads == 1 else f"{threads} threads"
-    listener.say(f"{precision} on {device}, {cores}: {why}")
-    return Model(classifier, tokenizer, pooling, max_length, precision)
+    listener.say(f"{used} on {device}, {cores}: {why}")
+    return Model(classifier, tokenizer, pooling, max_length, used)
 
 
 def tokenize_split(model: Model, data: PreparedData, listener: Listener) -> TokenizedSplit:

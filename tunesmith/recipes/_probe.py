@@ -86,14 +86,15 @@ def fit_probe(
     rate = num_rows / max(time.monotonic() - started, 1e-9)
     targets = data.task.encode(train.targets or [])
     seen = _Seen(features[0], features[1], features[2], targets)
-    head = _fitted(model, data.task, seen.train, seen.targets)
+    inherited = inherited_head(parent, data.task, seen.train, seen.targets)
+    head = _fitted(model, data.task, seen.train, seen.targets, inherited)
     return Probe(
         validation_scores=_scores(head, seen.validation),
         test_scores=_scores(head, seen.test),
         head=head,
         seconds=time.monotonic() - started,
         rows_per_second=rate,
-        inherited=inherited_head(parent, data.task, seen.train, seen.targets),
+        inherited=inherited,
         seen=seen if keep else None,
     )
 
@@ -113,13 +114,14 @@ def refit_probe(
     features = np.concatenate([seen.train, seen.validation])
     validation = data.task.encode(data.split.validation.targets or [])
     targets = np.concatenate([seen.targets, validation])
-    head = _fitted(model, data.task, features, targets)
+    inherited = inherited_head(parent, data.task, features, targets)
+    head = _fitted(model, data.task, features, targets, inherited)
     return replace(
         probe,
         test_scores=_scores(head, seen.test),
         head=head,
         seconds=probe.seconds + time.monotonic() - started,
-        inherited=inherited_head(parent, data.task, features, targets),
+        inherited=inherited,
         seen=None,
     )
 
@@ -143,9 +145,16 @@ def fit_head(
 
 
 def _fitted(
-    model: Model, task: Task, features: NDArray[np.float32], targets: NDArray[Any]
+    model: Model,
+    task: Task,
+    features: NDArray[np.float32],
+    targets: NDArray[Any],
+    inherited: tuple[Tensor, Tensor] | None,
 ) -> tuple[Tensor, Tensor]:
-    weight, bias = fit_linear_head(features, targets, task.head.size, task.objective)
+    """The head, near to the inherited one where there is one; left in the model as well."""
+    weight, bias = fit_linear_head(
+        features, targets, task.head.size, task.objective, start=inherited
+    )
     with torch.no_grad():
         model.classifier.head.weight.copy_(weight)
         model.classifier.head.bias.copy_(bias)

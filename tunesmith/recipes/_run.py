@@ -15,6 +15,7 @@ from typing import Any
 
 from tunesmith import config as config_module
 from tunesmith import storage
+from tunesmith.bases import Precision
 from tunesmith.bundles import Bundle, is_bundle, open_bundle, write_rows
 from tunesmith.config import RunConfig
 from tunesmith.data import source_stem
@@ -128,6 +129,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def precision(self) -> Precision | None:
+        """What the run computes in, where it has come so far as to know."""
+        return self._pinned().get("precision")
+
+    @property
     def _can_go_on(self) -> bool:
         return any(self.checkpoints.rglob("step-*"))
 
@@ -211,10 +217,8 @@ class RunFolder:
 
     def _allow(self, name: str, value: object) -> None:
         """Lets a setting differ from what it was when the run was interrupted."""
-        file = self.path / "pinned.json"
-        if file.is_file():
-            facts = {**json.loads(file.read_text(encoding="utf-8")), name: value}
-            storage.write_bytes(file, json.dumps(facts, indent=1).encode())
+        if before := self._pinned():
+            self._write_pinned({**before, name: value})
 
     def pin(self, facts: dict[str, Any], *, resumed: bool) -> None:
         """Keeps what a resumed run must find unchanged, or checks that it is.
@@ -222,18 +226,27 @@ class RunFolder:
         Raises:
             InputError: something differs; says what.
         """
-        file = self.path / "pinned.json"
-        if not (resumed and file.is_file()):
-            storage.write_bytes(file, json.dumps(facts, indent=1).encode())
+        before = self._pinned() if resumed else {}
+        if not before:
+            self._write_pinned(facts)
             return
-        before = json.loads(file.read_text(encoding="utf-8"))
         changed = [name for name in facts if facts[name] != before.get(name)]
         if changed:
+            # Other data or another seed make other parts: that is not worth a word beside them.
+            causes = [name for name in changed if not name.endswith(" rows")]
             raise InputError(
-                f"cannot be resumed: {', '.join(changed)} changed since it was interrupted",
+                f"cannot be resumed: {', '.join(causes or changed)} changed since it was interrupted",
                 where=str(self.path),
                 mend="put it back as it was, or start a new run",
             )
+
+    def _pinned(self) -> dict[str, Any]:
+        """What was kept by `pin`; nothing where the run was stopped before that."""
+        file = self.path / "pinned.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    def _write_pinned(self, facts: Mapping[str, Any]) -> None:
+        storage.write_bytes(self.path / "pinned.json", json.dumps(facts, indent=1).encode())
 
 
 def settings_by_name(config: RunConfig) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from tunesmith import storage
 from tunesmith.bases import Base, find_base
 from tunesmith.checks import Names, looking_for_names
 from tunesmith.config import RunConfig
+from tunesmith.data import fingerprint
 from tunesmith.recipes._baselines import fit_baselines
 from tunesmith.recipes._card import make_card
 from tunesmith.recipes._choose import choose_model
@@ -86,12 +87,13 @@ def _run(
     data = prepare_data(config.data, config.seed, listener, parent=parent, extra=extra)
     data = with_changes(data, parent, listener)
     old = find_old_rows(parent, data, listener)
-    model = build_model(base, config, data.task, listener)
+    precision = resumed.precision if resumed else None
+    model = build_model(base, config, data.task, listener, precision=precision)
     tokens = tokenize_split(model, data, listener)
     folder = resumed or _new_folder(config, model, processes)
     with folder.in_use(is_new=resumed is None and processes.is_first):
         if processes.is_first:
-            folder.pin(_pinned(config, base, data), resumed=resumed is not None)
+            folder.pin(_pinned(config, base, data, model), resumed=resumed is not None)
         baselines = (
             *fit_baselines(data.task, data.split, listener, seed=config.seed),
             *judge_parent(parent, data, listener),
@@ -146,11 +148,20 @@ def _say_if_late(seconds: float, config: RunConfig, listener: Listener) -> None:
         )
 
 
-def _pinned(config: RunConfig, base: Base, data: PreparedData) -> dict[str, Any]:
+def _pinned(config: RunConfig, base: Base, data: PreparedData, model: Model) -> dict[str, Any]:
     """What must be the same when the run is resumed: data, base, and each setting by its name."""
-    replayed = data.facts.get("replay", {}).get("fingerprint")
-    facts = {"data": data.facts["fingerprint"], "base": base.digest, "replay": replayed}
-    return {**facts, **settings_by_name(config)}
+    split = data.split
+    return {
+        "data": data.facts["fingerprint"],
+        "replay": data.facts.get("replay", {}).get("fingerprint"),
+        # Batches are made of the rows' numbers; and other columns or files make other parts.
+        "training rows": fingerprint(split.train, ordered=True),
+        "validation rows": fingerprint(split.validation),
+        "test rows": fingerprint(data.test),
+        "base": base.digest,
+        "precision": model.precision,
+        **settings_by_name(config),
+    }
 
 
 def _new_folder(config: RunConfig, model: Model, processes: Processes) -> RunFolder:

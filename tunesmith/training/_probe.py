@@ -27,6 +27,7 @@ def fit_linear_head(
     size: int,
     objective: Objective,
     *,
+    start: tuple[Tensor, Tensor] | None = None,
     inverse_penalty: float = 10.0,
 ) -> tuple[Tensor, Tensor]:
     """Logistic regression by L-BFGS, with an L2 penalty on the weights.
@@ -39,10 +40,14 @@ def fit_linear_head(
         features: float32 [n, hidden].
         targets: as the task encodes them.
         size: the number of labels.
+        start: weight and bias of a head that is to be changed as little as the rows ask for; see
+            `_changed_head`. None: a new head.
 
     Returns:
         Weight [size, hidden] and bias [size], float32, for the features as they are.
     """
+    if start is not None:
+        return _changed_head(features, targets, start, objective, inverse_penalty)
     scale = _mean_norm(features)
     inputs = torch.from_numpy(features / scale)
     wanted = torch.from_numpy(targets)
@@ -56,6 +61,41 @@ def fit_linear_head(
 
     _minimise(loss, [weight, bias])
     return weight.detach() / scale, bias.detach()
+
+
+def _changed_head(
+    features: NDArray[np.float32],
+    targets: NDArray[np.float32] | NDArray[np.int64],
+    start: tuple[Tensor, Tensor],
+    objective: Objective,
+    inverse_penalty: float,
+) -> tuple[Tensor, Tensor]:
+    """The head `start`, fitted to rows with the penalty on what changes, biases included.
+
+    Labels without rows keep their part of the head and do not compete: each row would speak against
+    them, and they would never be told again. The others change against each other, and so hardly
+    against them.
+    """
+    several = objective == "binary-cross-entropy"
+    places = np.flatnonzero(targets.any(axis=0)) if several else np.unique(targets)
+    wanted = torch.from_numpy(targets[:, places] if several else np.searchsorted(places, targets))
+    scale = _mean_norm(features)
+    inputs = torch.from_numpy(features / scale)
+    known = torch.from_numpy(features) @ start[0][places].T + start[1][places]
+    weight = torch.zeros(len(places), inputs.shape[1], requires_grad=True)
+    bias = torch.zeros(len(places), requires_grad=True)
+    penalty = 1.0 / (2.0 * inverse_penalty * len(inputs))
+
+    def loss() -> Tensor:
+        scores = known + inputs @ weight.T + bias
+        change = weight.square().sum() + bias.square().sum()
+        return _mean_loss(objective, scores, wanted) + penalty * change
+
+    _minimise(loss, [weight, bias])
+    whole, shift = (own.clone() for own in start)
+    whole[places] += weight.detach() / scale
+    shift[places] += bias.detach()
+    return whole, shift
 
 
 def fit_added_labels(

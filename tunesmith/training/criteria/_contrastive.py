@@ -34,6 +34,7 @@ class Contrastive:
         rows: the training rows, on which the head is fitted.
         temperature: divides the cosines of features; with a low one near rows decide.
         rows_a_label: of each label in a batch, at least.
+        start: weight and bias of a head that the fitted one stays near to; see `fit_linear_head`.
     """
 
     rows: Rows
@@ -41,6 +42,7 @@ class Contrastive:
     num_labels: int
     temperature: float = 0.1
     rows_a_label: int = 4
+    start: tuple[Tensor, Tensor] | None = None
 
     @property
     def divisible(self) -> bool:
@@ -64,7 +66,9 @@ class Contrastive:
     def before_judging(self, model: Classifier) -> None:
         """Fits the head on the features that the training rows have now."""
         features = extract_features(model, self.rows.tokens)
-        weight, bias = fit_linear_head(features, self.rows.targets, self.num_labels, self.objective)
+        weight, bias = fit_linear_head(
+            features, self.rows.targets, self.num_labels, self.objective, start=self.start
+        )
         with torch.no_grad():
             model.head.weight.copy_(weight)
             model.head.bias.copy_(bias)
