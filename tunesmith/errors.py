@@ -8,7 +8,8 @@ TunesmithError                  exit code 1
 │   ├── BundleError             a bundle's folder, or a file in it that was changed
 │   ├── OutputError             where results should go: folder taken, disk full, port in use
 │   └── MissingDependencyError  an optional part of Tunesmith is not installed
-├── TrainingError               exit code 1: training could not go on (the loss is not a number)
+├── TrainingError               exit code 1: training could not go on
+│   └── DivergedError           the loss is not a number any more
 └── Interrupted                 exit code 130: stopped by the user; a checkpoint was kept
 
 Every error holds one or more faults, each with what is wrong, where, and how to mend it. The tree
@@ -26,6 +27,7 @@ __all__ = [
     "BundleError",
     "ConfigError",
     "DataError",
+    "DivergedError",
     "Fault",
     "InputError",
     "Interrupted",
@@ -107,6 +109,10 @@ class MissingDependencyError(InputError):
 
 class TrainingError(TunesmithError):
     """Training could not go on."""
+
+
+class DivergedError(TrainingError):
+    """The loss is not a number any more; a lower rate may help."""
 
 
 class Interrupted(TunesmithError):  # noqa: N818 - a stop that the user asked for is no error

@@ -15,13 +15,16 @@ from tunesmith.bases import (
     Classifier,
     TokenizedDataset,
     attach_adapter,
+    drop_in_adapter,
     has_adapter,
     layers_of,
     merge_adapter,
     score,
     train_only,
 )
+from tunesmith.bases._adapter_kinds import _KINDS
 from tunesmith.bases._adapter_targets import find_targets
+from tunesmith.bases._adapters import adapted_layers
 from tunesmith.errors import ConfigError
 
 ModelOf = Callable[[str], Classifier]
@@ -193,3 +196,23 @@ def test_dropout_works_in_training_only(
     assert torch.equal(model(batch), model(batch))
     model.train()
     assert torch.equal(model(batch), model(batch)) is (dropout == 0)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if _KINDS[kind].dropout])
+def test_an_adapter_drops_without_the_base(
+    kind: str, model_of: ModelOf, tokens_of: TokensOf
+) -> None:
+    model, batch = model_of("bert"), tokens_of("bert").batch(np.arange(4))
+    assert model.dropout > 0
+    model.eval()
+    attach_adapter(model, kind, rank=4, dropout=0.5)
+    spread(kind, model)
+    drop_in_adapter(model)
+    adapted = [layer for _, layer in adapted_layers(model.backbone)]
+    inside = {id(part) for layer in adapted for part in layer.modules()}
+    bases = {id(part) for layer in adapted for part in layer.get_base_layer().modules()}
+    working = {id(part) for part in model.modules() if part.training}
+    assert working
+    assert working <= inside - bases
+    answers = {tuple(model(batch).flatten().tolist()) for _ in range(8)}
+    assert len(answers) > 1 or kind == "oft"  # drops whole blocks, and there is one here

@@ -6,13 +6,24 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny import labelled_rows
+from torch import nn
 
 from tunesmith import recipes
+from tunesmith.config import RunConfig
+from tunesmith.data import Split
 from tunesmith.errors import ConfigError, Interrupted
 from tunesmith.recipes import Run
-from tunesmith.recipes._plan import _plan, _Time, _Way
+from tunesmith.recipes._choose import _choice
+from tunesmith.recipes._fine_tune import Tuned
+from tunesmith.recipes._listener import Silent
+from tunesmith.recipes._plan import Plan, _plan, _Time, _Way
+from tunesmith.recipes._prepare import PreparedData
+from tunesmith.tasks import Field, TextClassification
+from tunesmith.training import FitSettings
+from tunesmith.types import Dataset, Texts
 
 from .conftest import Notes, Train, write_rows
 from .test_resume import stopping
@@ -82,6 +93,31 @@ def test_a_race_of_methods_with_unlike_epochs_is_run_to_its_end(train: Train) ->
     rows = {row["name"]: row for row in run.report.contenders}
     assert rows["few-shot"]["epochs"] == 1
     assert rows["full"]["epochs"] in (2, 10)
+
+
+@pytest.mark.parametrize("method", ["probe", "few-shot"])
+def test_settings_without_effect_are_named(method: str, train: Train, notes: Notes) -> None:
+    train({"training.method": method, "training.loss": "robust", "training.epochs": 1})
+    assert any(f"{method} does not use training.loss: " in text for text in notes.warned)
+
+
+@pytest.mark.parametrize(("sure", "chosen"), [(3.0, "full"), (30.0, "probe")])
+def test_of_models_that_are_right_as_often_the_surer_one_is_the_best(
+    sure: float, chosen: str
+) -> None:
+    labels = ["a", "b"] * 60
+    texts = Texts.of([f"text {number}" for number in range(120)])
+    task = TextClassification((Field("text"),), ("a", "b"))
+    rows = Dataset((texts,), labels, np.arange(120))
+    data = PreparedData(task, Split(rows, rows, rows), "", {})
+    scores = np.eye(2, dtype=np.float32)[np.arange(120) % 2]
+    scores[:6] = scores[:6, ::-1]  # both are wrong in these
+    model = nn.Identity()
+    probe = Tuned("probe", model, scores, (), 0, None, 1.0)
+    full = Tuned("full", model, scores * np.float32(sure), (), 1, FitSettings(1), 9.0)
+    plan = Plan(("full",), 1, (), {}, refit=False, refit_limit_s=None, r_drop=0.0)
+    choice = _choice(data, RunConfig(), Silent(), [probe, full], [], [], plan)
+    assert choice.tuned.method == chosen
 
 
 def test_many_rows_a_label_need_no_few_shot_training(train: Train, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_rows_in_another_order_are_refused(stopped: Path, tmp_path: Path) -> Non
     file = tmp_path / "topics.csv"
     heading, *rows = file.read_text().splitlines()
     file.write_text("\n".join([heading, *rows[::-1]]) + "\n")
-    with pytest.raises(InputError, match="cannot be resumed: training rows.* changed"):
+    with pytest.raises(InputError, match=r"cannot be resumed: training rows.* changed"):
         recipes.resume(stopped)
 
 

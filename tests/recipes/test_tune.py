@@ -217,7 +217,7 @@ def test_a_test_file_is_not_read_before_the_end(base: Path, tmp_path: Path, note
 
 def test_a_test_file_that_is_not_there(base: Path, topics: Path, tmp_path: Path) -> None:
     own = settings_for(topics, base, tmp_path / "study", **{"data.test": "none.csv"})
-    with pytest.raises(DataError, match=r"none\.csv: the test file does not exist"):
+    with pytest.raises(DataError, match=r"none\.csv: no such file"):
         recipes.tune(own)
     assert not (tmp_path / "study").exists()
 

@@ -15,7 +15,7 @@ from tunesmith.errors import TrainingError
 from tunesmith.training import Processes, Rows, Supervised
 from tunesmith.training._step import Stepper
 from tunesmith.training._working_copy import WorkingCopy
-from tunesmith.training.criteria import Criterion
+from tunesmith.training.criteria import Contrastive, Criterion, _contrastive
 from tunesmith.training.optimizers import build_optimizer
 
 MakeModel = Callable[..., Classifier]
@@ -112,6 +112,20 @@ def test_too_little_memory_for_a_single_row(make_model: MakeModel, train: Rows) 
     with pytest.raises(TrainingError, match="the memory does not suffice for a text of") as raised:
         own.step(ROWS, 1e-3, 1)
     assert "max_length" in str(raised.value)
+
+
+def test_too_little_memory_for_texts_that_are_compared(make_model: MakeModel, train: Rows) -> None:
+    criterion = Contrastive(train, "cross-entropy", num_labels=3)
+    own = stepper(make_model(), train, criterion=criterion)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingError) as raised:
+        patch.setattr(_contrastive, "contrastive_losses", raise_memory_error)
+        own.step(ROWS, 1e-3, 1)
+    assert f"the memory does not suffice for {len(ROWS)} texts" in str(raised.value)
+    assert "training.batch_size" in str(raised.value)
+
+
+def raise_memory_error(*_: object) -> torch.Tensor:
+    raise MemoryError("not enough memory")
 
 
 def test_other_failures_are_not_taken_for_a_lack_of_memory(

@@ -13,7 +13,12 @@ from tunesmith.bases._find import EMBEDDED, Base, Pooling, find_base
 if TYPE_CHECKING:
     from tunesmith.bases._adapter_files import load_adapter, save_adapter
     from tunesmith.bases._adapter_kinds import ADAPTERS
-    from tunesmith.bases._adapters import attach_adapter, has_adapter, merge_adapter
+    from tunesmith.bases._adapters import (
+        attach_adapter,
+        drop_in_adapter,
+        has_adapter,
+        merge_adapter,
+    )
     from tunesmith.bases._batches import sorted_batches
     from tunesmith.bases._classifier import (
         DTYPES,
@@ -78,6 +83,7 @@ __all__ = [
     "choose_device",
     "choose_precision",
     "device_name",
+    "drop_in_adapter",
     "extract_features",
     "find_base",
     "find_places",
@@ -109,6 +115,7 @@ _HEAVY = {
     "save_adapter": "_adapter_files",
     "ADAPTERS": "_adapter_kinds",
     "attach_adapter": "_adapters",
+    "drop_in_adapter": "_adapters",
     "has_adapter": "_adapters",
     "merge_adapter": "_adapters",
     "DTYPES": "_classifier",

@@ -30,6 +30,7 @@ __all__ = [
     "adapted_layers",
     "adapter_state",
     "attach_adapter",
+    "drop_in_adapter",
     "has_adapter",
     "inject",
     "merge_adapter",
@@ -157,6 +158,15 @@ def inject(model: Classifier, config: PeftConfig, conv1d: list[str]) -> None:
     model.adapter = Attached(wrapped, conv1d)
     model.head.requires_grad_(True)
     model.train(model.training)
+
+
+def drop_in_adapter(model: Classifier) -> None:
+    """Puts the adapter alone into training mode, in which it drops a share of its inputs."""
+    for _, layer in adapted_layers(model.backbone):
+        layer.training = True  # some kinds drop by themselves, others have modules that do
+        for name, part in layer.named_children():
+            if name != "base_layer":
+                part.train()
 
 
 def has_adapter(model: Classifier) -> bool:

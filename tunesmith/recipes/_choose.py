@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from tunesmith.config import Method, RunConfig
@@ -119,15 +118,18 @@ def _log_probe(probe: Tuned, data: PreparedData, folder: Path) -> None:
     """Its figures on the validation rows, where those of every other method are found."""
     if not Processes().is_first:
         return
-    validation = data.split.validation
-    scores = torch.from_numpy(probe.validation_scores)
-    targets = torch.from_numpy(data.task.encode(validation.targets or []))
-    loss = float(mean_loss(data.task.objective, scores, targets))
-    metric = judge_of(data.task, validation)(probe.validation_scores)
+    loss = _validation_loss(probe, data)
+    metric = judge_of(data.task, data.split.validation)(probe.validation_scores)
     log = MetricsLog(folder / "metrics.jsonl", "probe")
     log.on_start(total_steps=0, first_step=0)
     log.on_epoch(EpochRecord(0, 0, None, loss, metric, probe.seconds))
     log.on_end()
+
+
+def _validation_loss(tuned: Tuned, data: PreparedData) -> float:
+    scores = torch.from_numpy(tuned.validation_scores)
+    targets = torch.from_numpy(data.task.encode(data.split.validation.targets or []))
+    return float(mean_loss(data.task.objective, scores, targets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +205,19 @@ def _choice(
     """The first of the finalists, as they are preferred, within a standard error of the best."""
     judge = judge_of(data.task, data.split.validation)
     metrics = [judge(tuned.validation_scores) for tuned in finalists]
-    best = finalists[int(np.argmax(metrics))]
-    chosen = next(
-        tuned
+    ranks = [
+        (metric, -_validation_loss(t, data)) for metric, t in zip(metrics, finalists, strict=True)
+    ]
+    best = finalists[ranks.index(max(ranks))]
+    name = next(
+        tuned.method
         for tuned in finalists
         if tuned is best
         or not is_clearly_better(best.validation_scores, tuned.validation_scores, data, config)
     )
+    # As with the better half: all processes must go on with the same one.
+    agreed = Processes().from_first(lambda: name)
+    chosen = next(tuned for tuned in finalists if tuned.method == agreed)
     rows = [
         Contender(one.name, one.validation_metric, 0, one.seconds, "baseline") for one in baselines
     ]

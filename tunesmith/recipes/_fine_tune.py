@@ -17,6 +17,7 @@ from tunesmith.config import Method, RunConfig
 from tunesmith.evaluation import choose_thresholds
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._methods import (
+    is_adapter,
     make_criterion,
     prepare_method,
     suited_dropout,
@@ -267,6 +268,7 @@ def fit_settings(
         averaging=training.averaging,
         average_decay=max(0.0, 1.0 - 4.0 / steps) if average is None else average,
         dropout=suited_dropout(method, config, model.classifier),
+        adapter_dropout=config.adapter.dropout if is_adapter(method) else 0.0,
         patience=training.patience,
         precision=model.precision,
         sharding=training.sharding,

@@ -20,7 +20,7 @@ from tunesmith.bases import (
     choose_device,
     train_only,
 )
-from tunesmith.config import Method, RunConfig
+from tunesmith.config import Method, RunConfig, TrainingConfig
 from tunesmith.errors import ConfigError, Fault, InputError
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._prepare import PreparedData
@@ -39,6 +39,7 @@ __all__ = [
     "racing_methods",
     "suited_dropout",
     "suited_factor",
+    "warn_of_unused",
 ]
 
 _CACHE_BYTES = 4_000_000_000
@@ -57,6 +58,11 @@ _RATE_FACTORS: dict[str, float] = {
     "vera": 50.0,
 }
 _RATE_FACTOR_OF_ADAPTERS = 10.0
+
+_UNUSED: dict[Method, tuple[str, ...]] = {
+    "probe": ("loss", "label_smoothing", "class_weights", "r_drop", "dropout"),
+    "few-shot": ("loss", "label_smoothing", "class_weights", "r_drop", "max_tokens"),
+}
 
 _PARTIAL: dict[Method, PartialMethod] = {"last-k": "last-k", "bitfit": "bitfit", "norms": "norms"}
 
@@ -90,7 +96,7 @@ def suited_dropout(method: Method, config: RunConfig, classifier: Classifier) ->
             dropout = classifier.dropout
             if not dropout:
                 raise ConfigError.of([_no_dropout("the base has none of its own")])
-    return max(dropout, config.adapter.dropout if is_adapter(method) else 0.0)
+    return dropout
 
 
 def _no_dropout(why: str) -> Fault:
@@ -154,6 +160,22 @@ def check_method(config: RunConfig) -> None:
         raise ConfigError.of(faults)
 
 
+def warn_of_unused(method: Method, config: RunConfig, listener: Listener) -> None:
+    """Says which settings that were given have no part in how the method trains."""
+    names = _UNUSED.get(method, ())
+    given = [name for name in names if getattr(config.training, name) != _default(name)]
+    if given:
+        listed = ", ".join(f"training.{name}" for name in given)
+        listener.warn(
+            f"{method} does not use {listed}: its head is a logistic regression, and what else it "
+            "trains has a loss of its own"
+        )
+
+
+def _default(name: str) -> object:
+    return TrainingConfig.model_fields[name].default
+
+
 def _faults_of(check: Callable[[], None]) -> tuple[Fault, ...]:
     """What a check that ends with an error finds."""
     try:
@@ -173,9 +195,6 @@ def _against_packing(config: RunConfig) -> Iterator[Fault]:
     if training.dropout:
         what = "there is no dropout in attention where texts are read one behind the other"
         yield Fault(what, "training.dropout", f"--set training.dropout=0, or {mend}")
-    if is_adapter(training.method) and config.adapter.dropout > 0:
-        what = "dropout of an adapter trains the base with its own, and there is none in attention"
-        yield Fault(what, "adapter.dropout", f"--set adapter.dropout=0, or {mend}")
     if training.method == "last-k":
         what = "last-k keeps states, and reads them with padding"
         yield Fault(what, "training.packing", mend)

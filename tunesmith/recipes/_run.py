@@ -19,7 +19,7 @@ from tunesmith.bases import Precision
 from tunesmith.bundles import Bundle, is_bundle, open_bundle, write_rows
 from tunesmith.config import RunConfig
 from tunesmith.data import source_stem
-from tunesmith.errors import InputError, Interrupted, OutputError, TrainingError, TunesmithError
+from tunesmith.errors import DivergedError, InputError, Interrupted, OutputError, TunesmithError
 from tunesmith.evaluation import Report
 from tunesmith.training import Checkpoints
 from tunesmith.types import Dataset, Metrics
@@ -194,7 +194,7 @@ class RunFolder:
         except TunesmithError as error:
             if is_new and not self._can_go_on:
                 shutil.rmtree(self.path, ignore_errors=True)
-            elif isinstance(error, TrainingError) and self._can_go_on:
+            elif isinstance(error, DivergedError) and self._can_go_on:
                 error.add_note(
                     "to go on with a lower rate, from the last checkpoint before the loss rose or, "
                     f"where there is none, from the start: {go_on} --set training.learning_rate=…"
@@ -233,9 +233,9 @@ class RunFolder:
         changed = [name for name in facts if facts[name] != before.get(name)]
         if changed:
             # Other data or another seed make other parts: that is not worth a word beside them.
-            causes = [name for name in changed if not name.endswith(" rows")]
+            causes = [name for name in changed if not name.endswith(" rows")] or changed
             raise InputError(
-                f"cannot be resumed: {', '.join(causes or changed)} changed since it was interrupted",
+                f"cannot be resumed: {', '.join(causes)} changed since it was interrupted",
                 where=str(self.path),
                 mend="put it back as it was, or start a new run",
             )

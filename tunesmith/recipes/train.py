@@ -22,7 +22,7 @@ from tunesmith.recipes._judge import examined, judge_candidates
 from tunesmith.recipes._kept_probe import keep_probe
 from tunesmith.recipes._lineage import find_parent
 from tunesmith.recipes._listener import Listener, Recording, Silent
-from tunesmith.recipes._methods import check_method
+from tunesmith.recipes._methods import check_method, warn_of_unused
 from tunesmith.recipes._model import Model, build_model, space_needed, tokenize_split
 from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._plan import may_refit
@@ -106,6 +106,7 @@ def _run(
             model, probe, baselines, tokens, data, config, listener,
             folder=folder.path, resume=resumed is not None, started=started,
         )  # fmt: skip
+        warn_of_unused(choice.tuned.method, config, listener)
         final = finish(
             choice, model, probe, baselines, tokens, data, listener,
             folder=folder.path, resume=resumed is not None, parent=parent,

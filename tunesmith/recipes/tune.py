@@ -12,7 +12,8 @@ from tunesmith import storage
 from tunesmith.bases import Base, find_base
 from tunesmith.bundles import is_bundle
 from tunesmith.config import RunConfig
-from tunesmith.errors import DataError, OutputError
+from tunesmith.data import require_present
+from tunesmith.errors import OutputError
 from tunesmith.recipes._lineage import find_parent
 from tunesmith.recipes._listener import Listener, Silent
 from tunesmith.recipes._methods import check_method
@@ -62,7 +63,7 @@ def tune(
     listener = listener or Silent()
     if config.output:
         storage.require_empty(Path(config.output))
-    _check_test_file(config)
+    require_present(config.data.test)  # not when the trials are done; nothing is read
     check_method(config)
     base = find_base(config.base.id)
     data = _prepare(base, config, listener)
@@ -112,7 +113,7 @@ def resume_study(
             mend=f"its bundle is {own.best / 'bundle'}; for more trials start a new study",
         )
     config = file.run
-    _check_test_file(config)
+    require_present(config.data.test)  # not when the trials are done; nothing is read
     base = find_base(config.base.id)
     data = _prepare(base, config, listener)
     check_pinned(file, pinned(data, base), folder)
@@ -163,10 +164,3 @@ def _final_run(folder: StudyFolder, file: StudyFile, choice: Choice, listener: L
         return resume(folder.best, listener)
     chosen: dict[str, Any] = {**file.fixed, **choice.chosen.settings}
     return train(with_settings(file.run, {**chosen, "output": str(folder.best)}), listener)
-
-
-def _check_test_file(config: RunConfig) -> None:
-    """A name that is wrong should not come out when the trials are done; nothing is read."""
-    test = config.data.test
-    if test is not None and not Path(test).expanduser().exists():
-        raise DataError("the test file does not exist", where=test, mend="see --test")

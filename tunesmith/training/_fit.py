@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith.bases import Classifier, score
+from tunesmith.bases import Classifier, drop_in_adapter, score
 from tunesmith.errors import Interrupted
 from tunesmith.memory import keep_freed_memory
 from tunesmith.tasks import Objective
@@ -154,6 +154,8 @@ def _prepare(
 ) -> _Fit:
     torch.manual_seed(settings.seed)
     processes = Processes()
+    # A head that was fitted may differ in its last digits between GPUs.
+    processes.take_from_first(p for p in model.parameters() if p.requires_grad)
     loss_scale = LossScale(needed=settings.precision == "fp16")
     working = _working(model, settings, processes)
     optimizer = working.build_optimizer(
@@ -204,6 +206,8 @@ def _train_epoch(run: _Fit, stop: StopRequest) -> None:
     settings, state = run.settings, run.state
     # Without dropout the base stays in evaluation mode, in which every family has it switched off.
     run.working.model.train(settings.dropout > 0)
+    if settings.adapter_dropout > 0:
+        drop_in_adapter(run.working.model)
     schedule = "constant" if own_schedule(settings.optimizer) else settings.schedule
     batches = run.batches(state.epoch)
     for batch in batches[state.batch :]:
@@ -230,16 +234,22 @@ def _has_ended(run: _Fit) -> bool:
 
 def _keep_what_is_due(run: _Fit, stop: StopRequest) -> None:
     """Writes a checkpoint where one is due; answers the user's wish to stop with one."""
-    if run.processes.any(stop.requested):
-        _stop(run)
+    is_asked = run.processes.any(stop.requested)
     due = run.checkpoints is not None and run.checkpoints.due()
+    if not (is_asked or run.processes.any(due)):
+        return
     # A step may spoil the weights without a word; the next one finds it, and needs what was before.
-    if run.processes.any(due) and not run.processes.any(not run.state.is_sound()):
+    is_sound = not run.processes.any(not run.state.is_sound())
+    if is_asked:
+        _stop(run, is_sound=is_sound)
+    elif is_sound:
         run.save()
 
 
-def _stop(run: _Fit) -> NoReturn:
+def _stop(run: _Fit, *, is_sound: bool) -> NoReturn:
     what = f"stopped at step {run.state.step} of {run.total_steps}"
+    if not is_sound:
+        raise Interrupted(f"{what}, whose weights are not numbers any more and were not kept")
     kept = run.save()
     if kept is None:
         raise Interrupted(what)

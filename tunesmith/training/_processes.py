@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -60,6 +60,16 @@ class Processes:
             if full or place == len(parameters) - 1:
                 _sum_in_place(bucket)
                 bucket = []
+
+    @torch.no_grad()
+    def take_from_first(self, tensors: Iterable[Tensor]) -> None:
+        """Gives each tensor the values that it has in process 0."""
+        if self.size == 1:
+            return
+        for tensor in tensors:
+            sent = self._sent(tensor.detach().contiguous())
+            distributed.broadcast(sent, 0)
+            tensor.copy_(sent)
 
     def sum(self, value: float) -> float:
         """The sum of a figure over all processes."""

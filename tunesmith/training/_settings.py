@@ -39,6 +39,7 @@ class FitSettings:
     averaging: Literal["ema", "soup", "none"] = "ema"
     average_decay: float = 0.0
     dropout: float = 0.0
+    adapter_dropout: float = 0.0
     patience: int | None = None
     precision: Precision = "fp32"
     sharding: Literal["none", "full"] = "none"

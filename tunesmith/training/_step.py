@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith.errors import TrainingError
+from tunesmith.errors import DivergedError, TrainingError
 from tunesmith.training._loss_scale import LossScale
 from tunesmith.training._processes import Processes
 from tunesmith.training._settings import Rows
@@ -70,7 +70,8 @@ class Stepper:
 
     def _gradients(self, indices: NDArray[np.int64]) -> float:
         """Leaves the gradient of the mean loss in the weights; tries again in smaller parts."""
-        random = torch.get_rng_state()
+        random, on_gpu = torch.get_rng_state(), torch.cuda.is_available()
+        random_gpu = torch.cuda.get_rng_state() if on_gpu else random
         while True:
             try:
                 return self._once(indices)
@@ -80,6 +81,8 @@ class Stepper:
                 self._take_less(indices, error)
             self.working.drop_gradients()
             torch.set_rng_state(random)
+            if on_gpu:
+                torch.cuda.set_rng_state(random_gpu)
 
     def _once(self, indices: NDArray[np.int64]) -> float:
         processes, divisible = self.processes, self.criterion.divisible
@@ -169,9 +172,16 @@ class Stepper:
     def _take_less(self, indices: NDArray[np.int64], error: Exception) -> None:
         """Halves `max_tokens`, or gives up where nothing smaller is left."""
         lengths = self.rows.tokens.lengths[indices]
+        if not self.criterion.divisible:
+            raise TrainingError(
+                f"the memory does not suffice for {len(indices)} texts that are compared with each "
+                f"other, the longest of {lengths.max()} tokens",
+                mend="--set training.batch_size=… (half of it), --set base.max_length=… (half of "
+                "it), or --set training.gradient_checkpointing=true",
+            ) from error
         whole = len(indices) * int(lengths.max())
         limit = min(self.max_tokens or whole, whole) // 2
-        if limit < int(lengths.max()) or not self.criterion.divisible:
+        if limit < int(lengths.max()):
             raise _too_long(int(lengths.max())) from error
         self.max_tokens = limit
         self.on_less_memory(limit)
@@ -181,10 +191,10 @@ def check_loss(value: float, where: str) -> None:
     """Ends training whose loss is not a number any more.
 
     Raises:
-        TrainingError: it is not.
+        DivergedError: it is not.
     """
     if not math.isfinite(value):
-        raise TrainingError(
+        raise DivergedError(
             f"the loss is {value} {where}",
             mend="--set training.learning_rate=… (half of it), or --set training.precision=fp32",
         )
