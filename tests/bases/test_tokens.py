@@ -41,6 +41,18 @@ def test_ids_are_the_tokenizers_own(kind: str) -> None:
     assert tokens.lengths.tolist() == tokens.full_lengths.tolist()
 
 
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_datasets_one_behind_the_other(kind: str) -> None:
+    tokenizer = TOKENIZERS[kind]
+    inputs = [(text,) for text in TEXTS[:5]]
+    whole = tokenize(tokenizer, inputs, 16)
+    joined = whole.take(np.arange(2)).followed_by(whole.take(np.arange(2, 5)))
+    for name in ("ids", "offsets", "full_lengths", "lengths"):
+        np.testing.assert_array_equal(getattr(joined, name), getattr(whole, name))
+    for name, values in whole.arrays(np.array([4, 0, 2])).items():
+        np.testing.assert_array_equal(joined.arrays(np.array([4, 0, 2]))[name], values)
+
+
 class OwnCalls(PreTrainedTokenizerFast):
     """Stands for the families that do something to a text before their backend gets it."""
 

@@ -75,6 +75,19 @@ class TokenizedDataset:
             full_lengths=self.full_lengths[indices],
         )
 
+    def followed_by(self, other: TokenizedDataset) -> TokenizedDataset:
+        """These examples and another dataset's of the same tokenizer, in memory."""
+        types = None
+        if self.types is not None and other.types is not None:
+            types = np.concatenate([self.types, other.types])
+        return replace(
+            self,
+            ids=np.concatenate([self.ids, other.ids]),
+            types=types,
+            offsets=np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]]),
+            full_lengths=np.concatenate([self.full_lengths, other.full_lengths]),
+        )
+
     def batch(self, indices: NDArray[np.int64]) -> TokenBatch:
         """`arrays` as tensors of torch."""
         import torch

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.bases import gathered, score
+from tunesmith.bases import score
 from tunesmith.data import Split
 from tunesmith.recipes._baselines import FittedBaseline, refit_baselines
 from tunesmith.recipes._choose import Choice
@@ -113,11 +113,9 @@ def finish(
             epochs=num_epochs,
             time_limit_s=choice.refit_limit_s,
         )
-        places = [
-            (part, row) for part in (tokens.train, tokens.validation) for row in range(len(part))
-        ]
+        whole_tokens = replace(tokens, train=tokens.train.followed_by(tokens.validation))
         last_one = fine_tune(
-            tuned.method, model, again, replace(tokens, train=gathered(places)),
+            tuned.method, model, again, whole_tokens,
             replace(data, split=whole), config, listener,
             folder=folder, name=f"{tuned.method}-refit", resume=resume,
             settings=replace(settings, keep_last=True, patience=None),
