@@ -73,6 +73,7 @@ def measure(key: dict, threads: int | None) -> dict:
                 "training.refit": key["refit"],
                 "data.checks": False,
                 "evaluation.robustness": False,
+                "evaluation.explanation_seconds": 0,
                 "data.drop_rare_labels": True,
                 "evaluation.resamples": 100,
                 **({"training.threads": threads} if threads else {}),

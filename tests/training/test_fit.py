@@ -357,6 +357,19 @@ def test_patience_ends_training(make_model: MakeModel, run: Run, tmp_path: Path)
     assert len(improving.history) == 5
 
 
+def test_it_ends_early_with_the_rates_of_the_whole_schedule(
+    make_model: MakeModel, run: Run
+) -> None:
+    whole, short = Listener(), Listener()
+    settings = replace(PLAIN, epochs=4)
+    run(make_model(), settings, whole)
+    result = run(make_model(), replace(settings, end_after=1, keep_last=True), short)
+    assert result.best_epoch == 1
+    assert short.calls[0] == f"start 0/{STEPS_AN_EPOCH}"
+    assert short.rates == whole.rates[:STEPS_AN_EPOCH]
+    assert short.losses == whole.losses[:STEPS_AN_EPOCH]
+
+
 def test_more_rows_a_batch_than_rows(make_model: MakeModel, run: Run) -> None:
     result = run(make_model(), replace(PLAIN, batch_size=4096, epochs=2))
     assert [record.step for record in result.history] == [0, 1, 2]

@@ -19,7 +19,7 @@ from tunesmith.bases import score
 from tunesmith.data import Split
 from tunesmith.recipes._baselines import FittedBaseline, refit_baselines
 from tunesmith.recipes._choose import Choice
-from tunesmith.recipes._fine_tune import Tuned, fine_tune, fit_settings
+from tunesmith.recipes._fine_tune import Tuned, fine_tune
 from tunesmith.recipes._lineage import Parent
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._methods import has_very_few_rows
@@ -105,20 +105,17 @@ def finish(
     again = refit_probe(probe, model, data, parent=parent)
     last = model.classifier
     if tuned.settings is not None:
-        settings = fit_settings(
-            tuned.method,
-            config,
-            model,
-            len(learned.train),
-            epochs=num_epochs,
+        # The rates that led to the best epoch: a schedule of its own would fall to zero by then.
+        settings = replace(
+            tuned.settings, end_after=num_epochs, keep_last=True, patience=None,
             time_limit_s=choice.refit_limit_s,
-        )
+        )  # fmt: skip
         whole_tokens = replace(tokens, train=tokens.train.followed_by(tokens.validation))
         last_one = fine_tune(
             tuned.method, model, again, whole_tokens,
             replace(data, split=whole), config, listener,
             folder=folder, name=f"{tuned.method}-refit", resume=resume,
-            settings=replace(settings, keep_last=True, patience=None),
+            settings=settings,
         )  # fmt: skip
         if last_one.out_of_time:
             listener.warn(

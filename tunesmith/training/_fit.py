@@ -50,6 +50,7 @@ class _Fit:
     working: Working
     stepper: Stepper
     processes: Processes
+    scheduled_steps: int = 0
     total_steps: int = 0
     started: float = field(default_factory=time.monotonic)
 
@@ -123,14 +124,15 @@ def fit(
     )
     if resume and checkpoints is not None:
         run.state.restore(checkpoints)
-    run.total_steps = len(run.batches(0)) * settings.epochs
+    steps, last = len(run.batches(0)), min(settings.epochs, settings.end_after or settings.epochs)
+    run.scheduled_steps, run.total_steps = steps * settings.epochs, steps * last
     with ExitStack() as ending, keep_freed_memory(), stop_on_signals() as stop:
         for callback in callbacks:
             ending.callback(callback.on_end)
             callback.on_start(run.total_steps, run.state.step)
         if not run.state.history:
             _validate(run, train_loss=None)
-        last = min(settings.epochs, until_epoch or settings.epochs)
+        last = min(last, until_epoch or last)
         while run.state.epoch < last and not _has_ended(run):
             _train_epoch(run, stop)
             _validate(run, train_loss=run.state.mean_loss())
@@ -212,7 +214,11 @@ def _train_epoch(run: _Fit, stop: StopRequest) -> None:
     batches = run.batches(state.epoch)
     for batch in batches[state.batch :]:
         rate = rate_at(
-            schedule, state.step, run.total_steps, settings.learning_rate, settings.warmup_fraction
+            schedule,
+            state.step,
+            run.scheduled_steps,
+            settings.learning_rate,
+            settings.warmup_fraction,
         )
         loss = run.stepper.step(batch, rate, state.step + 1)
         state.count(loss, rows=len(batch))

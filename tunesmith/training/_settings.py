@@ -21,6 +21,7 @@ class FitSettings:
 
     `keep_start` says whether the weights before the first step may be chosen as the best.
     `keep_last` keeps the last epoch's weights, whatever the validation rows say.
+    `end_after` ends training after this epoch, with the rates of a schedule of all `epochs`.
     `sharding` has a meaning where several processes train together.
     `time_limit_s` ends training after the step in which it is over; None: never.
     """
@@ -45,13 +46,14 @@ class FitSettings:
     sharding: Literal["none", "full"] = "none"
     keep_start: bool = True
     keep_last: bool = False
+    end_after: int | None = None
     time_limit_s: float | None = None
     seed: int = 42
 
     def facts(self) -> dict[str, Any]:
         """What a reader wants to know of it, as JSON values: how the weights were trained."""
         own = asdict(self)
-        for inner in ("keep_start", "keep_last", "time_limit_s", "seed"):
+        for inner in ("keep_start", "keep_last", "end_after", "time_limit_s", "seed"):
             del own[inner]
         return own
 
