@@ -5,9 +5,9 @@
 
 10,000 training rows, 1,975 of them with a wrong label (arXiv:2407.06579, MIT); the validation rows
 are held out of these and as noisy. With --noise random a fifth of the true labels is changed at
-random instead, as by slips of the hand. Accuracy is on the clean test rows. The last line of the table
-was trained on the true labels: what the noise costs at all. Results are appended to --results as
-they come, and runs found there are not made again, so an interrupted benchmark goes on.
+random instead, as by slips of the hand. Accuracy is on the clean test rows. The last line of the
+table was trained on the true labels: what the noise costs at all. Results are appended to --results
+as they come, and runs found there are not made again, so an interrupted benchmark goes on.
 """
 
 from __future__ import annotations
