@@ -52,7 +52,6 @@ def test_what_serves_and_reads_does_not_bring_torch(name: str) -> None:
     [
         "train none.csv --target label",
         "train README.md --target label --test none.csv",
-        "tune none.csv --target label",
         "check none.csv",
         "evaluate bundle none.csv",
         "predict bundle none.csv -o labelled.csv",

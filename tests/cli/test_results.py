@@ -83,6 +83,7 @@ def test_doctor_without_torch() -> None:
     machine = json.loads(shown.stdout)
     assert machine["extras_missing"] == {"train": ["torch"], "serve": []}
     assert machine["precision"] is None
+    Path("x.csv").touch()
     refused = subprocess.run([*start, "train", "x.csv"], capture_output=True, text=True)
     assert refused.returncode == 2
     assert refused.stderr == "error: torch not installed\n  → pip install 'tunesmith[train]'\n"

@@ -104,9 +104,6 @@ def tune(
         for flag, value in (("--config", config_file), ("--set", overrides), ("--space", space))
         if value
     ]
-    from tunesmith.data import require_present
-
-    require_present(data, validation, test)
     from tunesmith import recipes
     from tunesmith.cli._console import ConsoleListener
     from tunesmith.cli._output import errors
