@@ -48,19 +48,9 @@ def fit_linear_head(
     """
     if start is not None:
         return _changed_head(features, targets, start, objective, inverse_penalty)
-    scale = _mean_norm(features)
-    inputs = torch.from_numpy(features / scale)
-    wanted = torch.from_numpy(targets)
-    weight = torch.zeros(size, inputs.shape[1], requires_grad=True)
-    bias = torch.zeros(size, requires_grad=True)
-    penalty = 1.0 / (2.0 * inverse_penalty * len(inputs))
-
-    def loss() -> Tensor:
-        scores = inputs @ weight.T + bias
-        return _mean_loss(objective, scores, wanted) + penalty * weight.square().sum()
-
-    _minimise(loss, [weight, bias])
-    return weight.detach() / scale, bias.detach()
+    return _fitted(
+        features, targets, size, objective, inverse_penalty, lambda own: own, biases_too=False
+    )
 
 
 def _changed_head(
@@ -78,23 +68,18 @@ def _changed_head(
     """
     several = objective == "binary-cross-entropy"
     places = np.flatnonzero(targets.any(axis=0)) if several else np.unique(targets)
-    wanted = torch.from_numpy(targets[:, places] if several else np.searchsorted(places, targets))
-    scale = _mean_norm(features)
-    inputs = torch.from_numpy(features / scale)
     known = torch.from_numpy(features) @ start[0][places].T + start[1][places]
-    weight = torch.zeros(len(places), inputs.shape[1], requires_grad=True)
-    bias = torch.zeros(len(places), requires_grad=True)
-    penalty = 1.0 / (2.0 * inverse_penalty * len(inputs))
-
-    def loss() -> Tensor:
-        scores = known + inputs @ weight.T + bias
-        change = weight.square().sum() + bias.square().sum()
-        return _mean_loss(objective, scores, wanted) + penalty * change
-
-    _minimise(loss, [weight, bias])
+    weight, bias = _fitted(
+        features,
+        targets[:, places] if several else np.searchsorted(places, targets),
+        len(places),
+        objective,
+        inverse_penalty,
+        lambda change: known + change,
+    )
     whole, shift = (own.clone() for own in start)
-    whole[places] += weight.detach() / scale
-    shift[places] += bias.detach()
+    whole[places] += weight
+    shift[places] += bias
     return whole, shift
 
 
@@ -122,21 +107,50 @@ def fit_added_labels(
     Returns:
         Weight [size, hidden] and bias [size], float32.
     """
-    scale = _mean_norm(features)
+    known = torch.from_numpy(features) @ weight.T + bias
+    added, shift = _fitted(
+        features,
+        targets,
+        size - len(bias),
+        objective,
+        inverse_penalty,
+        lambda own: torch.cat([known, own], dim=1),
+    )
+    return torch.cat([weight, added]), torch.cat([bias, shift])
+
+
+def _fitted(
+    features: NDArray[np.float32],
+    targets: NDArray[np.float32] | NDArray[np.int64],
+    size: int,
+    objective: Objective,
+    inverse_penalty: float,
+    scores_of: Callable[[Tensor], Tensor],
+    *,
+    biases_too: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Weight [size, hidden] and bias [size], from zeros, of what the rows' scores are made with.
+
+    Args:
+        scores_of: what `features` @ weight.T + bias, [n, size], makes of the scores of the rows.
+        biases_too: whether the penalty is on the biases as well.
+    """
+    scale = max(float(np.linalg.norm(features, axis=1).mean()), 1e-12)
     inputs = torch.from_numpy(features / scale)
     wanted = torch.from_numpy(targets)
-    known = torch.from_numpy(features) @ weight.T + bias
-    added = torch.zeros(size - len(bias), inputs.shape[1], requires_grad=True)
-    shift = torch.zeros(size - len(bias), requires_grad=True)
+    weight = torch.zeros(size, inputs.shape[1], requires_grad=True)
+    bias = torch.zeros(size, requires_grad=True)
     penalty = 1.0 / (2.0 * inverse_penalty * len(inputs))
 
     def loss() -> Tensor:
-        scores = torch.cat([known, inputs @ added.T + shift], dim=1)
-        size_of_rows = added.square().sum() + shift.square().sum()
-        return _mean_loss(objective, scores, wanted) + penalty * size_of_rows
+        scores = scores_of(inputs @ weight.T + bias)
+        penalised = weight.square().sum()
+        if biases_too:
+            penalised = penalised + bias.square().sum()
+        return _mean_loss(objective, scores, wanted) + penalty * penalised
 
-    _minimise(loss, [added, shift])
-    return torch.cat([weight, added.detach() / scale]), torch.cat([bias, shift.detach()])
+    _minimise(loss, [weight, bias])
+    return weight.detach() / scale, bias.detach()
 
 
 def _mean_loss(objective: Objective, scores: Tensor, targets: Tensor) -> Tensor:
@@ -144,10 +158,6 @@ def _mean_loss(objective: Objective, scores: Tensor, targets: Tensor) -> Tensor:
     several = objective == "binary-cross-entropy"
     loss_of = functional.binary_cross_entropy_with_logits if several else functional.cross_entropy
     return loss_of(scores, targets, reduction="sum") / len(scores)
-
-
-def _mean_norm(features: NDArray[np.float32]) -> float:
-    return max(float(np.linalg.norm(features, axis=1).mean()), 1e-12)
 
 
 def _minimise(loss_of: Callable[[], Tensor], parameters: Sequence[Tensor]) -> None:
