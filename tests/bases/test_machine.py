@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +10,6 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from tunesmith.bases import (
-    _cores,
     _machine,
     available_cores,
     choose_device,
@@ -36,43 +33,6 @@ def test_threads_follow_the_cores_unless_set(monkeypatch: pytest.MonkeyPatch) ->
     assert available_cores() >= 1
     assert set_threads(1) == torch.get_num_threads() == 1
     assert set_threads(None) == torch.get_num_threads() == available_cores()
-
-
-@pytest.mark.parametrize(
-    ("groups", "files", "cores"),
-    [
-        ("", {}, 64),
-        ("0::/\n", {"cpu.max": "150000 100000\n"}, 1),
-        ("0::/\n", {"cpu.max": "max 100000\n"}, 64),
-        ("0::/a.slice/b\n", {"a.slice/cpu.max": "300000 100000", "a.slice/b/cpu.max": "max 1"}, 3),
-        ("0::/docker/of-the-host\n", {"cpu.max": "400000 100000"}, 4),
-        (
-            "5:memory:/x\n4:cpu,cpuacct:/d\n",
-            {
-                "cpu,cpuacct/d/cpu.cfs_quota_us": "200000",
-                "cpu,cpuacct/d/cpu.cfs_period_us": "100000",
-            },
-            2,
-        ),
-        (
-            "4:cpu:/\n",
-            {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
-            64,
-        ),
-    ],
-)
-def test_cores_follow_the_quotas_of_the_control_groups(
-    groups: str, files: dict[str, str], cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = tmp_path / "own"
-    own.write_text(groups)
-    for name, content in files.items():
-        (tmp_path / "top" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "top" / name).write_text(content)
-    monkeypatch.setattr(_cores, "_GROUPS", tmp_path / "top")
-    monkeypatch.setattr(_cores, "_OWN_GROUPS", own)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
-    assert available_cores() == cores
 
 
 @pytest.mark.parametrize(

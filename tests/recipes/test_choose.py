@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ def test_of_models_that_are_right_as_often_the_surer_one_is_the_best(
     model = nn.Identity()
     probe = Tuned("probe", model, scores, (), 0, None, 1.0)
     full = Tuned("full", model, scores * np.float32(sure), (), 1, FitSettings(1), 9.0)
-    plan = Plan(("full",), 1, (), {}, refit=False, refit_limit_s=None, r_drop=0.0)
+    plan = Plan(("full",), 1, (), {}, refit=False, finish_limit_s=None, r_drop=0.0)
     choice = _choice(data, RunConfig(), Silent(), [probe, full], [], [], plan)
     assert choice.tuned.method == chosen
 
@@ -147,7 +148,7 @@ def test_a_race_takes_the_probe_where_nothing_else_fits(train: Train, notes: Not
     assert all("budget" in row["verdict"] for row in left_out)
 
 
-AS_WITHOUT = {"training.r_drop": 0, "training.refit": "never"}
+AS_WITHOUT = {"training.r_drop": 0, "training.refit": "never", "training.model_soup": 1}
 """What a budget that suffices would add, switched off."""
 
 
@@ -173,7 +174,8 @@ def test_time_that_is_left_makes_the_training_more_thorough(
 
 def test_r_drop_of_the_budget_is_r_drop(train: Train) -> None:
     """The plan's R-Drop and the user's give the same weights, and other ones than neither."""
-    settings = {"training.method": "full", "training.epochs": 1, "training.refit": "never"}
+    settings = {**AS_WITHOUT, "training.method": "full", "training.epochs": 1}
+    del settings["training.r_drop"]
     planned = train({**settings, "training.budget_s": "1h"}, "planned")
     asked = train({**settings, "training.r_drop": 1.0}, "asked")
     plain = train(settings, "plain")
@@ -205,14 +207,15 @@ def test_each_training_has_time_for_what_it_costs() -> None:
     """The planned epochs of every method fit into its limit, and the limits into the budget."""
     seconds = _Time(epoch=10.0, spent=0.0, left=1000.0)
     methods = ("full", "few-shot")
-    for way in (_Way(1.0, refit=True, growth=1.25), _Way(1.0, refit=False, growth=1.25)):
+    for refit, soup in product((True, False), (1, 3)):
+        way = _Way(1.0, refit=refit, soup=soup, growth=1.25)
         plan = _plan(way, methods, 4, (), seconds)
-        given = [plan.limits_s["full"], plan.limits_s["few-shot"], plan.refit_limit_s or 0.0]
+        given = [plan.limits_s["full"], plan.limits_s["few-shot"], plan.finish_limit_s or 0.0]
         assert sum(given) == pytest.approx(1000.0)
-        costs = [way.cost("full"), way.cost("few-shot"), way.refit_cost(methods)]
+        costs = [way.cost("full"), way.cost("few-shot"), way.finish_cost(methods)]
         assert [one / given[0] for one in given] == pytest.approx([c / costs[0] for c in costs])
-    assert _Way(1.0, refit=True, growth=1.25).refit_cost(methods) == pytest.approx(
-        1.25 * _Way(1.0, refit=False, growth=1.0).cost("full")
+    assert _Way(1.0, refit=True, soup=1, growth=1.25).finish_cost(methods) == pytest.approx(
+        1.25 * _Way(1.0, refit=False, soup=1, growth=1.0).cost("full")
     )
 
 

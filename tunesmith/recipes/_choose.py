@@ -58,14 +58,16 @@ class Choice:
     Attributes:
         config: the settings, with what was left to the time that there is.
         refit: whether its method is to learn from the validation rows too before it is shipped.
-        refit_limit_s: the time that there is for that; None: no limit.
+        soup: of how many trainings the shipped weights are to be the mean.
+        finish_limit_s: the time that there is for both; None: no limit.
     """
 
     tuned: Tuned
     contenders: tuple[Contender, ...]
     config: RunConfig
     refit: bool = False
-    refit_limit_s: float | None = None
+    soup: int = 1
+    finish_limit_s: float | None = None
 
 
 def choose_model(
@@ -106,7 +108,8 @@ def choose_model(
     config = plan.applied_to(config)
     race = _Race(model, probe, tokens, data, config, listener, folder, resume, plan)
     if method != "auto":
-        return Choice(race.finish(method), (), config, plan.refit, plan.refit_limit_s)
+        chosen = race.finish(method)
+        return Choice(chosen, (), config, plan.refit, plan.soup, plan.finish_limit_s)
     finalists, dropped = race.run()
     preferred = [untrained, *finalists]
     if has_very_few_rows(data):  # which the probe wins by the rule alone, and seldom on other rows
@@ -237,7 +240,7 @@ def _choice(
     ]
     _say(listener, chosen, best, plan)
     refit = plan.refit if chosen.settings else may_refit(data, config)
-    return Choice(chosen, tuple(rows), config, refit, plan.refit_limit_s)
+    return Choice(chosen, tuple(rows), config, refit, plan.soup, plan.finish_limit_s)
 
 
 def _say(listener: Listener, chosen: Tuned, best: Tuned, plan: Plan) -> None:

@@ -21,6 +21,8 @@ def is_clearly_better(
     others: NDArray[np.float32],
     data: PreparedData,
     config: RunConfig,
+    *,
+    by_loss: bool = True,
 ) -> bool:
     """Whether the first is ahead by more than a standard error of the difference, row by row.
 
@@ -29,6 +31,8 @@ def is_clearly_better(
 
     Args:
         scores, others: float32 [n, labels], of the validation rows.
+        by_loss: whether log loss alone may tell; not on rows that were learned from, of which all
+            models are sure.
     """
     validation = data.split.validation
     tasks = [decide(data.task, validation, one) for one in (scores, others)]
@@ -48,6 +52,6 @@ def is_clearly_better(
         resamples=config.evaluation.resamples,
         seed=config.seed,
     )
-    if differences[lead].low > 0:
-        return True
+    if differences[lead].low > 0 or not by_loss:
+        return bool(differences[lead].low > 0)
     return differences[lead].value >= 0 and differences[loss].high < 0

@@ -16,11 +16,11 @@ from tunesmith.evaluation import Candidate
 from tunesmith.explanation import Explainer
 from tunesmith.recipes._calibrate import assure
 from tunesmith.recipes._examine import Examined
+from tunesmith.recipes._finish import Final
 from tunesmith.recipes._judging import Judging
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
-from tunesmith.recipes._refit import Final
 from tunesmith.tasks import Task
 from tunesmith.types import Estimate, Inputs, Outputs
 

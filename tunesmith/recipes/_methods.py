@@ -34,6 +34,7 @@ __all__ = [
     "has_very_few_rows",
     "is_adapter",
     "make_criterion",
+    "may_be_souped",
     "may_use_r_drop",
     "prepare_method",
     "racing_methods",
@@ -82,6 +83,16 @@ def may_use_r_drop(method: Method) -> bool:
     return method not in ("probe", "few-shot")
 
 
+def may_be_souped(method: Method, config: RunConfig) -> bool:
+    """Whether the mean of several trainings' weights is a model.
+
+    The probe's trainings are all alike. Two matrices whose product is the update begin with other
+    numbers in each training, so that adapters that are kept apart have no mean; nor have four bits.
+    """
+    apart = is_adapter(method) and config.adapter.keep == "apart"
+    return method not in ("probe", "qlora") and not apart
+
+
 def suited_dropout(method: Method, config: RunConfig, classifier: Classifier) -> float:
     """The dropout as given; where it is left open, none but the base's own for R-Drop.
 
@@ -97,6 +108,15 @@ def suited_dropout(method: Method, config: RunConfig, classifier: Classifier) ->
             if not dropout:
                 raise ConfigError.of([_no_dropout("the base has none of its own")])
     return dropout
+
+
+def _no_soup(method: Method) -> Fault:
+    what = {
+        "probe": "trainings of a probe are all alike",
+        "qlora": "weights of four bits have no mean",
+    }.get(method, "adapters that are kept apart have no mean")
+    other = "" if method in ("probe", "qlora") else ", or --set adapter.keep=merged"
+    return Fault(what, "training.model_soup", f"--set training.model_soup=1{other}")
 
 
 def _no_dropout(why: str) -> Fault:
@@ -154,6 +174,8 @@ def check_method(config: RunConfig) -> None:
     faults += _faults_of(lambda: check_trackers(training.track))
     if training.packing:
         faults += _against_packing(config)
+    if (training.model_soup or 1) > 1 and not may_be_souped(training.method, config):
+        faults.append(_no_soup(training.method))
     if training.sharding == "full":
         faults += _against_sharding(config)
     if faults:

@@ -1,7 +1,7 @@
 """What there is time for: which methods race, for how many epochs, and how thoroughly.
 
 Without a budget nothing costly is done. With one, time that the methods leave over goes into what
-makes the result better: R-Drop, and a last training on the validation rows too.
+makes the result better: a soup of several trainings, a last one on the validation rows too, R-Drop.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 from tunesmith import storage
@@ -17,7 +18,7 @@ from tunesmith.bases import Classifier
 from tunesmith.config import Method, RunConfig
 from tunesmith.errors import ConfigError
 from tunesmith.recipes._fine_tune import suited_epochs
-from tunesmith.recipes._methods import may_use_r_drop, racing_methods
+from tunesmith.recipes._methods import may_be_souped, may_use_r_drop, racing_methods
 from tunesmith.recipes._model import TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
@@ -32,6 +33,7 @@ SPARE = 0.85
 
 _R_DROP_COSTS = 2.2  # times a training without: two passes, and dropout
 _SUITED_R_DROP = 1.0
+_SUITED_SOUP = 3
 _FEW_ROWS = 2_000
 
 
@@ -45,8 +47,9 @@ class Plan:
         left_out: methods that do not fit, with the seconds that each would have taken.
         limits_s: time for each method's training; nothing where there is no budget.
         refit: whether the chosen method is to learn from the validation rows too.
-        refit_limit_s: time for that; None: no limit.
+        finish_limit_s: time for all trainings after the choice; None: no limit.
         r_drop: weight of the difference between two passes; 0: one pass.
+        soup: of how many trainings the shipped weights are the mean.
     """
 
     methods: tuple[Method, ...]
@@ -54,14 +57,18 @@ class Plan:
     left_out: tuple[tuple[Method, float], ...]
     limits_s: Mapping[Method, float]
     refit: bool
-    refit_limit_s: float | None
+    finish_limit_s: float | None
     r_drop: float
+    soup: int = 1
 
     def applied_to(self, config: RunConfig) -> RunConfig:
-        """The settings, with R-Drop where there is time for it."""
-        if not self.r_drop:
-            return config
-        training = config.training.model_copy(update={"r_drop": self.r_drop})
+        """The settings, with R-Drop and a soup where there is time for them."""
+        found: dict[str, float] = {}
+        if self.r_drop:
+            found["r_drop"] = self.r_drop
+        if self.soup > 1:
+            found["model_soup"] = self.soup
+        training = config.training.model_copy(update=found)
         return config.model_copy(update={"training": training})
 
 
@@ -84,24 +91,27 @@ class _Way:
     """How thoroughly methods are trained.
 
     Attributes:
+        soup: of how many trainings the shipped weights are the mean.
         growth: of the rows in the last training, to which the validation rows come.
     """
 
     r_drop: float
     refit: bool
+    soup: int
     growth: float
 
     def cost(self, method: Method) -> float:
         """Time of an epoch of a method; 1: of a plain one."""
         return _R_DROP_COSTS if self.r_drop and may_use_r_drop(method) else 1.0
 
-    def refit_cost(self, methods: Sequence[Method]) -> float:
-        """The same of the last training, whichever method is chosen."""
-        return self.refit * self.growth * max(map(self.cost, methods))
+    def finish_cost(self, methods: Sequence[Method]) -> float:
+        """The same of all trainings after the choice, whichever method is chosen."""
+        trainings = self.soup * self.growth if self.refit else self.soup - 1
+        return trainings * max(map(self.cost, methods))
 
     def costs(self, methods: Sequence[Method]) -> float:
-        """The same of all methods and the last training."""
-        return sum(map(self.cost, methods)) + self.refit_cost(methods)
+        """The same of all methods, and of what comes after the choice."""
+        return sum(map(self.cost, methods)) + self.finish_cost(methods)
 
 
 def make_plan(
@@ -169,8 +179,8 @@ def _new_plan(
     num_rows = len(tokens.train)
     wanted = training.epochs or suited_epochs(num_rows)
     if training.budget_s is None:
-        refit = may_refit(data, config)
-        return Plan(methods, wanted, (), {}, refit, None, training.r_drop or 0.0)
+        refit, soup = may_refit(data, config), training.model_soup or 1
+        return Plan(methods, wanted, (), {}, refit, None, training.r_drop or 0.0, soup)
     judging_s = 2 * (len(tokens.validation) + len(tokens.test)) / probe.rows_per_second
     spent = time.monotonic() - started
     seconds = _Time(
@@ -196,8 +206,13 @@ def _ways(
     refits = [training.refit == "always"]
     if training.refit == "auto" and may_refit(data, config):
         refits = [True, False]
+    soups = [training.model_soup or 1]
+    if training.model_soup is None and all(may_be_souped(one, config) for one in methods):
+        soups = [_SUITED_SOUP, 1]
     growth = 1 + len(data.split.validation) / max(len(data.split.train), 1)
-    ways = [_Way(r_drop, refit, growth) for r_drop in r_drops for refit in refits]
+    ways = [
+        _Way(r_drop, refit, soup, growth) for r_drop, refit, soup in product(r_drops, refits, soups)
+    ]
     if _has_few_rows(data):
         ways.sort(key=lambda way: way.refit, reverse=True)
     return ways
@@ -224,7 +239,7 @@ def _less(
         if config.training.method != "auto":
             raise _too_short(one * seconds.epoch, seconds, config)
         left_out = tuple((name, seconds.epoch * wanted) for name in methods)
-        return Plan((), 0, left_out, {}, refit=False, refit_limit_s=None, r_drop=0.0)
+        return Plan((), 0, left_out, {}, refit=False, finish_limit_s=None, r_drop=0.0)
     # The methods share the time; where it does not suffice for all, the most general one is kept.
     fits = methods if fitting >= min(wanted, 2) * way.costs(methods) else methods[:1]
     epochs = min(wanted, int(fitting / way.costs(fits)))
@@ -252,5 +267,7 @@ def _plan(
 ) -> Plan:
     unit_s = seconds.left / way.costs(methods)
     limits_s = {method: way.cost(method) * unit_s for method in methods}
-    refit_limit_s = way.refit_cost(methods) * unit_s if way.refit else None
-    return Plan(methods, epochs, left_out, limits_s, way.refit, refit_limit_s, way.r_drop)
+    finish_limit_s = way.finish_cost(methods) * unit_s
+    return Plan(
+        methods, epochs, left_out, limits_s, way.refit, finish_limit_s, way.r_drop, way.soup
+    )

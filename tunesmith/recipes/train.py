@@ -17,6 +17,7 @@ from tunesmith.recipes._card import make_card
 from tunesmith.recipes._choose import choose_model
 from tunesmith.recipes._energy import EnergyMeter
 from tunesmith.recipes._examine import examine
+from tunesmith.recipes._finish import finish
 from tunesmith.recipes._forgetting import find_old_rows, judge_parent, measure_forgetting
 from tunesmith.recipes._judge import examined, judge_candidates
 from tunesmith.recipes._kept_probe import keep_probe
@@ -28,7 +29,6 @@ from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._plan import may_refit
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._probe import fit_probe
-from tunesmith.recipes._refit import finish
 from tunesmith.recipes._run import Run, RunFolder, settings_by_name
 from tunesmith.recipes._slices import extra_names
 from tunesmith.recipes._versions import with_changes
@@ -123,7 +123,7 @@ def _run(
         _say_if_late(seconds, config, listener)
         report = make_report(
             config, base, data, model, choice, judged, listener.warnings, seconds,
-            parent=parent, forgetting=forgetting, sections=sections,
+            parent=parent, forgetting=forgetting, sections=sections, soup=final.soup,
         )  # fmt: skip
         folder.keep_rows(final.learned.train, data.split.validation, data.facts)
         keep_probe(folder.path, final.probe, judged.probe_task, base.digest)

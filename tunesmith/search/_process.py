@@ -16,16 +16,13 @@ from queue import SimpleQueue
 
 import psutil
 
+from tunesmith.cgroups import memory_left
 from tunesmith.search._messages import Message, read_message
 
 __all__ = ["Limits", "TrialProcess", "memory_share"]
 
 _GRACE_S = 2.0
 _SPARE = 0.9
-_MEMORY_LIMITS = (  # of the control group, in its second and first version
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +35,7 @@ class Limits:
 
 def memory_share(jobs: int) -> int:
     """What each of `jobs` trials may take of the memory that is free now, in bytes."""
-    free = psutil.virtual_memory().available
-    for file in _MEMORY_LIMITS:
-        if file.is_file() and (limit := file.read_text(encoding="ascii").strip()).isdecimal():
-            free = min(free, int(limit))
+    free = min([psutil.virtual_memory().available, *memory_left()])
     return int(_SPARE * free / jobs)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from torch import Tensor, distributed
 __all__ = ["Processes", "join_processes"]
 
 _BUCKET_ELEMENTS = 8_000_000
+_LONGEST_WAIT = timedelta(hours=6)
+"""For the first process's judging, explaining and packaging; torch gives up after ten minutes."""
 
 
 class Processes:
@@ -126,7 +129,7 @@ def join_processes() -> Processes:
     accelerate takes nccl or gloo, and gives each process its GPU.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        PartialState()
+        PartialState(timeout=_LONGEST_WAIT)
     return Processes()
 
 

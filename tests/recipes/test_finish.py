@@ -170,7 +170,7 @@ def test_where_its_time_is_over_the_chosen_model_is_kept(
             settings = replace(settings, time_limit_s=0.0)
         return fine_tune(method, *arguments, settings=settings, **others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("tunesmith.recipes._refit.fine_tune", late)
+    monkeypatch.setattr("tunesmith.recipes._finish.fine_tune", late)
     notes = Notes()
     run = trained(topics, base, tmp_path, notes)
     assert digests(run) == digests(once)
