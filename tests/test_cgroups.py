@@ -82,7 +82,7 @@ FIRST = {
             2000,
         ),
         ("0::/\n", {**SECOND, "memory.current": "4400\n", "memory.stat": "anon 9\n"}, 0),
-        ("0::/\n", {"memory.max": "4000\n"}, 10_000),
+        ("0::/\n", {"memory.max": "4000\n"}, 4000),
     ],
 )
 def test_trials_share_what_the_control_groups_have_left(

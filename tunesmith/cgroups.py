@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["cores_allowed", "group_folders", "memory_left"]
+__all__ = ["cores_allowed", "memory_left"]
 
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUPS = Path("/proc/self/cgroup")
@@ -13,7 +13,7 @@ _OWN_GROUPS = Path("/proc/self/cgroup")
 
 def cores_allowed() -> Iterator[float]:
     """The cores that each of the groups may use together, of those with a quota."""
-    for folder in group_folders("cpu"):
+    for folder in _group_folders("cpu"):
         try:
             if (file := folder / "cpu.max").is_file():  # the second version
                 limit, _, period = file.read_text(encoding="ascii").partition(" ")
@@ -31,21 +31,29 @@ def memory_left() -> Iterator[int]:
 
     Pages of files that were not used of late count as left: the system takes them back when needed.
     """
-    for folder in group_folders("memory"):
+    for folder in _group_folders("memory"):
         try:
             if (file := folder / "memory.max").is_file():
                 limit, used, idle = _text(file), "memory.current", "inactive_file"
             else:
                 limit = _text(folder / "memory.limit_in_bytes")
                 used, idle = "memory.usage_in_bytes", "total_inactive_file"
-            if limit.isdecimal():
-                held = int(_text(folder / used)) - _figure(folder / "memory.stat", idle)
-                yield max(0, int(limit) - max(0, held))
         except (OSError, ValueError):
             continue
+        if limit.isdecimal():
+            yield max(0, int(limit) - _held(folder, used, idle))
 
 
-def group_folders(controller: str) -> Iterator[Path]:
+def _held(folder: Path, used: str, idle: str) -> int:
+    """The bytes that a group cannot give back; 0 where it does not say what it uses."""
+    try:
+        figures = dict(line.split(" ", 1) for line in _text(folder / "memory.stat").splitlines())
+        return max(0, int(_text(folder / used)) - int(figures.get(idle, "0")))
+    except (OSError, ValueError):
+        return 0
+
+
+def _group_folders(controller: str) -> Iterator[Path]:
     """The folders of the process's groups that share out what `controller` says, and those above.
 
     In a container the path that the system gives may be the host's, and absent; its own group is
@@ -72,9 +80,3 @@ def group_folders(controller: str) -> Iterator[Path]:
 
 def _text(file: Path) -> str:
     return file.read_text(encoding="ascii").strip()
-
-
-def _figure(file: Path, name: str) -> int:
-    """The figure of that name in a file of names and figures; 0 where there is none."""
-    figures = dict(line.split(" ", 1) for line in _text(file).splitlines())
-    return int(figures.get(name, "0"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +115,7 @@ def test_of_models_that_are_right_as_often_the_surer_one_is_the_best(
     model = nn.Identity()
     probe = Tuned("probe", model, scores, (), 0, None, 1.0)
     full = Tuned("full", model, scores * np.float32(sure), (), 1, FitSettings(1), 9.0)
-    plan = Plan(("full",), 1, (), {}, refit=False, finish_limit_s=None, r_drop=0.0)
+    plan = Plan(("full",), 1, (), {}, refit=False, r_drop=0.0)
     choice = _choice(data, RunConfig(), Silent(), [probe, full], [], [], plan)
     assert choice.tuned.method == chosen
 
@@ -207,16 +206,18 @@ def test_each_training_has_time_for_what_it_costs() -> None:
     """The planned epochs of every method fit into its limit, and the limits into the budget."""
     seconds = _Time(epoch=10.0, spent=0.0, left=1000.0)
     methods = ("full", "few-shot")
-    for refit, soup in product((True, False), (1, 3)):
+    for refit, soup, after in (
+        (False, 1, 0.0),
+        (True, 1, 1.25 * 2.2),
+        (False, 3, 2 * 2.2),
+        (True, 3, 3 * 1.25 * 2.2),
+    ):
         way = _Way(1.0, refit=refit, soup=soup, growth=1.25)
         plan = _plan(way, methods, 4, (), seconds)
-        given = [plan.limits_s["full"], plan.limits_s["few-shot"], plan.finish_limit_s or 0.0]
-        assert sum(given) == pytest.approx(1000.0)
-        costs = [way.cost("full"), way.cost("few-shot"), way.finish_cost(methods)]
-        assert [one / given[0] for one in given] == pytest.approx([c / costs[0] for c in costs])
-    assert _Way(1.0, refit=True, soup=1, growth=1.25).finish_cost(methods) == pytest.approx(
-        1.25 * _Way(1.0, refit=False, soup=1, growth=1.0).cost("full")
-    )
+        assert way.finish_cost(methods) == pytest.approx(after)
+        whole = 2.2 + 1.0 + after  # R-Drop is no part of few-shot
+        assert plan.limits_s["full"] == pytest.approx(1000 * 2.2 / whole)
+        assert plan.limits_s["few-shot"] == pytest.approx(1000 / whole)
 
 
 def test_r_drop_of_a_base_without_dropout_is_refused(

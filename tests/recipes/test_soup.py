@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tunesmith import recipes
-from tunesmith.errors import ConfigError, Interrupted
+from tunesmith import load, recipes
+from tunesmith.bases import extract_features, load_classifier, load_tokenizer, tokenize
+from tunesmith.bundles import read_rows
+from tunesmith.errors import ConfigError, DivergedError, Interrupted
 from tunesmith.recipes import Run
+from tunesmith.recipes._calibrate import assure
 from tunesmith.recipes._fine_tune import Tuned, fine_tune
+from tunesmith.training import fit_linear_head
 
 from .conftest import Notes, Train
 from .test_train import digests
@@ -51,9 +57,11 @@ def shipped(run: Run) -> dict[str, Tensor]:
     }
 
 
-def assert_mean(run: Run, parts: list[dict[str, Tensor]]) -> None:
+def assert_mean(run: Run, parts: list[dict[str, Tensor]], but: str = "nothing") -> None:
     compared = 0
     for name, weight in shipped(run).items():
+        if name.startswith(but):
+            continue
         own = [part[name] for part in parts]
         torch.testing.assert_close(weight, torch.stack(own).mean(0), rtol=0, atol=1e-6)
         compared += not all(torch.equal(own[0], other) for other in own)
@@ -67,9 +75,10 @@ def test_the_shipped_weights_are_the_mean_of_all_trainings(
     run = train({**SOUP, "training.method": method})
     names, seeds, weights = (list(column) for column in zip(*trainings, strict=True))
     assert names == [method, f"{method}-2", f"{method}-3"]
-    assert [seed - seeds[0] for seed in seeds] == [0, 1, 2]
-    assert_mean(run, weights)
-    assert run.report.fit["trainings_averaged"] == 3
+    assert seeds[0] == run.report.config["seed"]
+    assert len(set(seeds)) == 3
+    assert_mean(run, weights, but="head" if method == "few-shot" else "nothing")
+    assert run.report.data["trainings_averaged"] == 3
     assert "refit_rows" not in run.report.data
     assert "the weights of 3 trainings are averaged" in notes.said
 
@@ -89,14 +98,22 @@ def test_of_the_last_trainings_too(train: Train, notes: Notes, trainings: list[A
     assert not (run.folder / "checkpoints").exists()
 
 
-def test_what_is_fitted_on_validation_rows_is_fitted_to_the_soup(train: Train) -> None:
-    """The written bundle's calibrated answers are checked against it when it is packaged."""
-    half = {"data.validation_fraction": 0.5}
-    soup, alone = train({**SOUP, **half}, "soup"), train(half, "alone")
-    tasks = [dict(run.bundle.manifest.task) for run in (soup, alone)]
-    assert tasks[0]["calibration"] != tasks[1]["calibration"]
-    assert soup.report.history[-1]["metric"] == alone.report.history[-1]["metric"]
-    assert "trainings_averaged" not in alone.report.fit
+def test_what_is_fitted_on_validation_rows_is_fitted_to_the_soup(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calibration, thresholds and sets of labels see the scores of the model that is shipped."""
+    seen: list[Any] = []
+
+    def noting(task: Any, validation: Any, scores: Any, *others: Any) -> Any:
+        seen.append((validation.inputs, scores.copy()))
+        return assure(task, validation, scores, *others)
+
+    monkeypatch.setattr("tunesmith.recipes._judge.assure", noting)
+    run = train({**SOUP, "data.validation_fraction": 0.5})
+    inputs, scores = seen[-1]  # the first is of the frozen encoder, with which it is compared
+    np.testing.assert_allclose(load(run.bundle).outputs(inputs).scores, scores, atol=1e-5)
+    card = (run.bundle.path / "README.md").read_text(encoding="utf-8")
+    assert "the mean of those of 3 trainings" in card
 
 
 def test_a_soup_of_one_is_the_training(train: Train) -> None:
@@ -121,8 +138,8 @@ def test_weights_that_have_no_common_basin_are_not_averaged(
     alone = train(settings, "alone")
     monkeypatch.setattr("tunesmith.recipes._finish.fine_tune", turned)
     run = train({**SOUP, **settings}, "soup")
-    assert any("worse on the validation rows" in text for text in notes.warned)
-    assert "trainings_averaged" not in run.report.fit
+    assert any("far worse on the validation rows" in text for text in notes.warned)
+    assert "trainings_averaged" not in run.report.data
     assert digests(run) == digests(alone)
 
 
@@ -138,11 +155,11 @@ def test_where_the_time_is_over_it_is_of_fewer(
     monkeypatch.setattr("tunesmith.recipes._finish.fine_tune", late)
     run = train(SOUP, "three")
     assert digests(run) == digests(two)
-    assert run.report.fit["trainings_averaged"] == 2
-    assert any("the soup is of 2 of 3 trainings" in said for said in notes.said)
+    assert run.report.data["trainings_averaged"] == 2
+    assert any("training 3 of the soup is left out" in said for said in notes.said)
 
 
-def stopping_in(name: str) -> Callable[..., Tuned]:
+def stopping_in(name: str, error: Callable[[], BaseException]) -> Callable[..., Tuned]:
     def stopping(*arguments: Any, **others: Any) -> Tuned:
         if others.get("name") != name:
             return fine_tune(*arguments, **others)
@@ -152,35 +169,52 @@ def stopping_in(name: str) -> Callable[..., Tuned]:
             def on_step(self, step: int, loss: float, rate: float) -> None:
                 listener.on_step(step, loss, rate)
                 if step == 3:
-                    raise KeyboardInterrupt
+                    raise error()
 
         return fine_tune(*arguments[:6], Stopping(), **others)
 
     return stopping
 
 
-@pytest.mark.parametrize("more", [{}, REFIT], ids=["chosen", "refit"])
-@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize(
+    ("number", "interval_s", "more"),
+    [
+        (2, 0, {}),
+        (3, 0, {}),
+        (2, 0, REFIT),
+        (3, 0, REFIT),
+        (3, 60, {"training.method": "lora"}),  # without a checkpoint of its own
+        (3, 0, {"training.method": "shira"}),
+        (3, 0, {"training.dropout": 0.1}),
+        (3, 60, {"training.method": "few-shot"}),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else str(value),
+)
 def test_stopped_in_it_and_resumed_it_ends_as_undisturbed(
     train: Train,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     trainings: list[Any],
-    more: dict[str, Any],
     number: int,
+    interval_s: int,
+    more: dict[str, Any],
 ) -> None:
-    settings = {**SOUP, **more, "training.checkpoint_interval_s": 0}
+    settings = {**SOUP, "training.epochs": 2, "training.checkpoint_interval_s": interval_s, **more}
     undisturbed = train(settings, "undisturbed")
-    name = "full-refit" if more else "full"
+    method = more.get("training.method", "full")
+    name = f"{method}-refit" if more is REFIT else method
+    # An error that is none of ours is as good as a kill, and leaves no checkpoint behind.
+    ending = KeyboardInterrupt if interval_s == 0 else ZeroDivisionError
     with monkeypatch.context() as patch:
-        patch.setattr("tunesmith.recipes._finish.fine_tune", stopping_in(f"{name}-{number}"))
-        with pytest.raises(Interrupted):
+        stopping = stopping_in(f"{name}-{number}", ending)
+        patch.setattr("tunesmith.recipes._finish.fine_tune", stopping)
+        with pytest.raises((Interrupted, ZeroDivisionError)):
             train(settings, "run")
     kept = {folder.name for folder in (tmp_path / "run" / "checkpoints").iterdir()}
-    assert f"{name}-{number}" in kept
+    assert (f"{name}-{number}" in kept) == (interval_s == 0)
     # What is averaged is kept once, and not with what it was trained by.
     assert (f"{name}-soup" in kept) == (number == 3)
-    assert f"{name}-{number - 1}" not in kept
+    assert not (number == 3 and f"{name}-2" in kept)
     del trainings[:]
     assert digests(recipes.resume(tmp_path / "run")) == digests(undisturbed)
     again = [one for one, _, _ in trainings]
@@ -188,12 +222,60 @@ def test_stopped_in_it_and_resumed_it_ends_as_undisturbed(
     assert (f"{name}-2" in again) == (number == 2)
 
 
-def test_a_budget_that_suffices_makes_one(train: Train) -> None:
+def test_a_training_that_fails_is_left_out(
+    train: Train, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = train({"training.model_soup": 2}, "two")
+    monkeypatch.setattr(
+        "tunesmith.recipes._finish.fine_tune", stopping_in("full-3", partial(DivergedError, "nan"))
+    )
+    run = train(SOUP, "three")
+    assert digests(run) == digests(two)
+    assert any("training 3 of the soup failed" in text for text in notes.warned)
+
+
+@pytest.mark.parametrize("refit", ["never", "always"])
+def test_a_budget_that_leaves_time_makes_one(train: Train, notes: Notes, refit: str) -> None:
+    settings = {"training.r_drop": 0.0, "training.refit": refit}
+    run = train({**settings, "training.budget_s": "1h"}, "planned")
+    assert run.report.data["trainings_averaged"] == 3
+    assert digests(run) == digests(train({**settings, **SOUP}, "asked"))
+    assert any("trained 2 times more" in said for said in notes.said)
+
+
+def test_a_budget_that_is_over_makes_none(
+    train: Train, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.recipes._finish._Work.time_left_s", 0.0)
     settings = {"training.r_drop": 0.0, "training.budget_s": "1h"}
-    run = train(settings, "planned")
-    assert run.report.config["training"]["model_soup"] == 3
-    assert run.report.fit["trainings_averaged"] == 3
-    assert digests(run) == digests(train(SOUP, "asked"))
+    run = train(settings, "late")
+    assert "trainings_averaged" not in run.report.data
+    assert digests(run) == digests(train({}, "plain"))
+    assert not any("more, with the rows" in said for said in notes.said)
+
+
+def test_few_shot_fits_its_head_to_the_mean(train: Train) -> None:
+    run = train({**SOUP, "training.method": "few-shot"})
+    classifier = load_classifier(run.bundle.path / "model", run.bundle.manifest.base.pooling, 3)
+    rows = read_rows(run.folder / "rows" / "train.parquet", ["text"], "topic")
+    tokenizer = load_tokenizer(run.bundle.path / "model")
+    features = extract_features(classifier, tokenize(tokenizer, rows.inputs, 64))
+    targets = run.bundle.task.encode(rows.targets or [])
+    weight, bias = fit_linear_head(features, targets, 3, "cross-entropy")
+    torch.testing.assert_close(classifier.head.weight, weight, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(classifier.head.bias, bias, rtol=1e-3, atol=1e-3)
+
+
+def test_auto_averages_what_it_chose(train: Train, trainings: list[Any]) -> None:
+    run = train({**SOUP, "training.method": "auto", "training.epochs": 4})
+    chosen = run.report.method
+    more = [name for name, _, _ in trainings if name.endswith(("-2", "-3"))]
+    if chosen == "probe":
+        assert not more
+        assert "trainings_averaged" not in run.report.data
+    else:
+        assert more == [f"{chosen}-2", f"{chosen}-3"]
+        assert run.report.data["trainings_averaged"] == 3
 
 
 @pytest.mark.parametrize(
@@ -206,5 +288,5 @@ def test_a_budget_that_suffices_makes_one(train: Train) -> None:
 def test_refused_where_there_is_no_mean(train: Train, settings: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigError, match=rf"training\.model_soup.*{why}"):
         train({**SOUP, **settings})
-    run = train({**settings, "training.budget_s": "1h"})
-    assert run.report.config["training"]["model_soup"] is None
+    run = train({"training.r_drop": 0.0, **settings, "training.budget_s": "1h"})
+    assert "trainings_averaged" not in run.report.data

@@ -252,6 +252,9 @@ def _training(report: Report, facts: CardFacts) -> CardSection:
     ]
     if report.history:
         entries.insert(3, ("epochs", str(int(report.history[-1].get("epoch", 0)))))
+    if "trainings_averaged" in report.data:
+        mean = f"the mean of those of {report.data['trainings_averaged']} trainings"
+        entries.append(("weights", mean))
     entries.append(
         ("versions", ", ".join(f"{name} {own}" for name, own in report.versions.items()))
     )

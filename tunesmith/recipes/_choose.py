@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -58,16 +58,14 @@ class Choice:
     Attributes:
         config: the settings, with what was left to the time that there is.
         refit: whether its method is to learn from the validation rows too before it is shipped.
-        soup: of how many trainings the shipped weights are to be the mean.
-        finish_limit_s: the time that there is for both; None: no limit.
+        deadline: when all training has to be over, by `time.monotonic()`; None: never.
     """
 
     tuned: Tuned
     contenders: tuple[Contender, ...]
     config: RunConfig
     refit: bool = False
-    soup: int = 1
-    finish_limit_s: float | None = None
+    deadline: float | None = None
 
 
 def choose_model(
@@ -106,15 +104,17 @@ def choose_model(
         folder=folder, resume=resume, started=started,
     )  # fmt: skip
     config = plan.applied_to(config)
+    budget_s = config.training.budget_s
+    deadline = None if budget_s is None else started + budget_s - plan.judging_s
     race = _Race(model, probe, tokens, data, config, listener, folder, resume, plan)
     if method != "auto":
-        chosen = race.finish(method)
-        return Choice(chosen, (), config, plan.refit, plan.soup, plan.finish_limit_s)
+        return Choice(race.finish(method), (), config, plan.refit, deadline)
     finalists, dropped = race.run()
     preferred = [untrained, *finalists]
     if has_very_few_rows(data):  # which the probe wins by the rule alone, and seldom on other rows
         preferred.reverse()
-    return _choice(data, config, listener, preferred, dropped, baselines, plan)
+    choice = _choice(data, config, listener, preferred, dropped, baselines, plan)
+    return replace(choice, deadline=deadline)
 
 
 def _log_probe(probe: Tuned, data: PreparedData, folder: Path) -> None:
@@ -240,7 +240,7 @@ def _choice(
     ]
     _say(listener, chosen, best, plan)
     refit = plan.refit if chosen.settings else may_refit(data, config)
-    return Choice(chosen, tuple(rows), config, refit, plan.soup, plan.finish_limit_s)
+    return Choice(chosen, tuple(rows), config, refit)
 
 
 def _say(listener: Listener, chosen: Tuned, best: Tuned, plan: Plan) -> None:

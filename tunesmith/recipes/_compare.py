@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,11 +11,12 @@ from tunesmith.config import RunConfig
 from tunesmith.evaluation import paired_differences
 from tunesmith.recipes._fine_tune import decide
 from tunesmith.recipes._prepare import PreparedData
-from tunesmith.types import Outputs
+from tunesmith.types import Estimate, Outputs
 
-__all__ = ["is_clearly_better"]
+__all__ = ["is_clearly_better", "is_surely_better"]
 
 _ONE_STANDARD_ERROR = 0.6827  # the level of an interval that reaches one standard error each way
+_SURELY = 0.999
 
 
 def is_clearly_better(
@@ -21,8 +24,6 @@ def is_clearly_better(
     others: NDArray[np.float32],
     data: PreparedData,
     config: RunConfig,
-    *,
-    by_loss: bool = True,
 ) -> bool:
     """Whether the first is ahead by more than a standard error of the difference, row by row.
 
@@ -31,27 +32,54 @@ def is_clearly_better(
 
     Args:
         scores, others: float32 [n, labels], of the validation rows.
-        by_loss: whether log loss alone may tell; not on rows that were learned from, of which all
-            models are sure.
     """
+    lead, loss = data.task.default_metrics[0], "log_loss"
+    differences = _differences(scores, others, data, config, (lead, loss), _ONE_STANDARD_ERROR)
+    if differences[lead].low > 0:
+        return True
+    return differences[lead].value >= 0 and differences[loss].high < 0
+
+
+def is_surely_better(
+    scores: NDArray[np.float32],
+    others: NDArray[np.float32],
+    data: PreparedData,
+    config: RunConfig,
+) -> bool:
+    """Whether chance cannot explain how far the first is ahead in the leading metric.
+
+    For two models that should be alike, of which one may be broken.
+
+    Args:
+        scores, others: float32 [n, labels], of the validation rows.
+    """
+    lead = data.task.default_metrics[0]
+    return bool(_differences(scores, others, data, config, (lead,), _SURELY)[lead].low > 0)
+
+
+def _differences(
+    scores: NDArray[np.float32],
+    others: NDArray[np.float32],
+    data: PreparedData,
+    config: RunConfig,
+    metrics: tuple[str, ...],
+    confidence: float,
+) -> Mapping[str, Estimate]:
+    """By how much the first's figures are higher, by name."""
     validation = data.split.validation
     tasks = [decide(data.task, validation, one) for one in (scores, others)]
     probabilities = [
         np.asarray(data.task.probabilities(Outputs(scores=one)), dtype=np.float64)
         for one in (scores, others)
     ]
-    lead, loss = data.task.default_metrics[0], "log_loss"
-    differences = paired_differences(
+    return paired_differences(
         tasks[0],
         data.task.encode(validation.targets or []),
         probabilities[0],
         probabilities[1],
         task_b=tasks[1],
-        metrics=(lead, loss),
-        confidence=_ONE_STANDARD_ERROR,
+        metrics=metrics,
+        confidence=confidence,
         resamples=config.evaluation.resamples,
         seed=config.seed,
     )
-    if differences[lead].low > 0 or not by_loss:
-        return bool(differences[lead].low > 0)
-    return differences[lead].value >= 0 and differences[loss].high < 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tunesmith.bases import Classifier, has_adapter, merge_adapter, packed, score
@@ -109,6 +110,8 @@ def fine_tune(
     if probe.inherited is not None:
         weight, bias = probe.inherited
         classifier.head.load_state_dict({"weight": weight, "bias": bias})
+    # An adapter begins with numbers drawn by chance, which may not hang on what was drawn before.
+    torch.manual_seed(settings.seed)
     source = prepare_method(
         method, classifier, tokens.train, config, listener,
         precision=model.precision, folder=folder,

@@ -3,7 +3,8 @@
 The chosen method learns from the validation rows too: what is fitted on them (calibration,
 thresholds, sets of labels) is fitted to the model that has not seen them, and kept. The baselines
 learn from the same rows, so that the comparison stays fair. AutoGluon calls it `refit_full`
-(Erickson et al. 2020, arXiv:2003.06505). And it is trained several times, for a soup (`_soup.py`).
+(Erickson et al. 2020, arXiv:2003.06505). And it is trained several times for a soup (`_soup.py`),
+as often as was asked for, or as a budget leaves time.
 """
 
 from __future__ import annotations
@@ -16,24 +17,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.bases import score
+from tunesmith.bases import Classifier, score
 from tunesmith.data import Split
 from tunesmith.recipes._baselines import FittedBaseline, refit_baselines
 from tunesmith.recipes._choose import Choice
+from tunesmith.recipes._compare import is_surely_better
 from tunesmith.recipes._fine_tune import Tuned, fine_tune
 from tunesmith.recipes._lineage import Parent
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._methods import has_very_few_rows
+from tunesmith.recipes._methods import has_very_few_rows, make_criterion, may_be_souped
 from tunesmith.recipes._model import Model, TokenizedSplit
+from tunesmith.recipes._plan import SPARE
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe, refit_probe
 from tunesmith.recipes._sampling import joined
-from tunesmith.recipes._soup import stir
-from tunesmith.training import FitSettings
+from tunesmith.recipes._soup import Mean, average_trainings, weights_of
+from tunesmith.training import FitSettings, Processes, Rows
 
 __all__ = ["Final", "finish"]
 
-_SEEDS = 2**32
+_SUITED_SOUP = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Final:
         tuned: how the chosen model came about.
         learned: the rows that the shipped model learned from, and those that it did not.
         seconds: time for the model, the last trainings included.
-        soup: of how many trainings the weights are the mean.
+        trainings: of how many the weights are the mean.
     """
 
     model: Model
@@ -57,14 +60,14 @@ class Final:
     baselines: tuple[FittedBaseline, ...]
     learned: Split
     seconds: float
-    soup: int = 1
+    trainings: int = 1
 
     @property
     def facts(self) -> dict[str, int]:
         """What the manifest and the report say of it beside the split's sizes."""
-        if len(self.learned.validation):
-            return {}
-        return {"refit_rows": len(self.learned.train)}
+        refit = {} if len(self.learned.validation) else {"refit_rows": len(self.learned.train)}
+        averaged = {} if self.trainings == 1 else {"trainings_averaged": self.trainings}
+        return {**refit, **averaged}
 
 
 def finish(
@@ -89,21 +92,22 @@ def finish(
         Interrupted, TrainingError, OutputError: see `tunesmith.training.fit`.
     """
     started, tuned = time.monotonic(), choice.tuned
-    work = _Work(choice, model, tokens, data, listener, folder, resume)
+    listener.stage("scoring the validation rows", len(tokens.validation))
     # In float32, as it is served; the probe's features may have been made in another precision.
-    as_chosen = Final(
-        replace(model, classifier=tuned.classifier), work.validation_scores(tuned), tuned, probe,
-        tuple(baselines), data.split, tuned.seconds,
+    scores = score(tuned.classifier, tokens.validation, on_rows=listener.advance)
+    final = Final(
+        replace(model, classifier=tuned.classifier), scores, tuned, probe, tuple(baselines),
+        data.split, tuned.seconds,
     )  # fmt: skip
-    final = as_chosen
+    work = _Work(choice, model, tokens, data, listener, folder, resume)
     if tuned.settings is None:
         if choice.refit:
-            final = _refitted_probe(as_chosen, work, parent)
+            final = _refitted_probe(final, work, parent)
     elif tuned.best_epoch > 0:
         if choice.refit:
-            final = _trained_again(as_chosen, work, tuned.settings, parent)
-        elif choice.soup > 1 and not tuned.out_of_time:
-            final = _souped(as_chosen, work, tuned.settings, probe)
+            final = _trained_again(final, work, tuned.settings, parent)
+        else:
+            final = _souped(final, work, tuned.settings)
     return replace(final, seconds=tuned.seconds + time.monotonic() - started)
 
 
@@ -119,110 +123,149 @@ class _Work:
     folder: Path
     resume: bool
 
-    def validation_scores(self, tuned: Tuned) -> NDArray[np.float32]:
-        self.listener.stage("scoring the validation rows", len(self.tokens.validation))
-        scored = self.tokens.validation
-        return score(tuned.classifier, scored, on_rows=self.listener.advance)
+    @property
+    def time_left_s(self) -> float | None:
+        """The time that there is for training; None: no limit."""
+        deadline = self.choice.deadline
+        return None if deadline is None else max(0.0, deadline - time.monotonic())
 
-    def checkpoints(self, name: str) -> Path:
-        """Where `fine_tune` keeps those of a training of that name."""
-        return self.folder / "checkpoints" / name
+    @property
+    def soup_wanted(self) -> int:
+        """Of how many trainings the weights shall be the mean, where there is time."""
+        config, method = self.choice.config, self.choice.tuned.method
+        suited = _SUITED_SOUP if self.choice.deadline is not None else 1
+        wanted = config.training.model_soup or suited
+        return wanted if may_be_souped(method, config) else 1
 
-    def train(
-        self,
-        settings: FitSettings,
-        number: int,
-        name: str,
-        probe: Probe,
-        tokens: TokenizedSplit,
-        data: PreparedData,
-    ) -> Tuned:
+    def goes_on(self, count: int, training_s: float) -> bool:
+        """Whether another training is made after so many; in all processes alike."""
+        if count >= self.soup_wanted:
+            return False
+        left = self.time_left_s
+        was_asked = self.choice.config.training.model_soup is not None
+        fits = was_asked or left is None or training_s <= SPARE * left
+        return not Processes().any(not fits)
+
+    def train(self, settings: FitSettings, number: int, name: str, probe: Probe) -> Tuned:
         """Training `number` of the chosen method; each has the rows in an order of its own."""
-        seed = (settings.seed + number - 1) % _SEEDS
+        if number > 1:
+            drawn = np.random.SeedSequence([settings.seed, number]).generate_state(1)
+            settings, name = replace(settings, seed=int(drawn[0])), f"{name}-{number}"
         return fine_tune(
-            self.choice.tuned.method, self.model, probe, tokens, data, self.choice.config,
-            self.listener,
-            folder=self.folder, name=name if number == 1 else f"{name}-{number}",
-            resume=self.resume, settings=replace(settings, seed=seed),
+            self.choice.tuned.method, self.model, probe, self.tokens, self.data,
+            self.choice.config, self.listener,
+            folder=self.folder, name=name, resume=self.resume,
+            settings=replace(settings, time_limit_s=self.time_left_s),
         )  # fmt: skip
 
+    def average(
+        self, first: Tuned, settings: FitSettings, name: str, probe: Probe
+    ) -> tuple[Classifier, int]:
+        """The first training's model, with the mean of it and more in it where that is sound.
 
-def _souped(as_chosen: Final, work: _Work, settings: FitSettings, probe: Probe) -> Final:
-    """The chosen model and more trainings of its method, averaged; their validation judges it."""
-    choice, tuned = work.choice, as_chosen.tuned
-    work.listener.say(
-        f"{tuned.method} is trained {_times(choice.soup - 1)} more, with the rows in other orders, "
-        "for a mean of the weights"
-    )
-    limit_s = choice.finish_limit_s
-    settings = replace(settings, time_limit_s=limit_s and limit_s / (choice.soup - 1))
-    classifier, count = stir(
-        tuned,
-        lambda number: work.train(
-            settings, number, tuned.method, probe, work.tokens, work.data
-        ),
-        choice.soup, work.tokens, work.data, choice.config, work.listener,
-        place=work.checkpoints(tuned.method), resume=work.resume,
-    )  # fmt: skip
-    souped = replace(tuned, classifier=classifier)
+        Weights that did not end in one basin make a mean that knows nothing. The validation rows,
+        even where they are learned from, tell that.
+        """
+        training_s = first.history[-1].seconds
+        if not self.goes_on(1, training_s):
+            return first.classifier, 1
+        more = self.soup_wanted - 1
+        self.listener.say(
+            f"{first.method} is trained {_times(more)} more, with the rows in other orders, for a "
+            "mean of the weights"
+        )
+        mean = average_trainings(
+            first,
+            lambda number: self.train(settings, number, name, probe),
+            lambda count: self.goes_on(count, training_s),
+            self.listener,
+            place=self.folder / "checkpoints" / name,
+            resume=self.resume,
+        )
+        classifier = first.classifier
+        if mean.count == 1:
+            return classifier, 1
+        alone, before = Mean(weights_of(classifier), 1), score(classifier, self.tokens.validation)
+        mean.put_into(classifier)
+        task, train = self.data.task, self.tokens.train
+        rows = Rows(train, task.encode(self.data.split.train.targets or []))
+        method, config = first.method, self.choice.config
+        # A head that is fitted to the features, as few-shot's is, is fitted to those of the mean.
+        make_criterion(method, task, rows, config, inherited=probe.inherited).before_judging(
+            classifier
+        )
+        after = score(classifier, self.tokens.validation)
+        is_broken = is_surely_better(before, after, self.data, config)
+        # Scores may differ in their last digits between GPUs.
+        if Processes().any(is_broken):
+            self.listener.warn(
+                f"the mean of {mean.count} trainings' weights is far worse on the validation rows "
+                "than the first of them, which is kept"
+            )
+            alone.put_into(classifier)
+            return classifier, 1
+        self.listener.say(f"the weights of {mean.count} trainings are averaged")
+        return classifier, mean.count
+
+
+def _souped(final: Final, work: _Work, settings: FitSettings) -> Final:
+    """The chosen model and more trainings of its method, averaged."""
+    tuned = final.tuned
+    if tuned.out_of_time:
+        if work.soup_wanted > 1:
+            work.listener.say("the time given is over: no more trainings are averaged")
+        return final
+    classifier, count = work.average(tuned, settings, tuned.method, final.probe)
+    if count == 1:
+        return final
     return replace(
-        as_chosen,
+        final,
         model=replace(work.model, classifier=classifier),
-        validation_scores=work.validation_scores(souped),
-        soup=count,
+        validation_scores=score(classifier, work.tokens.validation),
+        trainings=count,
     )
 
 
-def _refitted_probe(as_chosen: Final, work: _Work, parent: Parent | None) -> Final:
+def _refitted_probe(final: Final, work: _Work, parent: Parent | None) -> Final:
     """The frozen base with a head that is fitted to the validation rows too."""
     learned = _learned(work.data.split)
-    work.listener.say(_again(as_chosen.tuned, learned, ""))
-    probe = refit_probe(as_chosen.probe, work.model, work.data, parent=parent)
+    work.listener.say(_again(final.tuned, learned))
+    probe = refit_probe(final.probe, work.model, work.data, parent=parent)
     return replace(
-        as_chosen, model=work.model, probe=probe, learned=learned,
-        baselines=_refitted(as_chosen.baselines, work, learned),
+        final, model=work.model, probe=probe, learned=learned,
+        baselines=_refitted(final.baselines, work, learned),
     )  # fmt: skip
 
 
 def _trained_again(
-    as_chosen: Final, work: _Work, settings: FitSettings, parent: Parent | None
+    final: Final, work: _Work, settings: FitSettings, parent: Parent | None
 ) -> Final:
     """The chosen method trained on training and validation rows, once or several times."""
-    choice, tuned, tokens = work.choice, as_chosen.tuned, work.tokens
-    learned = _learned(work.data.split)
+    tuned, tokens, split = final.tuned, work.tokens, work.data.split
+    learned = _learned(split)
     # Which epoch is the best was said by a handful of rows, where there are very few.
     epochs = settings.epochs if has_very_few_rows(work.data) else tuned.best_epoch
-    times = f", {_times(choice.soup)} for a mean of the weights" if choice.soup > 1 else ""
-    work.listener.say(_again(tuned, learned, f", {_epochs(epochs)}{times}"))
-    probe = refit_probe(as_chosen.probe, work.model, work.data, parent=parent)
-    limit_s = choice.finish_limit_s
+    work.listener.say(f"{_again(tuned, learned)}, {_epochs(epochs)}")
+    probe = refit_probe(final.probe, work.model, work.data, parent=parent)
     # The rates that led to the best epoch: a schedule of its own would fall to zero by then.
-    settings = replace(
-        settings, end_after=epochs, keep_last=True, patience=None,
-        time_limit_s=limit_s and limit_s / choice.soup,
-    )  # fmt: skip
-    tokens = replace(tokens, train=tokens.train.followed_by(tokens.validation))
-    data = replace(work.data, split=replace(work.data.split, train=learned.train))
-
+    settings = replace(settings, end_after=epochs, keep_last=True, patience=None)
+    again = replace(
+        work,
+        tokens=replace(tokens, train=tokens.train.followed_by(tokens.validation)),
+        data=replace(work.data, split=replace(split, train=learned.train)),
+    )
     name = f"{tuned.method}-refit"
-
-    def train(number: int) -> Tuned:
-        return work.train(settings, number, name, probe, tokens, data)
-
-    first = train(1)
+    first = again.train(settings, 1, name, probe)
     if first.out_of_time:
         work.listener.warn(
             "the time was over before the last training (on validation rows too) ended: "
             "the model is kept as it was chosen"
         )
-        return as_chosen
-    classifier, count = stir(
-        first, train, choice.soup, tokens, data, choice.config, work.listener,
-        place=work.checkpoints(name), resume=work.resume,
-    )  # fmt: skip
+        return final
+    classifier, count = again.average(first, settings, name, probe)
     return replace(
-        as_chosen, model=replace(work.model, classifier=classifier), probe=probe, learned=learned,
-        baselines=_refitted(as_chosen.baselines, work, learned), soup=count,
+        final, model=replace(work.model, classifier=classifier), probe=probe, learned=learned,
+        baselines=_refitted(final.baselines, work, learned), trainings=count,
     )  # fmt: skip
 
 
@@ -238,10 +281,10 @@ def _refitted(
     return refit_baselines(baselines, work.data.task, whole, seed=seed)
 
 
-def _again(tuned: Tuned, learned: Split, how: str) -> str:
+def _again(tuned: Tuned, learned: Split) -> str:
     return (
         f"{tuned.method} is trained again on the {len(learned.train):,} training and validation "
-        f"rows together{how}"
+        "rows together"
     )
 
 

@@ -86,11 +86,11 @@ def may_use_r_drop(method: Method) -> bool:
 def may_be_souped(method: Method, config: RunConfig) -> bool:
     """Whether the mean of several trainings' weights is a model.
 
-    The probe's trainings are all alike. Two matrices whose product is the update begin with other
-    numbers in each training, so that adapters that are kept apart have no mean; nor have four bits.
+    A probe's trainings are all alike. An adapter changes the base by more than the sum of its
+    numbers, which begin by chance: there is a mean of the changed bases, and none of adapters.
     """
     apart = is_adapter(method) and config.adapter.keep == "apart"
-    return method not in ("probe", "qlora") and not apart
+    return method != "probe" and not apart
 
 
 def suited_dropout(method: Method, config: RunConfig, classifier: Classifier) -> float:
@@ -111,11 +111,9 @@ def suited_dropout(method: Method, config: RunConfig, classifier: Classifier) ->
 
 
 def _no_soup(method: Method) -> Fault:
-    what = {
-        "probe": "trainings of a probe are all alike",
-        "qlora": "weights of four bits have no mean",
-    }.get(method, "adapters that are kept apart have no mean")
-    other = "" if method in ("probe", "qlora") else ", or --set adapter.keep=merged"
+    what, other = "adapters that are kept apart have no mean", ", or --set adapter.keep=merged"
+    if method == "probe":
+        what, other = "trainings of a probe are all alike", ""
     return Fault(what, "training.model_soup", f"--set training.model_soup=1{other}")
 
 

@@ -68,13 +68,8 @@ def make_report(
     parent: Parent | None = None,
     forgetting: Forgetting | None = None,
     sections: tuple[Section, ...] = (),
-    soup: int = 1,
 ) -> Report:
-    """Everything that a reader of the result may want to know.
-
-    Args:
-        soup: of how many trainings the model's weights are the mean.
-    """
+    """Everything that a reader of the result may want to know."""
     split = data.split
     return Report(
         title=source_name(config.data.source),
@@ -95,7 +90,7 @@ def make_report(
         notes=tuple(warnings),
         history=tuple(record.as_dict() for record in choice.tuned.history),
         method=choice.tuned.method,
-        fit=_fit_facts(choice.tuned, soup),
+        fit=_fit_facts(choice.tuned),
         contenders=tuple(asdict(contender) for contender in choice.contenders),
         confusion=confusion_matrix(judged.task, judged.targets, judged.probabilities),
         mistakes=most_confident_mistakes(
@@ -119,13 +114,12 @@ def make_report(
     )
 
 
-def _fit_facts(tuned: Tuned, soup: int) -> dict[str, Any]:
+def _fit_facts(tuned: Tuned) -> dict[str, Any]:
     """The settings that a method was trained with, as JSON values."""
     if tuned.settings is None:
         return {}
     settings = tuned.settings.facts()
-    whole = {} if soup == 1 else {"trainings_averaged": soup}
-    return {"method": tuned.method, **settings, "best_epoch": tuned.best_epoch, **whole}
+    return {"method": tuned.method, **settings, "best_epoch": tuned.best_epoch}
 
 
 def package(

@@ -1,7 +1,8 @@
 """What there is time for: which methods race, for how many epochs, and how thoroughly.
 
 Without a budget nothing costly is done. With one, time that the methods leave over goes into what
-makes the result better: a soup of several trainings, a last one on the validation rows too, R-Drop.
+makes the result better: R-Drop, and a last training on the validation rows too. What is left after
+these may go into a soup; that is not planned, but seen when it is time for it (`_finish.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 
 from tunesmith import storage
@@ -18,7 +18,7 @@ from tunesmith.bases import Classifier
 from tunesmith.config import Method, RunConfig
 from tunesmith.errors import ConfigError
 from tunesmith.recipes._fine_tune import suited_epochs
-from tunesmith.recipes._methods import may_be_souped, may_use_r_drop, racing_methods
+from tunesmith.recipes._methods import may_use_r_drop, racing_methods
 from tunesmith.recipes._model import TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
@@ -33,7 +33,6 @@ SPARE = 0.85
 
 _R_DROP_COSTS = 2.2  # times a training without: two passes, and dropout
 _SUITED_R_DROP = 1.0
-_SUITED_SOUP = 3
 _FEW_ROWS = 2_000
 
 
@@ -47,9 +46,8 @@ class Plan:
         left_out: methods that do not fit, with the seconds that each would have taken.
         limits_s: time for each method's training; nothing where there is no budget.
         refit: whether the chosen method is to learn from the validation rows too.
-        finish_limit_s: time for all trainings after the choice; None: no limit.
         r_drop: weight of the difference between two passes; 0: one pass.
-        soup: of how many trainings the shipped weights are the mean.
+        judging_s: time that is kept for what follows all training.
     """
 
     methods: tuple[Method, ...]
@@ -57,28 +55,25 @@ class Plan:
     left_out: tuple[tuple[Method, float], ...]
     limits_s: Mapping[Method, float]
     refit: bool
-    finish_limit_s: float | None
     r_drop: float
-    soup: int = 1
+    judging_s: float = 0.0
 
     def applied_to(self, config: RunConfig) -> RunConfig:
-        """The settings, with R-Drop and a soup where there is time for them."""
-        found: dict[str, float] = {}
-        if self.r_drop:
-            found["r_drop"] = self.r_drop
-        if self.soup > 1:
-            found["model_soup"] = self.soup
-        training = config.training.model_copy(update=found)
+        """The settings, with R-Drop where there is time for it."""
+        if not self.r_drop:
+            return config
+        training = config.training.model_copy(update={"r_drop": self.r_drop})
         return config.model_copy(update={"training": training})
 
 
 @dataclass(frozen=True, slots=True)
 class _Time:
-    """Seconds: of an epoch of plain training, spent so far, and left for training."""
+    """Seconds: of an epoch of plain training, spent so far, left for training, and of judging."""
 
     epoch: float
     spent: float
     left: float
+    judging: float = 0.0
 
     @property
     def num_epochs(self) -> float:
@@ -91,7 +86,7 @@ class _Way:
     """How thoroughly methods are trained.
 
     Attributes:
-        soup: of how many trainings the shipped weights are the mean.
+        soup: of how many trainings the shipped weights are the mean, where that is asked for.
         growth: of the rows in the last training, to which the validation rows come.
     """
 
@@ -179,14 +174,15 @@ def _new_plan(
     num_rows = len(tokens.train)
     wanted = training.epochs or suited_epochs(num_rows)
     if training.budget_s is None:
-        refit, soup = may_refit(data, config), training.model_soup or 1
-        return Plan(methods, wanted, (), {}, refit, None, training.r_drop or 0.0, soup)
+        refit = may_refit(data, config)
+        return Plan(methods, wanted, (), {}, refit, training.r_drop or 0.0)
     judging_s = 2 * (len(tokens.validation) + len(tokens.test)) / probe.rows_per_second
     spent = time.monotonic() - started
     seconds = _Time(
         epoch=TRAINING_COSTS * num_rows / probe.rows_per_second,
         spent=spent,
         left=training.budget_s - spent - judging_s,
+        judging=judging_s,
     )
     ways = _ways(classifier, data, config, methods)
     for way in ways:
@@ -206,13 +202,9 @@ def _ways(
     refits = [training.refit == "always"]
     if training.refit == "auto" and may_refit(data, config):
         refits = [True, False]
-    soups = [training.model_soup or 1]
-    if training.model_soup is None and all(may_be_souped(one, config) for one in methods):
-        soups = [_SUITED_SOUP, 1]
+    soup = training.model_soup or 1
     growth = 1 + len(data.split.validation) / max(len(data.split.train), 1)
-    ways = [
-        _Way(r_drop, refit, soup, growth) for r_drop, refit, soup in product(r_drops, refits, soups)
-    ]
+    ways = [_Way(r_drop, refit, soup, growth) for r_drop in r_drops for refit in refits]
     if _has_few_rows(data):
         ways.sort(key=lambda way: way.refit, reverse=True)
     return ways
@@ -239,7 +231,7 @@ def _less(
         if config.training.method != "auto":
             raise _too_short(one * seconds.epoch, seconds, config)
         left_out = tuple((name, seconds.epoch * wanted) for name in methods)
-        return Plan((), 0, left_out, {}, refit=False, finish_limit_s=None, r_drop=0.0)
+        return Plan((), 0, left_out, {}, refit=False, r_drop=0.0)
     # The methods share the time; where it does not suffice for all, the most general one is kept.
     fits = methods if fitting >= min(wanted, 2) * way.costs(methods) else methods[:1]
     epochs = min(wanted, int(fitting / way.costs(fits)))
@@ -249,12 +241,14 @@ def _less(
 
 def _too_short(epoch_s: float, seconds: _Time, config: RunConfig) -> ConfigError:
     method, budget_s = config.training.method, config.training.budget_s or 0.0
+    soup = config.training.model_soup or 1
+    of_each = f" of each of {soup} trainings" if soup > 1 else ""
     return ConfigError(
         f"{budget_s:.0f} s are too few for one epoch of {method}, which takes about "
-        f"{epoch_s:.0f} s here, after {seconds.spent:.0f} s so far",
+        f"{epoch_s:.0f} s here{of_each}, after {seconds.spent:.0f} s so far",
         where="training.budget_s",
         mend=f"--budget {budget_s - seconds.left + 1.3 * epoch_s:.0f}s, or --method probe, "
-        "which fits",
+        "which fits" + (", or --set training.model_soup=1" if soup > 1 else ""),
     )
 
 
@@ -267,7 +261,4 @@ def _plan(
 ) -> Plan:
     unit_s = seconds.left / way.costs(methods)
     limits_s = {method: way.cost(method) * unit_s for method in methods}
-    finish_limit_s = way.finish_cost(methods) * unit_s
-    return Plan(
-        methods, epochs, left_out, limits_s, way.refit, finish_limit_s, way.r_drop, way.soup
-    )
+    return Plan(methods, epochs, left_out, limits_s, way.refit, way.r_drop, seconds.judging)

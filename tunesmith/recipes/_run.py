@@ -116,6 +116,8 @@ class RunFolder:
         if learning_rate is not None:
             for method in folder.checkpoints.glob("*/"):
                 Checkpoints(method).remove_diverged()
+            for soup in folder.checkpoints.glob("*-soup/"):  # of trainings at the rate of before
+                Checkpoints(soup).remove()
             folder._allow("training.learning_rate", learning_rate)
             storage.write_bytes(path / "config.yaml", config_module.dump(config).encode())
         return folder, config

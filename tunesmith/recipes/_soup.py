@@ -8,115 +8,103 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from tunesmith.bases import Classifier, score
-from tunesmith.config import RunConfig
-from tunesmith.recipes._compare import is_clearly_better
+from tunesmith.bases import Classifier
+from tunesmith.errors import TrainingError
 from tunesmith.recipes._fine_tune import Tuned
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._model import TokenizedSplit
-from tunesmith.recipes._prepare import PreparedData
 from tunesmith.training import Checkpoints, Processes
 
-__all__ = ["stir"]
+__all__ = ["Mean", "average_trainings", "weights_of"]
 
 
-def stir(
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean of several trainings' weights, on the processor; `count` says of how many."""
+
+    weights: Mapping[str, Tensor]
+    count: int
+
+    @torch.no_grad()
+    def put_into(self, classifier: Classifier) -> None:
+        """Gives the classifier these weights."""
+        state = classifier.state_dict()
+        for name, weight in self.weights.items():
+            state[name].copy_(weight)
+
+
+def weights_of(classifier: Classifier) -> dict[str, Tensor]:
+    """Copies, on the processor, of all that a mean can be taken of."""
+    state = classifier.state_dict()
+    return {
+        name: value.detach().to("cpu", copy=True)
+        for name, value in state.items()
+        if value.is_floating_point()
+    }
+
+
+def average_trainings(
     first: Tuned,
     train: Callable[[int], Tuned],
-    size: int,
-    tokens: TokenizedSplit,
-    data: PreparedData,
-    config: RunConfig,
+    goes_on: Callable[[int], bool],
     listener: Listener,
     *,
     place: Path,
     resume: bool,
-) -> tuple[Classifier, int]:
-    """The mean of the first training's weights and those of more, where it is no worse.
+) -> Mean:
+    """The mean of the first training's weights and those of more.
 
-    Weights that did not end in one basin make a mean that knows nothing; the validation rows, which
-    may be learned from by then, tell it, and the first training's weights are kept.
+    It is kept on disk after each training, whose own state may go then. A training whose time is
+    over, or that fails, is left out and is the last one.
 
     Args:
-        train: makes training number 2 and so on; one whose time is over is left out, and ends it.
-        size: of how many trainings.
+        train: makes training number 2 and so on.
+        goes_on: whether another one is to be made, after so many.
         place: where the first one keeps its checkpoints; the others' stand beside it.
-        resume: whether to go on with the trainings that the mean, as it was kept, lacks.
-
-    Returns:
-        The first one's model, with the mean of so many trainings in it.
+        resume: whether to go on with the mean as it was kept.
 
     Raises:
-        Interrupted, TrainingError, OutputError: see `tunesmith.training.fit`.
+        Interrupted, OutputError: see `tunesmith.training.fit`.
     """
-    if size == 1:
-        return first.classifier, 1
-    mean, count = _mean(first, train, size, listener, place, resume=resume)
-    if count == 1:
-        return first.classifier, 1
-    alone = _floating(first.classifier, copied=True)
-    before = score(first.classifier, tokens.validation)
-    _put(first.classifier, mean)
-    after = score(first.classifier, tokens.validation)
-    is_worse = is_clearly_better(before, after, data, config, by_loss=False)
-    # Scores may differ in their last digits between GPUs.
-    if Processes().from_first(lambda: "worse" if is_worse else "no worse") == "worse":
-        listener.warn(
-            f"the mean of {count} trainings' weights is worse on the validation rows than the "
-            "first of them, which is kept"
-        )
-        _put(first.classifier, alone)
-        return first.classifier, 1
-    listener.say(f"the weights of {count} trainings are averaged")
-    return first.classifier, count
-
-
-def _mean(
-    first: Tuned,
-    train: Callable[[int], Tuned],
-    size: int,
-    listener: Listener,
-    place: Path,
-    *,
-    resume: bool,
-) -> tuple[dict[str, Tensor], int]:
-    """The mean, and of how many; it is kept after each training, whose own state may go then."""
     processes = Processes()
     checkpoints = Checkpoints(place.with_name(f"{place.name}-soup"), keep=1)
-    mean, count = _floating(first.classifier, copied=True), 1
+    mean, count = weights_of(first.classifier), 1
+    device = next(first.classifier.parameters()).device
+    first.classifier.cpu()  # the memory of a GPU is for those that are trained
     kept = checkpoints.load_newest() if resume else None
     if kept is not None:
-        tensors, count = kept[0], kept[1]["count"]
-        mean = {name: value.to(mean[name].device) for name, value in tensors.items()}
-    while count < size:
-        another = train(count + 1)
-        if another.out_of_time:
-            listener.say(f"the time given is over: the soup is of {count} of {size} trainings")
+        mean, count = kept[0], kept[1]["count"]
+    while goes_on(count):
+        weights = _another(train, count, listener)
+        if weights is None:
             break
         count += 1
-        for name, weight in _floating(another.classifier).items():
-            mean[name].lerp_(weight, 1.0 / count)
+        for name, weight in weights.items():
+            if not torch.equal(mean[name], weight):
+                mean[name].lerp_(weight, 1.0 / count)
         if processes.is_first:
             checkpoints.save(count, mean, {"count": count})
             shutil.rmtree(place.with_name(f"{place.name}-{count}"), ignore_errors=True)
         processes.wait()
-    return mean, count
+    first.classifier.to(device)
+    return Mean(mean, count)
 
 
-def _floating(classifier: Classifier, *, copied: bool = False) -> dict[str, Tensor]:
-    """Weights and buffers that a mean can be taken of."""
-    state = classifier.state_dict()
-    found = {name: value for name, value in state.items() if value.is_floating_point()}
-    return {name: value.clone() for name, value in found.items()} if copied else found
-
-
-@torch.no_grad()
-def _put(classifier: Classifier, weights: Mapping[str, Tensor]) -> None:
-    own = _floating(classifier)
-    for name, weight in weights.items():
-        own[name].copy_(weight)
+def _another(
+    train: Callable[[int], Tuned], count: int, listener: Listener
+) -> dict[str, Tensor] | None:
+    """The weights of one more training; None where it did not come to its end."""
+    try:
+        another = train(count + 1)
+    except TrainingError as error:  # the others are whole
+        listener.warn(f"training {count + 1} of the soup failed and is left out: {error}")
+        return None
+    if another.out_of_time:
+        listener.say(f"the time given is over: training {count + 1} of the soup is left out")
+        return None
+    return weights_of(another.classifier)

@@ -166,7 +166,8 @@ def write_student(
 def _data(lesson: Lesson, tests: Dataset) -> PreparedData:
     """The teacher's data, as the rows of the student's report."""
     known = lesson.teacher.manifest.data
-    facts = {name: value for name, value in known.items() if name != "refit_rows"}
+    of_teacher = ("refit_rows", "trainings_averaged")
+    facts = {name: value for name, value in known.items() if name not in of_teacher}
     note = f"distilled from the bundle {lesson.teacher.version}"
     facts["notes"] = [*known.get("notes", ()), note]
     split = Split(lesson.rows.train, lesson.rows.validation, tests)

@@ -268,7 +268,8 @@ def _pinned(
 
 def _settled(config: RunConfig, work: FoldWork, listener: Listener) -> RunConfig:
     """The settings with what must be the same in all folds: the precision, which is measured once,
-    and R-Drop, which is not left to the time that a fold happens to have.
+    and R-Drop, which is not left to the time that a fold happens to have. What `train` does after
+    the choice no fold does, so that there is no time kept for it.
     """
     before = work.settings()
     precision, why = choose_precision(
@@ -277,7 +278,12 @@ def _settled(config: RunConfig, work: FoldWork, listener: Listener) -> RunConfig
     )
     if before is None:
         listener.say(f"{precision} for every fold: {why}")
-    alike = {"precision": precision, "r_drop": config.training.r_drop or 0.0}
+    alike = {
+        "precision": precision,
+        "r_drop": config.training.r_drop or 0.0,
+        "refit": "never",
+        "model_soup": 1,
+    }
     training = config.training.model_copy(update=alike)
     return config.model_copy(update={"training": training})
 

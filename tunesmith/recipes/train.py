@@ -112,7 +112,7 @@ def _run(
             folder=folder.path, resume=resumed is not None, parent=parent,
         )  # fmt: skip
         if not processes.is_first:
-            processes.wait()  # for what the first one writes
+            processes.wait_for_first()
             return folder.finished(time.monotonic() - started)
         config, model = choice.config, final.model
         data = replace(data, facts={**data.facts, **final.facts})
@@ -123,7 +123,7 @@ def _run(
         _say_if_late(seconds, config, listener)
         report = make_report(
             config, base, data, model, choice, judged, listener.warnings, seconds,
-            parent=parent, forgetting=forgetting, sections=sections, soup=final.soup,
+            parent=parent, forgetting=forgetting, sections=sections,
         )  # fmt: skip
         folder.keep_rows(final.learned.train, data.split.validation, data.facts)
         keep_probe(folder.path, final.probe, judged.probe_task, base.digest)
@@ -133,7 +133,7 @@ def _run(
         )  # fmt: skip
     folder.remove_state()
     folder.copy_report(bundle)
-    processes.wait()
+    processes.wait_for_first()
     return Run(folder.path, bundle, report, time.monotonic() - started)
 
 

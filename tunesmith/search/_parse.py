@@ -26,12 +26,13 @@ __all__ = ["parse_space", "read_space", "searchable_settings", "setting_value", 
 
 _FIELDS = ("low", "high", "log", "step")
 _GRAMMAR = "write {low: 1, high: 8}, with log: true or step: 1 if wanted, or a list of values"
-# Other rows would make trials incomparable; the rest changes how a run goes on, not its result.
+# Other rows would make trials incomparable; the rest changes how a run goes on, not its result, or
+# what follows the choice of a model, which trials do not do.
 _FIXED_SECTIONS = ("data", "evaluation")
 _FIXED = {
     *("output", "seed", "training.budget_s", "training.threads", "training.track"),
     *("training.checkpoint_interval_s", "training.checkpoints_kept", "adapter.targets"),
-    "adapter.keep",
+    *("adapter.keep", "training.refit", "training.model_soup"),
 }
 _RATES = ("learning_rate",)  # their ranges are logarithmic unless said otherwise
 

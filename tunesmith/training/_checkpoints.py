@@ -70,7 +70,7 @@ class Checkpoints:
         What a process that was killed left half-written is removed.
         """
         for left in self.folder.glob(".step-*"):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)  # another process may be about it too
         for folder in reversed(self._folders()):
             try:
                 state = json.loads((folder / "state.json").read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import torch
@@ -21,8 +22,7 @@ from torch import Tensor, distributed
 __all__ = ["Processes", "join_processes"]
 
 _BUCKET_ELEMENTS = 8_000_000
-_LONGEST_WAIT = timedelta(hours=6)
-"""For the first process's judging, explaining and packaging; torch gives up after ten minutes."""
+_LONGEST_WAIT = timedelta(days=1)
 
 
 class Processes:
@@ -101,6 +101,14 @@ class Processes:
         if self.size > 1:
             distributed.barrier()
 
+    def wait_for_first(self) -> None:
+        """Returns when all have come here, the first one after work that it does alone.
+
+        `wait` gives up after minutes, so that processes that do not answer are found out.
+        """
+        if self.size > 1:
+            distributed.barrier(group=_patient_group())
+
     def figures_from_first(self, *figures: float) -> tuple[float, ...]:
         """The first process's figures, in all of them."""
         found: list[float] = json.loads(self.from_first(lambda: json.dumps(figures)))
@@ -129,8 +137,16 @@ def join_processes() -> Processes:
     accelerate takes nccl or gloo, and gives each process its GPU.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        PartialState(timeout=_LONGEST_WAIT)
+        PartialState()
+        _patient_group()
     return Processes()
+
+
+@cache
+def _patient_group() -> distributed.ProcessGroup:
+    """All processes, with time for each other; made when they join, since that has to be quick."""
+    group: distributed.ProcessGroup = distributed.new_group(backend="gloo", timeout=_LONGEST_WAIT)
+    return group
 
 
 def _sum_in_place(tensors: Sequence[Tensor]) -> None:
