@@ -131,10 +131,14 @@ def space_needed(model: Model, config: RunConfig) -> int:
     """About the most that a run writes, in bytes: its bundle, and checkpoints until that is there.
 
     A checkpoint holds the trained weights five times over: as they are, the best, the average, and
-    two moments of the optimiser. One more than is kept is there while it is written.
+    two moments of the optimiser. One more than is kept is there while it is written. Those of the
+    trainings before stay until the bundle is there, beside a soup that is made of them.
     """
     size = sum(parameter.numel() * 4 for parameter in model.classifier.parameters())
-    bundle = size + _REPORT_BYTES
-    if config.training.method == "probe":
+    training, bundle = config.training, size + _REPORT_BYTES
+    if training.method == "probe":
         return bundle
-    return bundle + (config.training.checkpoints_kept + 1) * 5 * size
+    # What a budget adds by itself is not asked for, and no reason to refuse a run.
+    is_refitted, is_souped = training.refit == "always", (training.model_soup or 1) > 1
+    kept = training.checkpoints_kept * 5 * (1 + is_refitted + is_souped)
+    return bundle + (kept + 5 + 2 * is_souped) * size
