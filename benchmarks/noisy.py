@@ -33,6 +33,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "smoothing 0.3": {"training.label_smoothing": 0.3},
     "robust": {"training.loss": "robust"},
     "robust, q 0.4": {"training.loss": "robust", "training.robustness": 0.4},
+    "neighbours": {"training.soft_labels": "neighbours"},
     "focal": {"training.loss": "focal"},
     "true labels": {},
 }

@@ -218,6 +218,9 @@ class TrainingConfig(Section):
     label_smoothing: Fraction = 0.1
     """Share of a single-label target that is spread over all labels while fine-tuning, where the
     loss is likelihood."""
+    soft_labels: Literal["none", "neighbours"] = "none"
+    """neighbours: learn of each row what the labels of the nearest texts say, not its own label;
+    for files in which people gave many wrongly. With one label a row, and loss=likelihood."""
     class_weights: Literal["none", "balanced"] = "none"
     """balanced: rare labels weigh more, by the inverse of their number of rows."""
     r_drop: Annotated[float, Field(ge=0)] | None = None

@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from tunesmith.evaluation import choose_thresholds
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._methods import (
     is_adapter,
+    learns_soft_labels,
     make_criterion,
     prepare_method,
     suited_dropout,
@@ -27,6 +28,7 @@ from tunesmith.recipes._methods import (
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
+from tunesmith.recipes._soft_labels import softened
 from tunesmith.tasks import MultiLabelClassification, Task
 from tunesmith.training import (
     Callback,
@@ -120,7 +122,11 @@ def fine_tune(
     if training.packing:
         source = context.enter_context(packed(classifier, tokens.train, model.precision))
         listener.say(f"{method}: texts are read one behind the other, without padding")
-    rows = Rows(source, task.encode(data.split.train.targets or []))
+    given = Rows(source, task.encode(data.split.train.targets or []))
+    rows = given
+    if training.soft_labels != "none" and learns_soft_labels(method):
+        soft = softened(replace(given, tokens=tokens.train), model, listener)
+        rows = replace(given, targets=soft)
     checkpoints = Checkpoints(
         folder / "checkpoints" / (name or method),
         keep=training.checkpoints_kept,
@@ -137,7 +143,7 @@ def fine_tune(
             rows,
             validation,
             objective=task.objective,
-            criterion=make_criterion(method, task, rows, config, inherited=probe.inherited),
+            criterion=make_criterion(method, task, given, config, inherited=probe.inherited),
             judge=judge_of(task, data.split.validation),
             settings=settings,
             callbacks=callbacks,

@@ -31,8 +31,10 @@ from tunesmith.training.criteria import Contrastive, Criterion, Supervised, bala
 
 __all__ = [
     "check_method",
+    "check_rows",
     "has_very_few_rows",
     "is_adapter",
+    "learns_soft_labels",
     "make_criterion",
     "may_be_souped",
     "may_use_r_drop",
@@ -46,6 +48,7 @@ __all__ = [
 _CACHE_BYTES = 4_000_000_000
 _FEW_ROWS_A_LABEL, _VERY_FEW_ROWS_A_LABEL = 64, 16
 _ROWS_TO_TELL_BY = 50
+_MOST_ROWS_COMPARED = 200_000
 
 # Fewer weights want a higher rate: about ten times for adapters of low rank (Schulman et al. 2025,
 # "LoRA Without Regret"); measured on validation rows for the others, see docs/log.md.
@@ -61,8 +64,8 @@ _RATE_FACTORS: dict[str, float] = {
 _RATE_FACTOR_OF_ADAPTERS = 10.0
 
 _UNUSED: dict[Method, tuple[str, ...]] = {
-    "probe": ("loss", "label_smoothing", "class_weights", "r_drop", "dropout"),
-    "few-shot": ("loss", "label_smoothing", "class_weights", "r_drop", "max_tokens"),
+    "probe": ("loss", "label_smoothing", "soft_labels", "class_weights", "r_drop", "dropout"),
+    "few-shot": ("loss", "label_smoothing", "soft_labels", "class_weights", "r_drop", "max_tokens"),
 }
 
 _PARTIAL: dict[Method, PartialMethod] = {"last-k": "last-k", "bitfit": "bitfit", "norms": "norms"}
@@ -80,6 +83,11 @@ def suited_factor(method: Method) -> float:
 
 def may_use_r_drop(method: Method) -> bool:
     """Whether R-Drop is part of what the method minimises; few-shot compares texts instead."""
+    return method not in ("probe", "few-shot")
+
+
+def learns_soft_labels(method: Method) -> bool:
+    """Whether labels with shares can be what the method learns; few-shot compares whole ones."""
     return method not in ("probe", "few-shot")
 
 
@@ -170,6 +178,14 @@ def check_method(config: RunConfig) -> None:
     if training.method == "qlora":
         faults += _faults_of(lambda: check_four_bit(choose_device()))
     faults += _faults_of(lambda: check_trackers(training.track))
+    if training.soft_labels != "none" and training.loss != "likelihood":
+        faults.append(
+            Fault(
+                f"the {training.loss} loss is of one right label, and soft labels name several",
+                "training.soft_labels",
+                "--set training.loss=likelihood, or --set training.soft_labels=none",
+            )
+        )
     if training.packing:
         faults += _against_packing(config)
     if (training.model_soup or 1) > 1 and not may_be_souped(training.method, config):
@@ -178,6 +194,27 @@ def check_method(config: RunConfig) -> None:
         faults += _against_sharding(config)
     if faults:
         raise ConfigError.of(faults)
+
+
+def check_rows(config: RunConfig, task: Task, num_rows: int) -> None:
+    """Checks what settings ask of the rows that are learned, before the base is opened.
+
+    Raises:
+        ConfigError: the rows are not such.
+    """
+    if config.training.soft_labels == "none":
+        return
+    what = ""
+    if task.objective != "cross-entropy":
+        what = "needs one label a row, and here there are several"
+    elif num_rows > _MOST_ROWS_COMPARED:
+        what = (
+            f"compares every row with every other, and of {num_rows:,} that takes too "
+            f"long: at most {_MOST_ROWS_COMPARED:,}"
+        )
+    if what:
+        mend = "--set training.soft_labels=none"
+        raise ConfigError(what, where="training.soft_labels", mend=mend)
 
 
 def warn_of_unused(method: Method, config: RunConfig, listener: Listener) -> None:

@@ -32,7 +32,7 @@ from tunesmith.recipes._fold_folder import FoldFolder, FoldWork, Pinned
 from tunesmith.recipes._fold_processes import run_in_processes
 from tunesmith.recipes._lineage import Parent, find_parent
 from tunesmith.recipes._listener import Listener, Recording, Silent
-from tunesmith.recipes._methods import check_method
+from tunesmith.recipes._methods import check_method, check_rows
 from tunesmith.recipes._model import build_model, tokenize_split
 from tunesmith.recipes._prepare import PreparedData, PreparedRows, prepare_rows
 from tunesmith.recipes._replay import parent_rows
@@ -142,6 +142,7 @@ def _run(
     base = find_base(config.base.id)
     parent = find_parent(base, config)
     rows = prepare_rows(config.data, listener, parent=parent)
+    check_rows(config, rows.task, len(rows.dataset))
     _warn_of_known_rows(parent, rows.dataset, listener)
     parts = _parts(rows, config, pinned)
     facts = _pinned(config, pinned, base, rows, parts)

@@ -23,7 +23,7 @@ from tunesmith.recipes._judge import examined, judge_candidates
 from tunesmith.recipes._kept_probe import keep_probe
 from tunesmith.recipes._lineage import find_parent
 from tunesmith.recipes._listener import Listener, Recording, Silent
-from tunesmith.recipes._methods import check_method, warn_of_unused
+from tunesmith.recipes._methods import check_method, check_rows, warn_of_unused
 from tunesmith.recipes._model import Model, build_model, space_needed, tokenize_split
 from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._plan import may_refit
@@ -85,6 +85,7 @@ def _run(
     parent = find_parent(base, config)
     extra = extra_names(config.evaluation)
     data = prepare_data(config.data, config.seed, listener, parent=parent, extra=extra)
+    check_rows(config, data.task, len(data.split.train))
     data = with_changes(data, parent, listener)
     old = find_old_rows(parent, data, listener)
     precision = resumed.precision if resumed else None

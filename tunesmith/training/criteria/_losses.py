@@ -38,7 +38,8 @@ def row_losses(
 
     Args:
         scores: float32 [n, labels].
-        targets: int64 [n], or float32 [n, labels] for binary cross-entropy.
+        targets: int64 [n], or float32 [n, labels] for binary cross-entropy; for cross-entropy each
+            label's share of a row is possible too, float32 [n, labels].
         weights: float32 [labels]; what a row weighs by its label, or with several labels a row,
             each label that the row has. None: all weigh 1.
     """
@@ -48,7 +49,10 @@ def row_losses(
         )
         return losses.sum(dim=1)
     losses = functional.cross_entropy(scores, targets, label_smoothing=smoothing, reduction="none")
-    return losses if weights is None else losses * weights[targets]
+    if weights is None:
+        return losses
+    soft = targets.is_floating_point()
+    return losses * (targets @ weights if soft else weights[targets])
 
 
 def focal_losses(
