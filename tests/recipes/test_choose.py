@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +14,14 @@ from tiny import labelled_rows
 from torch import nn
 
 from tunesmith import recipes
-from tunesmith.config import RunConfig
+from tunesmith.config import RunConfig, load
 from tunesmith.data import Split
 from tunesmith.errors import ConfigError, Interrupted
 from tunesmith.recipes import Run
 from tunesmith.recipes._choose import _choice
 from tunesmith.recipes._fine_tune import Tuned
 from tunesmith.recipes._listener import Silent
-from tunesmith.recipes._plan import Plan, _plan, _Time, _Way
+from tunesmith.recipes._plan import Plan, _plan, _Time, _Way, _ways
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.tasks import Field, TextClassification
 from tunesmith.training import FitSettings
@@ -218,6 +220,32 @@ def test_each_training_has_time_for_what_it_costs() -> None:
         whole = 2.2 + 1.0 + after  # R-Drop is no part of few-shot
         assert plan.limits_s["full"] == pytest.approx(1000 * 2.2 / whole)
         assert plan.limits_s["few-shot"] == pytest.approx(1000 / whole)
+
+
+@pytest.mark.parametrize(
+    ("settings", "ways"),
+    [
+        ({}, [(1.0, True, 3), (0.0, True, 1), (0.0, False, 1)]),
+        ({"training.refit": "never"}, [(1.0, False, 3), (0.0, False, 1)]),
+        ({"training.r_drop": 0.5}, [(0.5, True, 1), (0.5, False, 1)]),
+        ({"training.model_soup": 2}, [(1.0, True, 2), (0.0, True, 2), (0.0, False, 2)]),
+        (
+            {"training.method": "lora", "adapter.keep": "apart"},
+            [(1.0, True, 1), (0.0, True, 1), (0.0, False, 1)],
+        ),
+    ],
+    ids=str,
+)
+def test_r_drop_comes_where_all_else_has_time(
+    settings: dict[str, object], ways: list[tuple[float, bool, int]]
+) -> None:
+    run = load(settings={"training.method": "full", "training.budget_s": 600, **settings})
+    rows = Dataset((Texts.of(["a", "b"]),), ["a", "b"], np.arange(2))
+    task = TextClassification((Field("text"),), ("a", "b"))
+    data = PreparedData(task, Split(rows, rows, rows), "", {})
+    base: Any = SimpleNamespace(dropout=0.1)
+    found = _ways(base, data, run, (run.training.method,))
+    assert [(way.r_drop, way.refit, way.soup) for way in found] == ways
 
 
 def test_r_drop_of_a_base_without_dropout_is_refused(

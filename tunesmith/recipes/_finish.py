@@ -27,7 +27,7 @@ from tunesmith.recipes._lineage import Parent
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._methods import has_very_few_rows, make_criterion, may_be_souped
 from tunesmith.recipes._model import Model, TokenizedSplit
-from tunesmith.recipes._plan import SPARE
+from tunesmith.recipes._plan import SPARE, SUITED_SOUP
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe, refit_probe
 from tunesmith.recipes._sampling import joined
@@ -35,8 +35,6 @@ from tunesmith.recipes._soup import Mean, average_trainings, weights_of
 from tunesmith.training import FitSettings, Processes, Rows
 
 __all__ = ["Final", "finish"]
-
-_SUITED_SOUP = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ class _Work:
     def soup_wanted(self) -> int:
         """Of how many trainings the weights shall be the mean, where there is time."""
         config, method = self.choice.config, self.choice.tuned.method
-        suited = _SUITED_SOUP if self.choice.deadline is not None else 1
+        suited = SUITED_SOUP if self.choice.deadline is not None else 1
         wanted = config.training.model_soup or suited
         return wanted if may_be_souped(method, config) else 1
 

@@ -1,8 +1,9 @@
 """What there is time for: which methods race, for how many epochs, and how thoroughly.
 
 Without a budget nothing costly is done. With one, time that the methods leave over goes into what
-makes the result better: R-Drop, and a last training on the validation rows too. What is left after
-these may go into a soup; that is not planned, but seen when it is time for it (`_finish.py`).
+makes the result better, in the order of what it gains for its time: a last training on the
+validation rows too, a soup of several, R-Drop in all of them. Whether there is time for a soup is
+seen when it comes to that (`_finish.py`).
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ from tunesmith.bases import Classifier
 from tunesmith.config import Method, RunConfig
 from tunesmith.errors import ConfigError
 from tunesmith.recipes._fine_tune import suited_epochs
-from tunesmith.recipes._methods import may_use_r_drop, racing_methods
+from tunesmith.recipes._methods import may_be_souped, may_use_r_drop, racing_methods
 from tunesmith.recipes._model import TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
 from tunesmith.training import Processes
 
-__all__ = ["SPARE", "TRAINING_COSTS", "Plan", "make_plan", "may_refit"]
+__all__ = ["SPARE", "SUITED_SOUP", "TRAINING_COSTS", "Plan", "make_plan", "may_refit"]
 
 TRAINING_COSTS = 3.6
 """Times a pass without training: forward, backward, update (docs/log.md)."""
 SPARE = 0.85
 """Of the time left, what is planned with: machines are noisy."""
+
+SUITED_SOUP = 3
+"""Trainings of a soup that nobody gave a number for."""
 
 _R_DROP_COSTS = 2.2  # times a training without: two passes, and dropout
 _SUITED_R_DROP = 1.0
@@ -86,7 +90,7 @@ class _Way:
     """How thoroughly methods are trained.
 
     Attributes:
-        soup: of how many trainings the shipped weights are the mean, where that is asked for.
+        soup: of how many trainings the shipped weights are the mean, where time is kept for it.
         growth: of the rows in the last training, to which the validation rows come.
     """
 
@@ -194,19 +198,18 @@ def _new_plan(
 def _ways(
     classifier: Classifier, data: PreparedData, config: RunConfig, methods: Sequence[Method]
 ) -> list[_Way]:
-    """What the settings leave open, the best first."""
+    """What the settings leave open, the best first; R-Drop where there is time for all else too."""
     training = config.training
-    r_drops = [training.r_drop or 0.0]
-    if training.r_drop is None and _suits_r_drop(classifier, config, methods):
-        r_drops = [_SUITED_R_DROP, 0.0]
     refits = [training.refit == "always"]
     if training.refit == "auto" and may_refit(data, config):
         refits = [True, False]
-    soup = training.model_soup or 1
     growth = 1 + len(data.split.validation) / max(len(data.split.train), 1)
-    ways = [_Way(r_drop, refit, soup, growth) for r_drop in r_drops for refit in refits]
-    if _has_few_rows(data):
-        ways.sort(key=lambda way: way.refit, reverse=True)
+    given, soup = training.r_drop or 0.0, training.model_soup or 1
+    ways = [_Way(given, refit, soup, growth) for refit in refits]
+    if training.r_drop is None and _suits_r_drop(classifier, config, methods):
+        if training.model_soup is None and all(may_be_souped(one, config) for one in methods):
+            soup = SUITED_SOUP
+        ways.insert(0, _Way(_SUITED_R_DROP, refits[0], soup, growth))
     return ways
 
 
