@@ -180,30 +180,34 @@ class _Work:
             place=self.folder / "checkpoints" / name,
             resume=self.resume,
         )
-        classifier = first.classifier
-        if mean.count == 1:
-            return classifier, 1
-        alone, before = Mean(weights_of(classifier), 1), score(classifier, self.tokens.validation)
-        mean.put_into(classifier)
-        task, train = self.data.task, self.tokens.train
-        rows = Rows(train, task.encode(self.data.split.train.targets or []))
-        method, config = first.method, self.choice.config
-        # A head that is fitted to the features, as few-shot's is, is fitted to those of the mean.
-        make_criterion(method, task, rows, config, inherited=probe.inherited).before_judging(
-            classifier
-        )
-        after = score(classifier, self.tokens.validation)
-        is_broken = is_surely_better(before, after, self.data, config)
-        # Scores may differ in their last digits between GPUs.
-        if Processes().any(is_broken):
-            self.listener.warn(
-                f"the mean of {mean.count} trainings' weights is far worse on the validation rows "
-                "than the first of them, which is kept"
-            )
-            alone.put_into(classifier)
-            return classifier, 1
+        if mean.count == 1 or not self._take(mean, first, probe):
+            return first.classifier, 1
         self.listener.say(f"the weights of {mean.count} trainings are averaged")
-        return classifier, mean.count
+        return first.classifier, mean.count
+
+    def _take(self, mean: Mean, first: Tuned, probe: Probe) -> bool:
+        """Puts the mean into the first training's model; back again where it knows far less."""
+        classifier, validation = first.classifier, self.tokens.validation
+        alone, before = Mean(weights_of(classifier), 1), score(classifier, validation)
+        mean.put_into(classifier)
+        targets = self.data.task.encode(self.data.split.train.targets or [])
+        criterion = make_criterion(
+            first.method, self.data.task, Rows(self.tokens.train, targets), self.choice.config,
+            inherited=probe.inherited,
+        )  # fmt: skip
+        # A head that is fitted to the features, as few-shot's is, is fitted to those of the mean.
+        criterion.before_judging(classifier)
+        after = score(classifier, validation)
+        is_broken = is_surely_better(before, after, self.data, self.choice.config)
+        # Scores may differ in their last digits between GPUs.
+        if not Processes().any(is_broken):
+            return True
+        self.listener.warn(
+            f"the mean of {mean.count} trainings' weights is far worse on the validation rows than "
+            "the first of them, which is kept"
+        )
+        alone.put_into(classifier)
+        return False
 
 
 def _souped(final: Final, work: _Work, settings: FitSettings) -> Final:
