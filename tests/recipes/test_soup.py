@@ -81,6 +81,9 @@ def test_the_shipped_weights_are_the_mean_of_all_trainings(
     assert run.report.data["trainings_averaged"] == 3
     assert "refit_rows" not in run.report.data
     assert "the weights of 3 trainings are averaged" in notes.said
+    assert [said for said in notes.said if said.startswith("training ")] == [
+        "training 2 of 3", "training 3 of 3",
+    ]  # fmt: skip
 
 
 def test_of_the_last_trainings_too(train: Train, notes: Notes, trainings: list[Any]) -> None:
@@ -91,6 +94,9 @@ def test_of_the_last_trainings_too(train: Train, notes: Notes, trainings: list[A
     ]  # fmt: skip
     assert_mean(run, [weights for _, _, weights in trainings[1:]])
     assert run.report.data["refit_rows"] == 108
+    assert run.report.data["refit_epochs"] >= 1
+    card = (run.bundle.path / "README.md").read_text(encoding="utf-8")
+    assert "epochs of the last training" in card
     log = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["run"] for line in log if line["event"] == "start"] == [
         name for name, _, _ in trainings
@@ -266,13 +272,14 @@ def test_few_shot_fits_its_head_to_the_mean(train: Train) -> None:
     torch.testing.assert_close(classifier.head.bias, bias, rtol=1e-3, atol=1e-3)
 
 
-def test_auto_averages_what_it_chose(train: Train, trainings: list[Any]) -> None:
+def test_auto_averages_what_it_chose(train: Train, notes: Notes, trainings: list[Any]) -> None:
     run = train({**SOUP, "training.method": "auto", "training.epochs": 4})
     chosen = run.report.method
     more = [name for name, _, _ in trainings if name.endswith(("-2", "-3"))]
     if chosen == "probe":
         assert not more
         assert "trainings_averaged" not in run.report.data
+        assert any("probe does not use training.model_soup" in text for text in notes.warned)
     else:
         assert more == [f"{chosen}-2", f"{chosen}-3"]
         assert run.report.data["trainings_averaged"] == 3

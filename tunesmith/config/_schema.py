@@ -241,9 +241,9 @@ class TrainingConfig(Section):
     that is shipped; auto: where both are at most 2,000 rows of one file and the budget allows, and
     of larger ones where a budget leaves time for it."""
     model_soup: Annotated[int, Field(ge=1, le=20)] | None = None
-    """How many trainings of the chosen method, each with the rows in another order and as long as
-    the first, the shipped weights are the mean of; null: 1, or up to 3 as a budget leaves time.
-    Not for probe, nor for adapters that are kept apart."""
+    """How many trainings of the chosen method, 1 to 20, each with the rows in another order and as
+    long as the first, the shipped weights are the mean of; null: 1, or up to 3 as a budget leaves
+    time. Not for probe, nor for adapters that are kept apart."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Arithmetic of the base's layers; auto: bf16 where a measurement says that it is faster; fp16
     on GPUs that have no bf16."""

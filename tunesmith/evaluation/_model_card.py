@@ -252,6 +252,9 @@ def _training(report: Report, facts: CardFacts) -> CardSection:
     ]
     if report.history:
         entries.insert(3, ("epochs", str(int(report.history[-1].get("epoch", 0)))))
+    if "refit_epochs" in report.data:
+        last = f"{report.data['refit_epochs']}, on validation rows too; that is shipped"
+        entries.insert(4, ("epochs of the last training", last))
     if "trainings_averaged" in report.data:
         mean = f"the mean of those of {report.data['trainings_averaged']} trainings"
         entries.append(("weights", mean))

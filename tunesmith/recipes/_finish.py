@@ -22,7 +22,7 @@ from tunesmith.data import Split
 from tunesmith.recipes._baselines import FittedBaseline, refit_baselines
 from tunesmith.recipes._choose import Choice
 from tunesmith.recipes._compare import is_surely_better
-from tunesmith.recipes._fine_tune import Tuned, fine_tune
+from tunesmith.recipes._fine_tune import Tuned, fine_tune, judge_of
 from tunesmith.recipes._lineage import Parent
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._methods import has_very_few_rows, make_criterion, may_be_souped
@@ -49,6 +49,7 @@ class Final:
         learned: the rows that the shipped model learned from, and those that it did not.
         seconds: time for the model, the last trainings included.
         trainings: of how many the weights are the mean.
+        refit_epochs: of each of the last trainings; 0 where there was none, or nothing is trained.
     """
 
     model: Model
@@ -59,13 +60,17 @@ class Final:
     learned: Split
     seconds: float
     trainings: int = 1
+    refit_epochs: int = 0
 
     @property
     def facts(self) -> dict[str, int]:
         """What the manifest and the report say of it beside the split's sizes."""
-        refit = {} if len(self.learned.validation) else {"refit_rows": len(self.learned.train)}
-        averaged = {} if self.trainings == 1 else {"trainings_averaged": self.trainings}
-        return {**refit, **averaged}
+        facts = {} if len(self.learned.validation) else {"refit_rows": len(self.learned.train)}
+        if self.refit_epochs:
+            facts["refit_epochs"] = self.refit_epochs
+        if self.trainings > 1:
+            facts["trainings_averaged"] = self.trainings
+        return facts
 
 
 def finish(
@@ -149,6 +154,7 @@ class _Work:
         if number > 1:
             drawn = np.random.SeedSequence([settings.seed, number]).generate_state(1)
             settings, name = replace(settings, seed=int(drawn[0])), f"{name}-{number}"
+            self.listener.say(f"training {number} of {self.soup_wanted}")
         return fine_tune(
             self.choice.tuned.method, self.model, probe, self.tokens, self.data,
             self.choice.config, self.listener,
@@ -220,12 +226,11 @@ def _souped(final: Final, work: _Work, settings: FitSettings) -> Final:
     classifier, count = work.average(tuned, settings, tuned.method, final.probe)
     if count == 1:
         return final
-    return replace(
-        final,
-        model=replace(work.model, classifier=classifier),
-        validation_scores=score(classifier, work.tokens.validation),
-        trainings=count,
-    )
+    scores = score(classifier, work.tokens.validation)
+    metric = judge_of(work.data.task, work.data.split.validation)(scores)
+    work.listener.say(f"their mean: {metric:.1%} on the validation rows")
+    model = replace(work.model, classifier=classifier)
+    return replace(final, model=model, validation_scores=scores, trainings=count)
 
 
 def _refitted_probe(final: Final, work: _Work, parent: Parent | None) -> Final:
@@ -267,7 +272,7 @@ def _trained_again(
     classifier, count = again.average(first, settings, name, probe)
     return replace(
         final, model=replace(work.model, classifier=classifier), probe=probe, learned=learned,
-        baselines=_refitted(final.baselines, work, learned), trainings=count,
+        baselines=_refitted(final.baselines, work, learned), trainings=count, refit_epochs=epochs,
     )  # fmt: skip
 
 

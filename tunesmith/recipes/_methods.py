@@ -64,7 +64,10 @@ _RATE_FACTORS: dict[str, float] = {
 _RATE_FACTOR_OF_ADAPTERS = 10.0
 
 _UNUSED: dict[Method, tuple[str, ...]] = {
-    "probe": ("loss", "label_smoothing", "soft_labels", "class_weights", "r_drop", "dropout"),
+    "probe": (
+        *("loss", "label_smoothing", "soft_labels", "class_weights", "r_drop", "dropout"),
+        "model_soup",
+    ),
     "few-shot": ("loss", "label_smoothing", "soft_labels", "class_weights", "r_drop", "max_tokens"),
 }
 
@@ -119,9 +122,10 @@ def suited_dropout(method: Method, config: RunConfig, classifier: Classifier) ->
 
 
 def _no_soup(method: Method) -> Fault:
-    what, other = "adapters that are kept apart have no mean", ", or --set adapter.keep=merged"
+    what = "cannot be more than 1: adapters that are kept apart have no mean"
+    other = ", or --set adapter.keep=merged"
     if method == "probe":
-        what, other = "trainings of a probe are all alike", ""
+        what, other = "cannot be more than 1 with a probe, whose trainings are all alike", ""
     return Fault(what, "training.model_soup", f"--set training.model_soup=1{other}")
 
 

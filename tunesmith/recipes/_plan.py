@@ -245,10 +245,10 @@ def _less(
 def _too_short(epoch_s: float, seconds: _Time, config: RunConfig) -> ConfigError:
     method, budget_s = config.training.method, config.training.budget_s or 0.0
     soup = config.training.model_soup or 1
-    of_each = f" of each of {soup} trainings" if soup > 1 else ""
+    of_all = f" in {soup} trainings" if soup > 1 else ""
     return ConfigError(
         f"{budget_s:.0f} s are too few for one epoch of {method}, which takes about "
-        f"{epoch_s:.0f} s here{of_each}, after {seconds.spent:.0f} s so far",
+        f"{epoch_s:.0f} s here{of_all}, after {seconds.spent:.0f} s so far",
         where="training.budget_s",
         mend=f"--budget {budget_s - seconds.left + 1.3 * epoch_s:.0f}s, or --method probe, "
         "which fits" + (", or --set training.model_soup=1" if soup > 1 else ""),

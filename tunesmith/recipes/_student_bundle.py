@@ -166,7 +166,7 @@ def write_student(
 def _data(lesson: Lesson, tests: Dataset) -> PreparedData:
     """The teacher's data, as the rows of the student's report."""
     known = lesson.teacher.manifest.data
-    of_teacher = ("refit_rows", "trainings_averaged")
+    of_teacher = ("refit_rows", "refit_epochs", "trainings_averaged")
     facts = {name: value for name, value in known.items() if name not in of_teacher}
     note = f"distilled from the bundle {lesson.teacher.version}"
     facts["notes"] = [*known.get("notes", ()), note]
