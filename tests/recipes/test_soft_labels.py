@@ -12,7 +12,7 @@ import torch
 from tiny import labelled_rows
 
 from tunesmith import recipes
-from tunesmith.checks import labels_of_neighbours
+from tunesmith.checks import by_neighbours, unit_length
 from tunesmith.errors import ConfigError, Interrupted
 from tunesmith.recipes._soft_labels import softened
 from tunesmith.training.criteria import Supervised
@@ -41,7 +41,7 @@ def test_neighbours_put_wrong_labels_right() -> None:
     given = true.copy()
     wrong = generator.choice(400, 80, replace=False)
     given[wrong] = (given[wrong] + 1) % 4
-    told = labels_of_neighbours(features.astype(np.float32), given, 4)
+    told = by_neighbours(unit_length(features.astype(np.float32)), given, 4)
     assert (given == true).mean() == 0.8
     assert (told.argmax(axis=1) == true).mean() > 0.99
     np.testing.assert_allclose(told.sum(axis=1), 1.0, atol=1e-9)
@@ -65,11 +65,11 @@ def test_a_run_learns_them(
 ) -> None:
     seen: list[Any] = []
 
-    def noting(rows: Any, *others: Any) -> Any:
-        seen.append((rows.targets, softened(rows, *others)))
+    def noting(features: Any, given: Any, *others: Any) -> Any:
+        seen.append((given, softened(features, given, *others)))
         return seen[-1][1]
 
-    monkeypatch.setattr("tunesmith.recipes._fine_tune.softened", noting)
+    monkeypatch.setattr("tunesmith.recipes._probe.softened", noting)
     settings = {"data.source": str(wrong_tenth), "training.method": method}
     soft = train({**settings, **SOFT}, "soft")
     [(given, shares)] = seen

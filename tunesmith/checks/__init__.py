@@ -23,7 +23,7 @@ from tunesmith.checks._corrections import (
     write_corrections,
 )
 from tunesmith.checks._finding import Finding, Severity, counted, row_numbers
-from tunesmith.checks._judges import labels_of_neighbours, word_vectorizer
+from tunesmith.checks._judges import by_neighbours, unit_length, word_vectorizer
 from tunesmith.checks._language import languages_of, tell_language
 from tunesmith.checks._masking import redacted
 from tunesmith.checks._masking import spans as personal_spans
@@ -52,6 +52,7 @@ __all__ = [
     "Step",
     "Subject",
     "apply_corrections",
+    "by_neighbours",
     "by_weight",
     "check_misspelt_values",
     "check_outliers",
@@ -63,7 +64,6 @@ __all__ = [
     "find_changes",
     "find_places",
     "find_steps",
-    "labels_of_neighbours",
     "languages_of",
     "log_table",
     "looking_for_names",
@@ -77,6 +77,7 @@ __all__ = [
     "row_numbers",
     "run_checks",
     "tell_language",
+    "unit_length",
     "word_vectorizer",
     "write_corrections",
 ]

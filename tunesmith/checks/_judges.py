@@ -20,7 +20,6 @@ __all__ = [
     "by_model",
     "by_neighbours",
     "by_words",
-    "labels_of_neighbours",
     "nearest_rows",
     "unit_length",
     "word_features",
@@ -88,13 +87,6 @@ def by_neighbours(
     # Once more, with what the neighbours say in place of the labels that they hold for wrong.
     doubted = told[np.arange(len(targets)), targets] < _DOUBTED_BY_NEIGHBOURS
     return _mean_of(np.where(doubted[:, None], told, given), indices, weights)
-
-
-def labels_of_neighbours(
-    features: NDArray[np.float32], targets: NDArray[np.int64], num_labels: int
-) -> NDArray[np.float64]:
-    """`by_neighbours` for features of any length."""
-    return by_neighbours(unit_length(features), targets, num_labels)
 
 
 def word_vectorizer() -> Any:

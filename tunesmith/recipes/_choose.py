@@ -21,7 +21,7 @@ from tunesmith.recipes._baselines import FittedBaseline
 from tunesmith.recipes._compare import is_clearly_better
 from tunesmith.recipes._fine_tune import Tuned, fine_tune, fit_settings, judge_of
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._methods import has_very_few_rows, may_use_r_drop
+from tunesmith.recipes._methods import has_very_few_rows, is_supervised
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._plan import Plan, make_plan, may_refit
 from tunesmith.recipes._prepare import PreparedData
@@ -184,7 +184,7 @@ class _Race:
             time_limit_s=self.plan.limits_s.get(method),
         )
         epochs = f"{settings.epochs} epoch{'' if settings.epochs == 1 else 's'}"
-        two_passes = self.config.training.r_drop and may_use_r_drop(method)
+        two_passes = self.config.training.r_drop and is_supervised(method)
         self.listener.say(
             f"{method}: {epochs}, batches of {settings.batch_size}, {settings.optimizer}, "
             f"rate {settings.learning_rate:.1e}{', R-Drop' if two_passes else ''}"

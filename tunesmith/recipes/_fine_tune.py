@@ -19,7 +19,7 @@ from tunesmith.evaluation import choose_thresholds
 from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._methods import (
     is_adapter,
-    learns_soft_labels,
+    is_supervised,
     make_criterion,
     prepare_method,
     suited_dropout,
@@ -28,7 +28,6 @@ from tunesmith.recipes._methods import (
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
-from tunesmith.recipes._soft_labels import softened
 from tunesmith.tasks import MultiLabelClassification, Task
 from tunesmith.training import (
     Callback,
@@ -124,9 +123,8 @@ def fine_tune(
         listener.say(f"{method}: texts are read one behind the other, without padding")
     given = Rows(source, task.encode(data.split.train.targets or []))
     rows = given
-    if training.soft_labels != "none" and learns_soft_labels(method):
-        soft = softened(replace(given, tokens=tokens.train), model, listener)
-        rows = replace(given, targets=soft)
+    if probe.soft_labels is not None and is_supervised(method):
+        rows = replace(given, targets=probe.soft_labels)
     checkpoints = Checkpoints(
         folder / "checkpoints" / (name or method),
         keep=training.checkpoints_kept,

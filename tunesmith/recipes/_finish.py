@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.bases import Classifier, score
+from tunesmith.bases import score
 from tunesmith.data import Split
 from tunesmith.recipes._baselines import FittedBaseline, refit_baselines
 from tunesmith.recipes._choose import Choice
@@ -164,15 +164,19 @@ class _Work:
 
     def average(
         self, first: Tuned, settings: FitSettings, name: str, probe: Probe
-    ) -> tuple[Classifier, int]:
-        """The first training's model, with the mean of it and more in it where that is sound.
+    ) -> tuple[int, NDArray[np.float32] | None]:
+        """Puts the mean of the first training and more into its model, where that is sound.
 
         Weights that did not end in one basin make a mean that knows nothing. The validation rows,
         even where they are learned from, tell that.
+
+        Returns:
+            Of how many trainings it is, and its scores of the validation rows, float32 [n, labels];
+            1 and None where the first is as it was.
         """
         training_s = first.history[-1].seconds
         if not self.goes_on(1, training_s):
-            return first.classifier, 1
+            return 1, None
         more = self.soup_wanted - 1
         self.listener.say(
             f"{first.method} is trained {_times(more)} more, with the rows in other orders, for a "
@@ -186,12 +190,13 @@ class _Work:
             place=self.folder / "checkpoints" / name,
             resume=self.resume,
         )
-        if mean.count == 1 or not self._take(mean, first, probe):
-            return first.classifier, 1
+        scores = None if mean.count == 1 else self._take(mean, first, probe)
+        if scores is None:
+            return 1, None
         self.listener.say(f"the weights of {mean.count} trainings are averaged")
-        return first.classifier, mean.count
+        return mean.count, scores
 
-    def _take(self, mean: Mean, first: Tuned, probe: Probe) -> bool:
+    def _take(self, mean: Mean, first: Tuned, probe: Probe) -> NDArray[np.float32] | None:
         """Puts the mean into the first training's model; back again where it knows far less."""
         classifier, validation = first.classifier, self.tokens.validation
         alone, before = Mean(weights_of(classifier), 1), score(classifier, validation)
@@ -207,13 +212,13 @@ class _Work:
         is_broken = is_surely_better(before, after, self.data, self.choice.config)
         # Scores may differ in their last digits between GPUs.
         if not Processes().any(is_broken):
-            return True
+            return after
         self.listener.warn(
             f"the mean of {mean.count} trainings' weights is far worse on the validation rows than "
             "the first of them, which is kept"
         )
         alone.put_into(classifier)
-        return False
+        return None
 
 
 def _souped(final: Final, work: _Work, settings: FitSettings) -> Final:
@@ -223,21 +228,19 @@ def _souped(final: Final, work: _Work, settings: FitSettings) -> Final:
         if work.soup_wanted > 1:
             work.listener.say("the time given is over: no more trainings are averaged")
         return final
-    classifier, count = work.average(tuned, settings, tuned.method, final.probe)
-    if count == 1:
+    count, scores = work.average(tuned, settings, tuned.method, final.probe)
+    if scores is None:
         return final
-    scores = score(classifier, work.tokens.validation)
     metric = judge_of(work.data.task, work.data.split.validation)(scores)
     work.listener.say(f"their mean: {metric:.1%} on the validation rows")
-    model = replace(work.model, classifier=classifier)
-    return replace(final, model=model, validation_scores=scores, trainings=count)
+    return replace(final, validation_scores=scores, trainings=count)
 
 
 def _refitted_probe(final: Final, work: _Work, parent: Parent | None) -> Final:
     """The frozen base with a head that is fitted to the validation rows too."""
     learned = _learned(work.data.split)
     work.listener.say(_again(final.tuned, learned))
-    probe = refit_probe(final.probe, work.model, work.data, parent=parent)
+    probe = refit_probe(final.probe, work.model, work.data, work.listener, parent=parent)
     return replace(
         final, model=work.model, probe=probe, learned=learned,
         baselines=_refitted(final.baselines, work, learned),
@@ -253,7 +256,7 @@ def _trained_again(
     # Which epoch is the best was said by a handful of rows, where there are very few.
     epochs = settings.epochs if has_very_few_rows(work.data) else tuned.best_epoch
     work.listener.say(f"{_again(tuned, learned)}, {_epochs(epochs)}")
-    probe = refit_probe(final.probe, work.model, work.data, parent=parent)
+    probe = refit_probe(final.probe, work.model, work.data, work.listener, parent=parent)
     # The rates that led to the best epoch: a schedule of its own would fall to zero by then.
     settings = replace(settings, end_after=epochs, keep_last=True, patience=None)
     again = replace(
@@ -269,9 +272,9 @@ def _trained_again(
             "the model is kept as it was chosen"
         )
         return final
-    classifier, count = again.average(first, settings, name, probe)
+    count, _ = again.average(first, settings, name, probe)
     return replace(
-        final, model=replace(work.model, classifier=classifier), probe=probe, learned=learned,
+        final, model=replace(work.model, classifier=first.classifier), probe=probe, learned=learned,
         baselines=_refitted(final.baselines, work, learned), trainings=count, refit_epochs=epochs,
     )  # fmt: skip
 

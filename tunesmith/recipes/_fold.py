@@ -24,6 +24,7 @@ from tunesmith.recipes._fine_tune import decide
 from tunesmith.recipes._judge import FINE_TUNED, PROBE
 from tunesmith.recipes._lineage import find_parent
 from tunesmith.recipes._listener import Listener, Recording, Silent
+from tunesmith.recipes._methods import wants_soft_labels
 from tunesmith.recipes._model import build_model, tokenize_split
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import fit_head, fit_probe
@@ -205,7 +206,10 @@ def _trained(
     parent = find_parent(base, config)
     model = build_model(base, config, data.task, listener)
     tokens = tokenize_split(model, data, listener)
-    probe = fit_probe(model, tokens, data, listener, seed=config.seed, parent=parent)
+    probe = fit_probe(
+        model, tokens, data, listener,
+        seed=config.seed, parent=parent, soft=wants_soft_labels(config),
+    )  # fmt: skip
     simple = _answers(data, probe.validation_scores, probe.test_scores)
     folder.mkdir(parents=True, exist_ok=True)
     choice = choose_model(

@@ -34,14 +34,14 @@ __all__ = [
     "check_rows",
     "has_very_few_rows",
     "is_adapter",
-    "learns_soft_labels",
+    "is_supervised",
     "make_criterion",
     "may_be_souped",
-    "may_use_r_drop",
     "prepare_method",
     "racing_methods",
     "suited_dropout",
     "suited_factor",
+    "wants_soft_labels",
     "warn_of_unused",
 ]
 
@@ -84,14 +84,14 @@ def suited_factor(method: Method) -> float:
     return _RATE_FACTORS.get(method, _RATE_FACTOR_OF_ADAPTERS)
 
 
-def may_use_r_drop(method: Method) -> bool:
-    """Whether R-Drop is part of what the method minimises; few-shot compares texts instead."""
+def is_supervised(method: Method) -> bool:
+    """Whether the method minimises a loss of scores against labels; few-shot compares texts."""
     return method not in ("probe", "few-shot")
 
 
-def learns_soft_labels(method: Method) -> bool:
-    """Whether labels with shares can be what the method learns; few-shot compares whole ones."""
-    return method not in ("probe", "few-shot")
+def wants_soft_labels(config: RunConfig) -> bool:
+    """Whether labels are to be softened for the method, or for one of those that race."""
+    return config.training.soft_labels != "none" and is_supervised(config.training.method)
 
 
 def may_be_souped(method: Method, config: RunConfig) -> bool:
@@ -114,7 +114,7 @@ def suited_dropout(method: Method, config: RunConfig, classifier: Classifier) ->
     dropout = training.dropout
     if dropout is None:
         dropout = 0.0
-        if training.r_drop and may_use_r_drop(method):
+        if training.r_drop and is_supervised(method):
             dropout = classifier.dropout
             if not dropout:
                 raise ConfigError.of([_no_dropout("the base has none of its own")])

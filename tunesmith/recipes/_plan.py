@@ -19,7 +19,7 @@ from tunesmith.bases import Classifier
 from tunesmith.config import Method, RunConfig
 from tunesmith.errors import ConfigError
 from tunesmith.recipes._fine_tune import suited_epochs
-from tunesmith.recipes._methods import may_be_souped, may_use_r_drop, racing_methods
+from tunesmith.recipes._methods import is_supervised, may_be_souped, racing_methods
 from tunesmith.recipes._model import TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._probe import Probe
@@ -101,7 +101,7 @@ class _Way:
 
     def cost(self, method: Method) -> float:
         """Time of an epoch of a method; 1: of a plain one."""
-        return _R_DROP_COSTS if self.r_drop and may_use_r_drop(method) else 1.0
+        return _R_DROP_COSTS if self.r_drop and is_supervised(method) else 1.0
 
     def finish_cost(self, methods: Sequence[Method]) -> float:
         """The same of all trainings after the choice, whichever method is chosen."""
@@ -218,7 +218,7 @@ def _suits_r_drop(classifier: Classifier, config: RunConfig, methods: Sequence[M
     if training.dropout == 0 or training.packing or not classifier.dropout:
         return False
     # last-k would lose the states that it keeps, and with them more time than R-Drop takes.
-    return any(may_use_r_drop(method) and method != "last-k" for method in methods)
+    return any(is_supervised(method) and method != "last-k" for method in methods)
 
 
 def _less(

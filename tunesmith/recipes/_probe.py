@@ -17,6 +17,7 @@ from tunesmith.recipes._listener import Listener
 from tunesmith.recipes._model import Model, TokenizedSplit
 from tunesmith.recipes._prepare import PreparedData
 from tunesmith.recipes._sampling import stratified_sample
+from tunesmith.recipes._soft_labels import softened
 from tunesmith.tasks import Task
 from tunesmith.training import fit_linear_head
 from tunesmith.types import Dataset
@@ -36,6 +37,7 @@ class Probe:
         seconds: time for features and head.
         rows_per_second: of the base, without training; how long anything takes follows from it.
         inherited: weight and bias of the parent's head, where fine-tuning goes on from that.
+        soft_labels: learned of each training row in place of its own label, float32 [n, labels].
         seen: what it was fitted on and asked with, where that is kept.
     """
 
@@ -45,6 +47,7 @@ class Probe:
     seconds: float
     rows_per_second: float
     inherited: tuple[Tensor, Tensor] | None = None
+    soft_labels: NDArray[np.float32] | None = None
     seen: _Seen | None = None
 
 
@@ -67,15 +70,17 @@ def fit_probe(
     seed: int,
     parent: Parent | None = None,
     keep: bool = False,
+    soft: bool = False,
 ) -> Probe:
     """Fits the head on frozen features, and leaves it in the model.
 
     Args:
         keep: whether the features stay in memory, for `refit_probe`.
+        soft: whether labels are to be softened by those of the nearest texts.
     """
     started = time.monotonic()
     train, train_tokens = data.split.train, tokens.train
-    places = _fitted_rows(train, listener, seed)
+    places = None if soft else _fitted_rows(train, listener, seed)
     if places is not None:
         train, train_tokens = train.take(places), train_tokens.take(places)
     parts = (train_tokens, tokens.validation, tokens.test)
@@ -95,12 +100,18 @@ def fit_probe(
         seconds=time.monotonic() - started,
         rows_per_second=rate,
         inherited=inherited,
+        soft_labels=softened(seen.train, targets, data.task.head.size, listener) if soft else None,
         seen=seen if keep else None,
     )
 
 
 def refit_probe(
-    probe: Probe, model: Model, data: PreparedData, *, parent: Parent | None = None
+    probe: Probe,
+    model: Model,
+    data: PreparedData,
+    listener: Listener,
+    *,
+    parent: Parent | None = None,
 ) -> Probe:
     """Fits the head on the validation rows too, and leaves it in the model.
 
@@ -122,6 +133,9 @@ def refit_probe(
         head=head,
         seconds=probe.seconds + time.monotonic() - started,
         inherited=inherited,
+        soft_labels=None
+        if probe.soft_labels is None
+        else softened(features, targets, data.task.head.size, listener),
         seen=None,
     )
 

@@ -13,11 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith.bases import extract_features
-from tunesmith.checks import labels_of_neighbours
+from tunesmith.checks import by_neighbours, unit_length
 from tunesmith.recipes._listener import Listener
-from tunesmith.recipes._model import Model
-from tunesmith.training import Processes, Rows
+from tunesmith.training import Processes
 
 __all__ = ["softened"]
 
@@ -25,18 +23,16 @@ _SHARPENED = 4.0  # chosen on rows held out of AG News (docs/log.md)
 _TOO_MANY = 0.3  # a fifth of AG News' labels are wrong, and 13 % of the rows get another one
 
 
-def softened(rows: Rows, model: Model, listener: Listener) -> NDArray[np.float32]:
+def softened(
+    features: NDArray[np.float32], given: NDArray[Any], num_labels: int, listener: Listener
+) -> NDArray[np.float32]:
     """What is learned of each of n rows, float32 [n, labels]; each row sums to 1.
 
     Args:
-        rows: with one label each.
-        model: whose frozen base says which texts are near.
+        features: of the frozen base, float32 [n, hidden], which say which texts are near.
+        given: the rows' own labels, int64 [n].
     """
-    given: NDArray[Any] = rows.targets
-    listener.stage("what the nearest texts are labelled", len(given))
-    working = model.classifier.at(model.precision)
-    features = extract_features(working, rows.tokens, on_rows=listener.advance)
-    told = labels_of_neighbours(features, given, model.classifier.head.out_features)
+    told = by_neighbours(unit_length(features), given, num_labels)
     sharp = told**_SHARPENED
     soft = np.asarray(sharp / sharp.sum(axis=1, keepdims=True), dtype=np.float32)
     # Features may differ in their last digits between GPUs, and all must learn the same.

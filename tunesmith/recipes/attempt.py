@@ -16,7 +16,7 @@ from tunesmith.recipes._choose import choose_model
 from tunesmith.recipes._fine_tune import judge_of
 from tunesmith.recipes._lineage import find_parent
 from tunesmith.recipes._listener import Listener, Silent
-from tunesmith.recipes._methods import check_method, check_rows
+from tunesmith.recipes._methods import check_method, check_rows, wants_soft_labels
 from tunesmith.recipes._model import build_model, tokenize_split
 from tunesmith.recipes._prepare import PreparedData, prepare_data
 from tunesmith.recipes._probe import fit_probe
@@ -74,7 +74,10 @@ def attempt(
     check_rows(config, data.task, len(data.split.train))
     model = build_model(base, config, data.task, listener)
     tokens = tokenize_split(model, data, listener)
-    probe = fit_probe(model, tokens, data, listener, seed=config.seed, parent=parent)
+    probe = fit_probe(
+        model, tokens, data, listener,
+        seed=config.seed, parent=parent, soft=wants_soft_labels(config),
+    )  # fmt: skip
     choice = choose_model(
         model, probe, (), tokens, data, config, listener,
         folder=folder, resume=False, started=started,

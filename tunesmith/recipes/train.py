@@ -23,7 +23,7 @@ from tunesmith.recipes._judge import examined, judge_candidates
 from tunesmith.recipes._kept_probe import keep_probe
 from tunesmith.recipes._lineage import find_parent
 from tunesmith.recipes._listener import Listener, Recording, Silent
-from tunesmith.recipes._methods import check_method, check_rows, warn_of_unused
+from tunesmith.recipes._methods import check_method, check_rows, wants_soft_labels, warn_of_unused
 from tunesmith.recipes._model import Model, build_model, space_needed, tokenize_split
 from tunesmith.recipes._package import make_report, package
 from tunesmith.recipes._plan import may_refit
@@ -102,6 +102,7 @@ def _run(
         probe = fit_probe(
             model, tokens, data, listener,
             seed=config.seed, parent=parent, keep=may_refit(data, config),
+            soft=wants_soft_labels(config),
         )  # fmt: skip
         choice = choose_model(
             model, probe, baselines, tokens, data, config, listener,
